@@ -1,0 +1,402 @@
+"""Ratings: who gave which movie how many stars, as an immutable sparse matrix.
+
+This module owns the vocabulary of users and items, the scale of the stars and the order of the cells. It reads no
+file (``sources`` does) and knows no model. A cell is *observed* when it is stored here; a stored 0 is a rating.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IntArray = npt.NDArray[np.integer[Any]]
+FloatArray = npt.NDArray[np.floating[Any]]
+Ids = npt.NDArray[Any]  # int64, or fixed-width text
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The stars that can be given: smallest, largest, and the step between neighbours (0.0 when continuous).
+
+    Example:
+        >>> Scale.detect(np.array([0.5, 3.0, 4.5, 5.0]))
+        Scale(minimum=0.5, maximum=5.0, step=0.5)
+    """
+
+    minimum: float
+    maximum: float
+    step: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.minimum, self.maximum, self.step]).all() and self.minimum < self.maximum):
+            raise ValueError(
+                f"A scale needs two finite ends, the smaller first. Received: {self.minimum} to {self.maximum}, "
+                f"step {self.step}."
+            )
+        if self.step < 0 or self.step > self.maximum - self.minimum:
+            raise ValueError(f"The step of the scale {self.minimum} to {self.maximum} cannot be {self.step}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Scale:
+        """Reads ``"1-5"``, ``"0.5-5"``, ``"-10:10"`` or ``"1:5:0.5"`` (minimum, maximum, optional step)."""
+        parts = text.split(":") if ":" in text else text.rsplit("-", 1)
+        try:
+            numbers = [float(part) for part in parts]
+            if len(numbers) not in (2, 3):
+                raise ValueError
+            return cls(*numbers)
+        except ValueError:
+            raise ValueError(
+                f"A scale is written MINIMUM:MAXIMUM or MINIMUM:MAXIMUM:STEP, such as 1:5 or 0.5:5:0.5. Received: {text!r}."
+            ) from None
+
+    @classmethod
+    def detect(cls, values: FloatArray) -> Scale:
+        """The scale that the observed values span; the step is 0.0 when they lie on no common grid."""
+        levels = np.unique(np.asarray(values, dtype=np.float64))
+        if len(levels) == 1:  # a single star value: nothing to compare it with, so a scale one wide around it
+            return cls(float(levels[0]) - 0.5, float(levels[0]) + 0.5, 0.0)
+        gaps = np.diff(levels)
+        step = float(gaps.min())
+        multiples = gaps / step
+        on_grid = len(levels) <= 1001 and bool(np.all(np.abs(multiples - np.round(multiples)) < 1e-3))
+        return cls(float(levels[0]), float(levels[-1]), round(step, 6) if on_grid else 0.0)
+
+    @property
+    def span(self) -> float:
+        """Distance between the ends, in rating points."""
+        return self.maximum - self.minimum
+
+    @property
+    def levels(self) -> FloatArray:
+        """Every value that can be given, ascending; empty when the scale is continuous."""
+        if not self.step:
+            return np.empty(0)
+        return self.minimum + self.step * np.arange(round(self.span / self.step) + 1)
+
+    def clip(self, values: npt.ArrayLike) -> FloatArray:
+        """Values moved to the nearest end of the scale where they lie outside."""
+        return np.clip(np.asarray(values), self.minimum, self.maximum)
+
+    def contains(self, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """True where a value lies between the ends (ends included)."""
+        values = np.asarray(values)
+        slack = 1e-6 * self.span
+        return np.asarray((values >= self.minimum - slack) & (values <= self.maximum + slack))
+
+    def convert(self, values: npt.ArrayLike, to: Scale) -> FloatArray:
+        """The same opinions on another scale: this scale's ends go to the other's ends, linearly."""
+        share = (np.asarray(values, dtype=np.float64) - self.minimum) / self.span
+        return to.minimum + share * to.span
+
+    def __str__(self) -> str:
+        step = f" in steps of {self.step:g}" if self.step else ", continuous"
+        return f"{self.minimum:g} to {self.maximum:g}{step}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where ratings came from and what reading them met.
+
+    Args:
+        format: name of the file family, such as ``"movielens-1m"``.
+        path: the path as it was given; empty when the ratings were made in memory.
+        num_rows: data rows in the file, before anything was dropped.
+        num_skipped: bad rows left out on request.
+        num_duplicates: rows replaced by another rating of the same user and item.
+    """
+
+    format: str = "memory"
+    path: str = ""
+    num_rows: int = 0
+    num_skipped: int = 0
+    num_duplicates: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Ratings:
+    """An immutable sparse matrix of ratings, cells sorted by user and then by item.
+
+    Build one with `Ratings.from_columns` or `Ratings.from_frame`; the constructor expects sorted, checked arrays.
+
+    Args:
+        user_index: row of each cell, shape ``(num_ratings,)``, int32, ascending.
+        item_index: column of each cell, same shape, int32, ascending within a row.
+        values: stars, same shape, float32, rating points.
+        user_ids: the id of each row as in the file, shape ``(num_users,)``.
+        item_ids: the id of each column as in the file, shape ``(num_items,)``.
+        scale: the stars that can be given.
+        timestamps: seconds since 1970 of each cell, int64, or None.
+        source: where the ratings came from.
+    """
+
+    user_index: npt.NDArray[np.int32]
+    item_index: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float32]
+    user_ids: Ids
+    item_ids: Ids
+    scale: Scale
+    timestamps: npt.NDArray[np.int64] | None = None
+    source: Source = field(default_factory=Source)
+
+    def __post_init__(self) -> None:
+        for array in (self.user_index, self.item_index, self.values, self.user_ids, self.item_ids, self.timestamps):
+            if array is not None:
+                array.setflags(write=False)
+
+    @classmethod
+    def from_columns(
+        cls,
+        users: npt.ArrayLike,
+        items: npt.ArrayLike,
+        values: npt.ArrayLike,
+        *,
+        timestamps: npt.ArrayLike | None = None,
+        scale: Scale | None = None,
+        source: Source | None = None,
+    ) -> Ratings:
+        """Ratings from parallel columns in any order.
+
+        Of two ratings of one item by one user the later timestamp is kept, without timestamps the last one given;
+        how many were replaced stands in ``ratings.source.num_duplicates``.
+
+        Args:
+            users: user ids, integers or text, shape ``(n,)``.
+            items: item ids, likewise.
+            values: stars, shape ``(n,)``.
+            timestamps: seconds since 1970, shape ``(n,)``.
+            scale: the stars that can be given; detected from the values when left out.
+            source: where the columns came from.
+
+        Raises:
+            ValueError: columns of unequal length, no row, a value that is not finite or outside ``scale``.
+
+        Example:
+            >>> Ratings.from_columns(["ann", "bob", "ann"], [7, 7, 9], [4, 2, 5])
+            Ratings(3 ratings, 2 users, 2 items, 75.0 % observed, scale 2 to 5 in steps of 1)
+        """
+        stars = np.ascontiguousarray(values, dtype=np.float32)
+        user_index, user_ids = _factorize(users)
+        item_index, item_ids = _factorize(items)
+        times = None if timestamps is None else np.ascontiguousarray(timestamps, dtype=np.int64)
+        lengths = {len(user_index), len(item_index), len(stars)} | ({len(times)} if times is not None else set())
+        if len(lengths) != 1:
+            raise ValueError(f"Columns of ratings must have one length. Received lengths: {sorted(lengths)}.")
+        if not len(stars):
+            raise ValueError("There is no rating. A data set needs at least one row.")
+        if not np.isfinite(stars).all():
+            row = int(np.flatnonzero(~np.isfinite(stars))[0])
+            raise ValueError(f"Ratings must be finite numbers. Received: {stars[row]} in row {row} (counted from 0).")
+        scale = scale or Scale.detect(stars)
+        inside = scale.contains(stars)
+        if not inside.all():
+            row = int(np.flatnonzero(~inside)[0])
+            raise ValueError(f"Rating {stars[row]:g} in row {row} (counted from 0) lies outside the scale {scale}.")
+        order = _sorted_order(user_index, item_index, len(user_ids), len(item_ids))
+        num_rows = len(stars)
+        if order is not None:
+            user_index, item_index, stars = user_index[order], item_index[order], stars[order]
+            times = times[order] if times is not None else None
+        keep = _latest(user_index, item_index, times)
+        if keep is not None:
+            user_index, item_index, stars = user_index[keep], item_index[keep], stars[keep]
+            times = times[keep] if times is not None else None
+        source = replace(
+            source or Source(), num_rows=(source.num_rows if source else 0) or num_rows, num_duplicates=num_rows - len(stars)
+        )
+        return cls(user_index, item_index, stars, user_ids, item_ids, scale, times, source)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        user: str = "user_id",
+        item: str = "item_id",
+        rating: str = "rating",
+        timestamp: str | None = None,
+        scale: Scale | None = None,
+    ) -> Ratings:
+        """Ratings from the named columns of a pandas DataFrame (`read_ratings` also recognises the usual names)."""
+        missing = [name for name in (user, item, rating, timestamp) if name is not None and name not in frame.columns]
+        if missing:
+            raise ValueError(f"The frame has no column {missing[0]!r}. Its columns: {', '.join(map(str, frame.columns))}.")
+        times = None if timestamp is None else frame[timestamp].to_numpy()
+        return cls.from_columns(
+            frame[user].to_numpy(), frame[item].to_numpy(), frame[rating].to_numpy(), timestamps=times, scale=scale,
+            source=Source(format="frame"),
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def num_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def num_items(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def density(self) -> float:
+        """Share of the cells of the matrix that are observed."""
+        return len(self) / (self.num_users * self.num_items)
+
+    @cached_property
+    def user_counts(self) -> IntArray:
+        """Number of ratings of each user, shape ``(num_users,)``."""
+        return np.bincount(self.user_index, minlength=self.num_users)
+
+    @cached_property
+    def item_counts(self) -> IntArray:
+        """Number of ratings of each item, shape ``(num_items,)``."""
+        return np.bincount(self.item_index, minlength=self.num_items)
+
+    @cached_property
+    def user_starts(self) -> npt.NDArray[np.int64]:
+        """First cell of each user, and ``num_ratings`` at the end: the row pointers of the CSR matrix."""
+        return np.concatenate([[0], np.cumsum(self.user_counts)]).astype(np.int64)
+
+    @cached_property
+    def item_order(self) -> npt.NDArray[np.int32]:
+        """The cells in the order of items and then users, shape ``(num_ratings,)``."""
+        return stable_order(self.item_index, self.num_items)
+
+    def row(self, user_index: int) -> slice:
+        """The cells of one user."""
+        return slice(int(self.user_starts[user_index]), int(self.user_starts[user_index + 1]))
+
+    def take(self, cells: npt.ArrayLike) -> Ratings:
+        """The ratings of some cells (positions, or a mask over cells), with only the users and items they mention.
+
+        The scale is kept: what can be given does not depend on which ratings are looked at.
+        """
+        cells = np.asarray(cells)
+        positions = np.flatnonzero(cells) if cells.dtype == bool else np.sort(cells)
+        user_index, users = _compact(self.user_index[positions], self.num_users)
+        item_index, items = _compact(self.item_index[positions], self.num_items)
+        return Ratings(
+            user_index, item_index, self.values[positions], self.user_ids[users], self.item_ids[items], self.scale,
+            None if self.timestamps is None else self.timestamps[positions], self.source,
+        )
+
+    def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Row of each id, -1 where the user is unknown."""
+        return _locate(self.user_ids, user_ids)
+
+    def locate_items(self, item_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Column of each id, -1 where the item is unknown."""
+        return _locate(self.item_ids, item_ids)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of ids and stars: equal for equal ratings, whatever file or order they came in."""
+        sha = hashlib.sha256()
+        for array in (self.user_index, self.item_index, self.values, self.user_ids, self.item_ids):
+            sha.update(str(array.dtype).encode())
+            sha.update(np.ascontiguousarray(array).data)
+        return sha.hexdigest()
+
+    def __repr__(self) -> str:
+        return (
+            f"Ratings({len(self):,} ratings, {self.num_users:,} users, {self.num_items:,} items, "
+            f"{self.density:.1%} observed, scale {self.scale})".replace("%", " %")
+        )
+
+
+def stable_order(index: IntArray, size: int) -> npt.NDArray[np.int32]:
+    """Positions that sort small integers (each in ``0 … size-1``), equal ones in their given order; linear time.
+
+    A counting sort, borrowed from SciPy: the transpose of a matrix with one entry a row lists the rows by column.
+    """
+    from scipy import sparse
+
+    count = len(index)
+    rows = np.arange(count + 1, dtype=np.int32)
+    one_hot = sparse.csr_array((np.ones(count, dtype=np.int8), index, rows), shape=(count, size))
+    order: npt.NDArray[np.int32] = one_hot.tocsc().indices.astype(np.int32, copy=False)
+    return order
+
+
+def _factorize(ids: npt.ArrayLike) -> tuple[npt.NDArray[np.int32], Ids]:
+    """Index of each id in the ascending list of distinct ids, and that list."""
+    array = np.asarray(ids)
+    if array.dtype.kind == "u":
+        array = array.astype(np.int64)
+    if array.dtype.kind == "i" and len(array):
+        low, high = int(array.min()), int(array.max())
+        if high - low < max(4 * len(array), 1 << 20):  # a table of all possible ids is smaller than a sort
+            seen = np.zeros(high - low + 1, dtype=bool)
+            seen[array - low] = True
+            index_of = np.cumsum(seen, dtype=np.int32) - 1
+            return index_of[array - low].astype(np.int32), (np.flatnonzero(seen) + low).astype(np.int64)
+    if array.dtype.kind not in "iU":
+        if array.dtype.kind == "f":
+            raise ValueError(f"Ids must be integers or text. Received numbers with fractions, such as {array[:1]}.")
+        import pandas as pd
+
+        codes, uniques = pd.factorize(array, sort=False)
+        names = np.array([str(name) for name in uniques])
+        order = np.argsort(names, kind="stable")
+        rank = np.empty(len(order), dtype=np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return rank[codes], names[order]
+    ids_sorted, index = np.unique(array, return_inverse=True)
+    return index.astype(np.int32), ids_sorted.astype(np.int64) if array.dtype.kind == "i" else ids_sorted
+
+
+def _sorted_order(users: IntArray, items: IntArray, num_users: int, num_items: int) -> npt.NDArray[np.int32] | None:
+    """Positions that sort cells by user and then item, or None when they are sorted already."""
+    step = np.diff(users)
+    if bool(np.all((step > 0) | ((step == 0) & (np.diff(items) >= 0)))):
+        return None
+    by_item = stable_order(items, num_items)
+    return by_item[stable_order(users[by_item], num_users)]
+
+
+def _latest(users: IntArray, items: IntArray, times: IntArray | None) -> IntArray | None:
+    """Of sorted cells, the one to keep of each (user, item): latest, else last; None when there are no duplicates."""
+    same = (users[1:] == users[:-1]) & (items[1:] == items[:-1])
+    if not same.any():
+        return None
+    group = np.concatenate([[0], np.cumsum(~same)])
+    position = np.arange(len(users))
+    order = np.lexsort((position, position * 0 if times is None else times, group))
+    last = np.concatenate([np.flatnonzero(np.diff(group[order])), [len(users) - 1]])
+    return np.asarray(order[last])
+
+
+def _compact(index: IntArray, size: int) -> tuple[npt.NDArray[np.int32], IntArray]:
+    """The same cells numbered over the rows (or columns) that occur, and which those are."""
+    present = np.zeros(size, dtype=bool)
+    present[index] = True
+    number = (np.cumsum(present) - 1).astype(np.int32)
+    return number[index], np.flatnonzero(present)
+
+
+def _locate(vocabulary: Ids, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    wanted = np.asarray(ids)
+    if wanted.dtype.kind == "O":
+        wanted = np.asarray([str(one) for one in wanted])
+    if (vocabulary.dtype.kind == "U") != (wanted.dtype.kind == "U"):
+        if vocabulary.dtype.kind == "U":
+            wanted = wanted.astype(str)
+        else:  # numbers as text: those that are written as the vocabulary writes them
+            numbers = {str(one): position for position, one in enumerate(vocabulary.tolist())}
+            return np.array([numbers.get(one, -1) for one in wanted.tolist()], dtype=np.int32)
+    place = np.searchsorted(vocabulary, wanted)
+    place[place == len(vocabulary)] = 0
+    return np.where(vocabulary[place] == wanted, place, -1).astype(np.int32)
+
+
+__all__: Sequence[str] = ("FloatArray", "Ids", "IntArray", "Ratings", "Scale", "Source", "stable_order")
