@@ -1,0 +1,116 @@
+"""What every trained model offers, in NumPy: decoding at given cells, and folding in people it has not met.
+
+All our models end in an inner product, so that a trained one is two tables and two columns of offsets, one a side:
+
+    reconstruction(u, i) = mean + offset_u + offset_i + <factors_u, factors_i>
+
+The factors of one side are the codes (or last activations) of an encoder; those of the other are the decoder's
+weights. Baselines are the same thing without factors. No TensorFlow here: a saved model is used without it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ratings import FloatArray, Ids, IntArray, Ratings, Scale
+
+_BLOCK = 1 << 18  # cells decoded at a time: two gathered blocks of factors stay near 64 MB at 32 factors
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """One side, users or items, encoded: all that the decoder needs of it.
+
+    The last row stands for whoever is unknown, so that index -1 means just that.
+
+    Args:
+        factors: shape ``(n + 1, num_factors)``, float32.
+        offset: shape ``(n + 1,)``, rating points, float32.
+        latent: the compressed representation, shape ``(n, latent_dim)``.
+    """
+
+    factors: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+    latent: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.offset) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel(ABC):
+    """A model ready to reconstruct: training users and items encoded, the decoder folded into their factors.
+
+    Args:
+        mean: mean of the training ratings, rating points.
+        scale: the stars that can be given.
+        users: the training users, in the order of the training ratings' ``user_ids``.
+        items: the training items, in the order of ``item_ids``.
+    """
+
+    mean: float
+    scale: Scale
+    users: Encoded
+    items: Encoded
+
+    def reconstruct(self, users: IntArray, items: IntArray, *, readers: Encoded | None = None) -> FloatArray:
+        """Raw stars at given cells, not clipped.
+
+        Args:
+            users: row of each cell in ``readers``, shape ``(n,)``; -1 for an unknown user.
+            items: column of each cell, shape ``(n,)``; -1 for an unknown item.
+            readers: whose rows; the training users when left out.
+
+        Returns:
+            Shape ``(n,)``, float64, rating points.
+        """
+        side = readers or self.users
+        stars = np.empty(len(users), dtype=np.float64)
+        for start in range(0, len(users), _BLOCK):
+            u, i = users[start : start + _BLOCK], items[start : start + _BLOCK]
+            stars[start : start + _BLOCK] = self.mean + side.offset[u].astype(np.float64) + self.items.offset[i]
+            if side.factors.shape[1]:
+                stars[start : start + _BLOCK] += np.einsum("nk,nk->n", side.factors[u], self.items.factors[i])
+        return stars
+
+    def predict(self, users: IntArray, items: IntArray, *, readers: Encoded | None = None) -> FloatArray:
+        """Stars at given cells, clipped to the scale; arguments and shape as for `reconstruct`."""
+        return self.scale.clip(self.reconstruct(users, items, readers=readers))
+
+    @abstractmethod
+    def fold_in(self, ratings: Ratings) -> Encoded:
+        """Encodes people from their ratings alone; nothing is learnt.
+
+        Args:
+            ratings: their ratings, columns in this model's vocabulary (`in_vocabulary`).
+        """
+
+
+def in_vocabulary(ratings: Ratings, item_ids: Ids) -> Ratings:
+    """The same people's ratings with the columns of a model's vocabulary; ratings of unknown items are left out."""
+    place = np.full(ratings.num_items, -1, dtype=np.int32)
+    known = np.searchsorted(item_ids, ratings.item_ids) if item_ids.dtype.kind == ratings.item_ids.dtype.kind else None
+    if known is None:
+        raise ValueError("Item ids of these ratings and of the model differ in kind: one has numbers, the other text.")
+    known[known == len(item_ids)] = 0
+    found = item_ids[known] == ratings.item_ids
+    place[found] = known[found]
+    item_index = place[ratings.item_index]
+    keep = item_index >= 0
+    times = None if ratings.timestamps is None else ratings.timestamps[keep]
+    # both vocabularies ascend, so cells stay sorted
+    return Ratings(
+        ratings.user_index[keep], item_index[keep], ratings.values[keep], ratings.user_ids, item_ids, ratings.scale,
+        times, ratings.source,
+    )  # fmt: skip
+
+
+def with_unknown(table: npt.NDArray[Any], unknown: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """A table with one more row, for whoever is unknown."""
+    last = np.broadcast_to(np.asarray(unknown, dtype=np.float32), (1, *table.shape[1:]))
+    return np.concatenate([table.astype(np.float32, copy=False), last])
