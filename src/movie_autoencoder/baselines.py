@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 DAMPINGS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0)
-_PASSES = 10  # alternating passes of the biases: differences are below 1e-4 rating points by then
+_PASSES = 4  # alternating passes of the biases, always from 0: the same statistic in training and at prediction
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,13 @@ class Biases:
 
 
 class BiasSolver:
-    """Damped biases of ratings of which some cells are hidden, by alternating passes from a warm start.
+    """Damped biases of ratings of which some cells are hidden, by a few alternating passes.
 
         b_i = sum(r - mean - b_u) / (n_i + damping)      b_u = sum(r - mean - b_i) / (n_u + damping)
 
-    The sums run over visible cells only, so that a hidden star moves nothing. Each is the sum over all cells, by a
-    sparse product, less the hidden ones: a pass costs O(ratings), with a small constant.
+    The sums run over visible cells only and the passes start from 0, never from an earlier solution, so that a hidden
+    star moves nothing. Each sum is that over all cells, by a sparse product, less the hidden ones: a pass costs
+    O(ratings), with a small constant.
 
     Args:
         ratings: all the cells.
@@ -64,7 +65,6 @@ class BiasSolver:
         self._item_sums = np.bincount(ratings.item_index, stars, ratings.num_items)
         self._user_counts = ratings.user_counts.astype(np.float64)
         self._item_counts = ratings.item_counts.astype(np.float64)
-        self._users = np.zeros(ratings.num_users)
 
     @cached_property
     def _mask(self) -> sparse.csr_array[Any, tuple[int, int]]:
@@ -75,12 +75,11 @@ class BiasSolver:
         ones = np.ones(len(ratings), dtype=np.float32)
         return sparse.csr_array((ones, ratings.item_index, ratings.user_starts), shape=shape)
 
-    def solve(self, hidden: IntArray | None = None, *, passes: int = _PASSES) -> Biases:
+    def solve(self, hidden: IntArray | None = None) -> Biases:
         """The biases of the visible cells.
 
         Args:
             hidden: positions of hidden cells; none when left out.
-            passes: alternating passes, starting from the last solution's users.
         """
         ratings = self._ratings
         user_counts, item_counts = self._user_counts, self._item_counts
@@ -94,9 +93,9 @@ class BiasSolver:
             item_sums = item_sums - np.bincount(columns, stars, ratings.num_items)
             total, count = total - float(stars.sum()), count - len(hidden)
         mean = total / max(count, 1)
-        users, items = self._users, np.zeros(ratings.num_items)
+        users, items = np.zeros(ratings.num_users), np.zeros(ratings.num_items)
         mask, transposed = self._mask, self._mask.T
-        for _ in range(passes):
+        for _ in range(_PASSES):
             generosity = transposed @ users.astype(np.float32)
             if hidden is not None:
                 generosity = generosity - np.bincount(columns, users[rows], ratings.num_items)
@@ -105,7 +104,6 @@ class BiasSolver:
             if hidden is not None:
                 liking = liking - np.bincount(rows, items[columns], ratings.num_users)
             users = (user_sums - mean * user_counts - liking) / (user_counts + self._damping)
-        self._users = users
         return Biases(mean, users, items, user_counts, item_counts)
 
 
