@@ -7,6 +7,7 @@ file (``sources`` does) and knows no model. A cell is *observed* when it is stor
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.integer[Any]]
 FloatArray = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[Any]  # int64, or fixed-width text
+
+_BLOCK = 1 << 20
+_MOST_LEVELS = 1001  # 0 to 100 in steps of 0.1; beyond that a scale counts as continuous
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Scale:
     @classmethod
     def parse(cls, text: str) -> Scale:
         """Reads ``"1-5"``, ``"0.5-5"``, ``"-10:10"`` or ``"1:5:0.5"`` (minimum, maximum, optional step)."""
-        parts = text.split(":") if ":" in text else text.rsplit("-", 1)
+        parts = text.split(":") if ":" in text else re.split(r"(?<=[0-9.])\s*-", text, maxsplit=1)  # "-10--5" too
         try:
             numbers = [float(part) for part in parts]
             if len(numbers) not in (2, 3):
@@ -62,14 +66,18 @@ class Scale:
     @classmethod
     def detect(cls, values: FloatArray) -> Scale:
         """The scale that the observed values span; the step is 0.0 when they lie on no common grid."""
-        levels = np.unique(np.asarray(values, dtype=np.float64))
-        if len(levels) == 1:  # a single star value: nothing to compare it with, so a scale one wide around it
-            return cls(float(levels[0]) - 0.5, float(levels[0]) + 0.5, 0.0)
-        gaps = np.diff(levels)
-        step = float(gaps.min())
-        multiples = gaps / step
-        on_grid = len(levels) <= 1001 and bool(np.all(np.abs(multiples - np.round(multiples)) < 1e-3))
-        return cls(float(levels[0]), float(levels[-1]), round(step, 6) if on_grid else 0.0)
+        levels = _levels(np.asarray(values))
+        low, high = float(levels[0]), float(levels[-1])
+        if low == high:  # a single star value: nothing to compare it with, so a scale one wide around it
+            return cls(low - 0.5, low + 0.5, 0.0)
+        return cls(low, high, _common_step(levels))
+
+    def with_step_of(self, values: FloatArray) -> Scale:
+        """This scale with the step that the values show, when it has none and they lie on a grid with its ends."""
+        if self.step:
+            return self
+        levels = np.union1d(_levels(np.asarray(values)), [self.minimum, self.maximum])
+        return replace(self, step=_common_step(levels)) if len(levels) > 2 else self
 
     @property
     def span(self) -> float:
@@ -101,6 +109,22 @@ class Scale:
     def __str__(self) -> str:
         step = f" in steps of {self.step:g}" if self.step else ", continuous"
         return f"{self.minimum:g} to {self.maximum:g}{step}"
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of ids already numbered: ``names[index]`` is the column.
+
+    Args:
+        index: position in ``names`` of each row, shape ``(n,)``, int32.
+        names: ids in any order, repeats and unused ones allowed, shape ``(num_names,)``.
+    """
+
+    index: npt.NDArray[np.int32]
+    names: Ids
+
+    def __len__(self) -> int:
+        return len(self.index)
 
 
 @dataclass(frozen=True)
@@ -156,8 +180,8 @@ class Ratings:
     @classmethod
     def from_columns(
         cls,
-        users: npt.ArrayLike,
-        items: npt.ArrayLike,
+        users: npt.ArrayLike | Coded,
+        items: npt.ArrayLike | Coded,
         values: npt.ArrayLike,
         *,
         timestamps: npt.ArrayLike | None = None,
@@ -328,9 +352,42 @@ def stable_order(index: IntArray, size: int) -> npt.NDArray[np.int32]:
     return order
 
 
-def _factorize(ids: npt.ArrayLike) -> tuple[npt.NDArray[np.int32], Ids]:
+def _levels(values: FloatArray) -> FloatArray:
+    """The distinct values, ascending; only the two ends when there are too many to be levels of a scale."""
+    levels = np.empty(0, dtype=values.dtype)
+    for start in range(0, len(values), _BLOCK):  # sorting blocks is cheaper than sorting all, in time and memory
+        levels = np.union1d(levels, values[start : start + _BLOCK])
+        if len(levels) > _MOST_LEVELS:
+            levels = np.array([values.min(), values.max()])
+            break
+    # Through the shortest text, so that 0.1 stored as float32 is 0.1 again and not 0.10000000149.
+    return np.array([float(str(level)) for level in levels])
+
+
+def _common_step(levels: FloatArray) -> float:
+    """The largest step whose multiples reach every level from the first, or 0.0."""
+    gaps = np.diff(levels)
+    span = float(levels[-1] - levels[0])
+    for part in range(1, 11):  # levels 1, 3 and 4.5 differ by 2 and 1.5, and their step is 0.5
+        step = float(gaps.min()) / part
+        if round(span / step) > _MOST_LEVELS:
+            break
+        step = span / round(span / step)
+        multiples = (levels - levels[0]) / step
+        if bool(np.all(np.abs(multiples - np.round(multiples)) < 1e-3)):
+            return float(f"{step:.6g}")
+    return 0.0
+
+
+def _factorize(ids: npt.ArrayLike | Coded) -> tuple[npt.NDArray[np.int32], Ids]:
     """Index of each id in the ascending list of distinct ids, and that list."""
+    if isinstance(ids, Coded):
+        used, present = _compact(ids.index, len(ids.names))
+        rank, names = _factorize(ids.names[present])
+        return rank[used], names
     array = np.asarray(ids)
+    if array.dtype.kind == "f" and bool(np.all(np.mod(array, 1) == 0)):  # a table with gaps turns integers into these
+        array = array.astype(np.int64)
     if array.dtype.kind == "u":
         array = array.astype(np.int64)
     if array.dtype.kind == "i" and len(array):
@@ -346,6 +403,12 @@ def _factorize(ids: npt.ArrayLike) -> tuple[npt.NDArray[np.int32], Ids]:
         import pandas as pd
 
         codes, uniques = pd.factorize(array, sort=False)
+        if bool((codes < 0).any()):
+            row = int(np.flatnonzero(codes < 0)[0])
+            raise ValueError(f"Ids must not be missing. Received: {array[row]!r} in row {row} (counted from 0).")
+        if all(isinstance(name, int) and not isinstance(name, bool) for name in uniques):
+            rank, names = _factorize(np.array(list(uniques), dtype=np.int64))
+            return rank[codes], names
         names = np.array([str(name) for name in uniques])
         order = np.argsort(names, kind="stable")
         rank = np.empty(len(order), dtype=np.int32)
@@ -369,11 +432,17 @@ def _latest(users: IntArray, items: IntArray, times: IntArray | None) -> IntArra
     same = (users[1:] == users[:-1]) & (items[1:] == items[:-1])
     if not same.any():
         return None
-    group = np.concatenate([[0], np.cumsum(~same)])
-    position = np.arange(len(users))
-    order = np.lexsort((position, position * 0 if times is None else times, group))
-    last = np.concatenate([np.flatnonzero(np.diff(group[order])), [len(users) - 1]])
-    return np.asarray(order[last])
+    if times is None:  # the sort was stable: the last given stands last
+        return np.flatnonzero(np.append(~same, True))
+    repeated = np.append(same, False)
+    repeated[1:] |= same
+    cells = np.flatnonzero(repeated)  # only these need sorting by time
+    group = np.cumsum(np.append(True, ~same))[cells]
+    order = np.lexsort((times[cells], group))
+    last = np.append(np.diff(group[order]) > 0, True)
+    keep = ~repeated
+    keep[cells[order[last]]] = True
+    return np.flatnonzero(keep)
 
 
 def _compact(index: IntArray, size: int) -> tuple[npt.NDArray[np.int32], IntArray]:
@@ -399,4 +468,4 @@ def _locate(vocabulary: Ids, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
     return np.where(vocabulary[place] == wanted, place, -1).astype(np.int32)
 
 
-__all__: Sequence[str] = ("FloatArray", "Ids", "IntArray", "Ratings", "Scale", "Source", "stable_order")
+__all__: Sequence[str] = ("Coded", "FloatArray", "Ids", "IntArray", "Ratings", "Scale", "Source", "stable_order")

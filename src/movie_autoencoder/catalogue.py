@@ -1,0 +1,191 @@
+"""Catalogue: what is known about items beyond their ratings (title, year, genres, ids on other sites).
+
+It reads no file (``sources`` does). "movie" appears in text that people read; in code it is an item.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .ratings import Ids
+
+Text = npt.NDArray[np.str_]
+_YEAR_AT_END = re.compile(r"\s*\((\d{4})\)\s*$")
+_YEARS_AT_END = re.compile(r"\((\d{4})\s*[-–]\s*(?:\d{4})?\s*\)\s*$")  # a series: its first year, the title as it is
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Titles and the like, one row an item. Build one with `Catalogue.from_rows`.
+
+    Args:
+        item_ids: the id of each item as in the file, shape ``(num_items,)``, integers or text, each once.
+        titles: title without the year, same shape; ``""`` where it is unknown.
+        years: year of release, int32; -1 where it is unknown.
+        genres: genres joined by ``|``, as MovieLens does; ``""`` where none is known.
+        imdb_ids: id at IMDb with its ``tt``, such as ``tt0114709``; ``""`` where it is unknown.
+        tmdb_ids: id at The Movie Database, int64; -1 where it is unknown.
+    """
+
+    item_ids: Ids
+    titles: Text
+    years: npt.NDArray[np.int32]
+    genres: Text
+    imdb_ids: Text
+    tmdb_ids: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        arrays = self.to_arrays()
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"The columns of a catalogue must have one length. Received: {lengths}.")
+        for array in arrays.values():
+            array.setflags(write=False)
+
+    @classmethod
+    def from_rows(
+        cls,
+        item_ids: Sequence[str],
+        titles: Sequence[str],
+        *,
+        years: Sequence[int | None] | None = None,
+        genres: Sequence[str] | None = None,
+        imdb_ids: Sequence[str] | None = None,
+        tmdb_ids: Sequence[str] | None = None,
+    ) -> Catalogue:
+        """A catalogue from columns of text, as they stand in a file.
+
+        Ids become integers when all are written as integers. A year in brackets at the end of a title is taken off it
+        (unless ``years`` are given). ``(no genres listed)`` is no genre. Of two rows for one item the last is kept.
+
+        Example:
+            >>> films = Catalogue.from_rows(["1", "2"], ["Heat (1995)", "M"], genres=["Crime|Action", ""])
+            >>> films.label(1), films.year(1), films.genres_of(1), films.label(2)
+            ('Heat (1995)', 1995, ('Crime', 'Action'), 'M')
+        """
+        last = {item_id.strip(): row for row, item_id in enumerate(item_ids)}
+        rows = list(last.values())
+        split = [split_year(titles[row]) for row in rows]
+        if years is not None:
+            split = [(titles[row].strip(), years[row]) for row in rows]
+        kinds = ["" if genres is None or genres[row].startswith("(no genres") else genres[row].strip() for row in rows]
+        imdb = ["" if imdb_ids is None else _imdb_id(imdb_ids[row]) for row in rows]
+        tmdb = [-1 if tmdb_ids is None else _whole(tmdb_ids[row]) for row in rows]
+        return cls(
+            _ids(list(last)), _text([title for title, _ in split]),
+            np.array([-1 if year is None else year for _, year in split], dtype=np.int32), _text(kinds), _text(imdb),
+            np.array(tmdb, dtype=np.int64),
+        )
+
+    @classmethod
+    def empty(cls, item_ids: Ids) -> Catalogue:
+        """A catalogue that knows nothing but the ids."""
+        count = len(item_ids)
+        blank = np.full(count, "", dtype="U1")
+        return cls(np.asarray(item_ids), blank, np.full(count, -1, np.int32), blank, blank, np.full(count, -1, np.int64))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Catalogue:
+        """The catalogue that `to_arrays` wrote."""
+        return cls(**{name: np.asarray(arrays[name]) for name in _COLUMNS})
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The columns by name: plain arrays of numbers and fixed-width text, storable as npz without pickle."""
+        return {name: getattr(self, name) for name in _COLUMNS}
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def __contains__(self, item_id: object) -> bool:
+        return str(item_id) in self._row
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        """Row of each id, by its text: 7 and "7" are the same item, "007" is another."""
+        return {str(item_id): row for row, item_id in enumerate(self.item_ids.tolist())}
+
+    def title(self, item_id: object) -> str:
+        """Title without the year, ``""`` when the item is unknown."""
+        row = self._row.get(str(item_id))
+        return "" if row is None else str(self.titles[row])
+
+    def year(self, item_id: object) -> int | None:
+        """Year of release, None when it is unknown."""
+        row = self._row.get(str(item_id))
+        return None if row is None or self.years[row] < 0 else int(self.years[row])
+
+    def genres_of(self, item_id: object) -> tuple[str, ...]:
+        """Genres, empty when none is known."""
+        row = self._row.get(str(item_id))
+        return () if row is None else tuple(one for one in str(self.genres[row]).split("|") if one)
+
+    def label(self, item_id: object) -> str:
+        """What people are shown: ``Title (Year)``; without a title the id, as ``movie 7`` when it is a number."""
+        title, year = self.title(item_id), self.year(item_id)
+        if not title:
+            return f"movie {item_id}" if str(item_id).isdigit() else str(item_id)
+        return title if year is None or _YEARS_AT_END.search(title) else f"{title} ({year})"
+
+    def align(self, item_ids: npt.ArrayLike) -> Catalogue:
+        """The rows of these items in this order; unknown items get blank rows."""
+        ids = np.asarray(item_ids)
+        rows = np.array([self._row.get(str(item_id), -1) for item_id in ids.tolist()], dtype=np.int64)
+        known = rows >= 0
+        blank = Catalogue.empty(ids)
+        columns: dict[str, Any] = {"item_ids": ids.copy()}
+        for name in _COLUMNS[1:]:
+            column, filler = getattr(self, name), getattr(blank, name)
+            columns[name] = np.where(known, column[rows], filler) if len(self) else filler.copy()
+        return Catalogue(**columns)
+
+    def take(self, rows: npt.ArrayLike) -> Catalogue:
+        """Some rows, by position or mask."""
+        return Catalogue(**{name: array[np.asarray(rows)] for name, array in self.to_arrays().items()})
+
+    def __repr__(self) -> str:
+        return f"Catalogue({len(self):,} items, {int((self.titles != '').sum()):,} with a title)"
+
+
+_COLUMNS = ("item_ids", "titles", "years", "genres", "imdb_ids", "tmdb_ids")
+
+
+def split_year(title: str) -> tuple[str, int | None]:
+    """Title and year of ``"Title (Year)"``; the title as it is, and None, when no year stands at its end.
+
+    Example:
+        >>> split_year("2001: A Space Odyssey (1968)"), split_year("1984")
+        (('2001: A Space Odyssey', 1968), ('1984', None))
+    """
+    found = _YEAR_AT_END.search(title)
+    if found and found.start() > 0:
+        return title[: found.start()].strip(), int(found[1])
+    series = _YEARS_AT_END.search(title)
+    return title.strip(), int(series[1]) if series else None
+
+
+def _ids(texts: list[str]) -> Ids:
+    if texts and all(re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", text) for text in texts):
+        return np.array(texts).astype(np.int64)
+    return _text(texts)
+
+
+def _text(texts: list[str]) -> Text:
+    return np.array(texts, dtype=str) if texts else np.empty(0, dtype="U1")
+
+
+def _imdb_id(text: str) -> str:
+    """IMDb's own form: MovieLens writes ``0114709`` for ``tt0114709``."""
+    digits = text.strip().removeprefix("tt")
+    return f"tt{digits.zfill(7)}" if digits.isdigit() else ""
+
+
+def _whole(text: str) -> int:
+    text = text.strip().removesuffix(".0")
+    return int(text) if text.isdigit() else -1

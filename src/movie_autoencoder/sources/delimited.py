@@ -1,0 +1,228 @@
+"""Ratings from delimited text (CSV, TSV, ``::``, Netflix blocks), fast when the text is good, exact when it is not."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from ..ratings import Scale
+from .columns import Columns, OnBadRows, TimeKind, check_rows, coded, plausible, to_seconds
+from .errors import shown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 4 << 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a text is laid out.
+
+    Args:
+        delimiter: one byte between fields.
+        width: number of fields in a row.
+        user, item, rating, time: position of each field, counted from 0; ``time`` None when there is none.
+        kind: how times are written.
+        header_lines: lines before the first row.
+        quoted: whether ``"`` quotes fields.
+        multiline: whether a quoted field may hold line ends.
+        decimal_point: ``"."`` or ``","``.
+        swap: bytes to replace, and by what, before anything else: Arrow takes a delimiter of one byte only, so
+            ``::`` becomes a tab.
+        blanks: whether an empty number or time is a missing value (else it is an error).
+    """
+
+    delimiter: str
+    width: int
+    user: int
+    item: int
+    rating: int
+    time: int | None = None
+    kind: TimeKind = "seconds"
+    header_lines: int = 0
+    quoted: bool = True
+    multiline: bool = False
+    decimal_point: str = "."
+    swap: tuple[bytes, bytes] | None = None
+    blanks: bool = False
+
+    @property
+    def fields(self) -> tuple[int, int, int, int | None]:
+        """Positions of user, item, rating and time."""
+        return self.user, self.item, self.rating, self.time
+
+
+Opener = Callable[[], AbstractContextManager[BinaryIO]]
+
+
+def read_delimited(
+    name: str, opener: Opener, layout: Layout, *, scale: Scale | None = None, on_bad_rows: OnBadRows = "error"
+) -> Columns:
+    """Reads the ratings of one text.
+
+    Args:
+        name: the file's name for messages.
+        opener: opens the text's bytes, as often as it is called.
+        layout: how the text is laid out.
+        scale: the stars that are allowed, if that is set.
+        on_bad_rows: ``"error"`` stops at the first bad row, ``"skip"`` leaves bad rows out and counts them.
+
+    Raises:
+        SourceError: a bad row, too many of them, or none that is good.
+    """
+    return _fast(opener, layout, scale, on_bad_rows) or _exact(name, opener, layout, scale, on_bad_rows)
+
+
+def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns | None:
+    """Whole columns converted by Arrow in parallel; None when a row needs a second look."""
+    import pyarrow as pa
+
+    ids = pa.dictionary(pa.int32(), pa.string())  # half the memory of int64, and it keeps leading zeros
+    times = {
+        "seconds": pa.int64(), "number": pa.float64(), "date": pa.timestamp("us"), "zoned": pa.timestamp("us", "UTC"),
+    }
+    types = {layout.user: ids, layout.item: ids, layout.rating: pa.float32()}
+    if layout.time is not None:
+        types[layout.time] = times[layout.kind]
+    skipped = SkippedRows(0)
+    try:
+        table = convert(opener, layout, types, handler=skipped if on_bad_rows == "skip" else None, threads=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    num_rows = len(table) + skipped.count
+    if not len(table) or 2 * skipped.count > num_rows:
+        return None
+    users, table = coded(table[str(layout.user)]), table.drop_columns([str(layout.user)])
+    items, table = coded(table[str(layout.item)]), table.drop_columns([str(layout.item)])
+    values = table[str(layout.rating)].to_numpy()
+    if not plausible(users, items, values, scale):
+        return None
+    seconds = None if layout.time is None else to_seconds(table[str(layout.time)])
+    return Columns(users, items, values, seconds, num_rows, skipped.count)
+
+
+def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
+    """The same columns, every cell judged by its bytes."""
+    import pyarrow as pa
+
+    places = [place for place in layout.fields if place is not None]
+    skipped = SkippedRows(layout.header_lines)
+    table = convert(opener, layout, dict.fromkeys(places, pa.binary()), handler=skipped, threads=False)
+
+    def column(place: int | None) -> Any:
+        if place is None:
+            return None
+        cells = table[str(place)]
+        if place == layout.rating and layout.decimal_point != ".":
+            import pyarrow.compute as pc
+
+            cells = pc.replace_substring(cells, layout.decimal_point, ".")
+        return cells
+
+    def locate(row: int) -> tuple[str, int]:
+        with opener() as stream, stream:
+            return name, next(islice(row_lines(stream, layout.header_lines, layout.multiline), row, None), 0)
+
+    user, item, rating, time = (column(place) for place in layout.fields)
+    return check_rows(
+        (user, item, rating, time), kind=layout.kind, scale=scale, on_bad_rows=on_bad_rows, locate=locate,
+        absent_rows=np.array(skipped.absent, dtype=np.int64), short_rows=skipped.rows, describe_short=skipped.describe,
+        file=name,
+    )
+
+
+class SkippedRows:
+    """Called by Arrow for every row with too few or too many fields; blank lines are not counted as bad rows."""
+
+    def __init__(self, header_lines: int) -> None:
+        self.header_lines = header_lines
+        self.count = 0
+        self.absent: list[int] = []
+        self.rows: list[int] = []
+        self.texts: dict[int, str] = {}
+
+    def __call__(self, row: Any) -> str:
+        blank = not row.text.strip()
+        self.count += not blank
+        if row.number is not None:  # Arrow counts rows only when it reads in one thread
+            number = row.number - self.header_lines - 1
+            self.absent.append(number)
+            if blank:
+                return "skip"
+            self.rows.append(number)
+            if len(self.texts) < 2:
+                found = f"{row.actual_columns} field{'s' if row.actual_columns != 1 else ''} where {row.expected_columns} belong"
+                self.texts[number] = f"the row has {found}: {shown(row.text)}"
+        return "skip"
+
+    def describe(self, row: int) -> str:
+        return self.texts[row]
+
+
+def convert(
+    opener: Opener, layout: Layout, types: Mapping[int, pa.DataType], *, handler: Any, threads: bool
+) -> pa.Table:
+    """The wanted fields as columns named by their position."""
+    from pyarrow import csv
+
+    with opener() as stream, stream:
+        return csv.read_csv(
+            _Swapped(stream, *layout.swap) if layout.swap else stream,
+            read_options=csv.ReadOptions(
+                use_threads=threads, block_size=_BLOCK, skip_rows=layout.header_lines,
+                column_names=[str(place) for place in range(layout.width)],
+            ),
+            parse_options=csv.ParseOptions(
+                delimiter=layout.delimiter, quote_char='"' if layout.quoted else False,
+                newlines_in_values=layout.multiline, invalid_row_handler=handler,
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types={str(place): type_ for place, type_ in types.items()},
+                include_columns=[str(place) for place in types],
+                null_values=[""] if layout.blanks else [], strings_can_be_null=False, check_utf8=True, decimal_point=layout.decimal_point,
+            ),
+        )
+
+
+class _Swapped(io.RawIOBase):
+    """A stream with every ``old`` replaced by ``new`` on the way, a block at a time."""
+
+    def __init__(self, stream: BinaryIO, old: bytes, new: bytes) -> None:
+        self._stream, self._old, self._new = stream, old, new
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size - len(self._rest) if size > len(self._rest) else size)
+        data = self._rest + block
+        # The last bytes may be the beginning of an `old` that the next block ends.
+        keep = len(self._old) - 1 if block else 0
+        while keep and not self._old.startswith(data[-keep:]):
+            keep -= 1
+        self._rest = data[len(data) - keep :] if keep else b""
+        data = data[: len(data) - keep].replace(self._old, self._new)
+        return data or (self.read(size) if block else b"")
+
+
+def row_lines(stream: BinaryIO, header_lines: int = 0, multiline: bool = False) -> Iterator[int]:
+    """The line (the first being 1) on which each row begins, as Arrow counts rows: it passes over empty lines.
+
+    A loop over lines in Python, so only run once something is wrong and a message must say where.
+    """
+    inside = False  # a quoted field that goes on over lines
+    for number, line in enumerate(io.TextIOWrapper(stream, encoding="latin-1", newline=None), start=1):
+        if number <= header_lines or (line == "\n" and not inside):
+            continue
+        if not inside:
+            yield number
+        if multiline and line.count('"') % 2:
+            inside = not inside

@@ -1,0 +1,194 @@
+"""From what the user typed after ``--data`` to a path: a path, the name of a known data set, or nothing at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from .detection import TITLES, detect
+from .errors import SourceError
+from .places import Place
+from .sample import is_installed, provide_sample
+
+BASE_URL = "https://files.grouplens.org/datasets/movielens"
+MOVIELENS_NAMES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small", "ml-latest")
+KNOWN_NAMES = (*MOVIELENS_NAMES, "sample")
+_FOLDER_NAMES = {"ml-10m": ("ml-10M100K",)}  # what the archive unpacks to, where that is not its name
+_ENDINGS = ("", ".zip")
+_COMPANIONS = {*TITLES, "tags.csv", "tags.dat", "users.dat", "genome-scores.csv", "genome-tags.csv", "probe.txt", "qualifying.txt"}
+_TIMEOUT = 30.0  # seconds without a byte
+
+Notify = Callable[[str], None]
+
+
+def find_data(
+    spec: str | Path | None = None,
+    data_folder: Path = Path("data"),
+    *,
+    base_url: str = BASE_URL,
+    notify: Notify | None = None,
+) -> Path:
+    """The path of the data set that is meant.
+
+    A path is taken as it is; then names within the data folder; then the known names, which are downloaded once. With
+    nothing given it is the data set that lies in the data folder, and in an empty one the sample.
+
+    Args:
+        spec: what was typed, or None.
+        data_folder: where data sets are put.
+        base_url: where MovieLens is downloaded from.
+        notify: called with a line of text before something that takes time.
+
+    Returns:
+        A path that `read_ratings` can be given.
+
+    Raises:
+        SourceError: nothing is found, two data sets are, or a download failed; says what to do.
+    """
+    tell = notify or (lambda line: None)
+    if spec is None or not str(spec).strip():
+        return _what_lies_there(data_folder, tell)
+    given = Path(spec).expanduser()
+    if given.exists():
+        return given
+    name = str(spec)
+    if name == "sample":
+        return provide_sample(data_folder / "sample")
+    on_disk = _named(name, data_folder)
+    if on_disk is not None:
+        return on_disk
+    if name in MOVIELENS_NAMES:
+        return download(name, data_folder, base_url=base_url, notify=tell)
+    raise SourceError(
+        name, None, f"there is no such file or folder, and none in {data_folder}/",
+        f"a file, a folder, a zip, or one of the names {', '.join(KNOWN_NAMES)}",
+        f"check the spelling; relative paths start at {Path.cwd()}",
+    )
+
+
+def download(name: str, data_folder: Path, *, base_url: str = BASE_URL, notify: Notify | None = None) -> Path:
+    """Downloads a MovieLens archive into the data folder and checks it against the publisher's MD5 beside it.
+
+    The archive is used as it is, not unpacked. It appears under its name only when it is whole and checked.
+
+    Raises:
+        SourceError: no network, no room, a broken connection, another checksum than the publisher's.
+    """
+    url, target = f"{base_url}/{name}.zip", data_folder / f"{name}.zip"
+    part = data_folder / f".{name}.zip.{os.getpid()}.part"
+    try:
+        published = _published_md5(url)
+        data_folder.mkdir(parents=True, exist_ok=True)
+        found = _fetch(url, part, notify or (lambda line: None), name)
+        if found != published:
+            raise SourceError(
+                url, None, f"the download has the MD5 {found}, the publisher says {published}", "the publisher's file",
+                f"try again, or download it by hand and put it into {target}",
+            )
+        os.replace(part, target)
+    except (OSError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise SourceError(
+            url, None, f"{name} is not on disk and cannot be downloaded ({reason})", "a connection to the publisher",
+            f"download {url} where there is one and put it into {target}",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _published_md5(url: str) -> str:
+    with urllib.request.urlopen(f"{url}.md5", timeout=_TIMEOUT) as answer:
+        text = answer.read(4096).decode("ascii", errors="replace")
+    found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
+    if not found:
+        raise ValueError(f"{url}.md5 holds no MD5 but {text[:60]!r}")
+    return found[0].lower()
+
+
+def _fetch(url: str, part: Path, tell: Notify, name: str) -> str:
+    """Copies what the address gives into a file and returns its MD5."""
+    digest = hashlib.md5(usedforsecurity=False)  # the publisher's choice; it guards against damage, https against malice
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, part.open("wb") as file:
+        size = int(answer.headers.get("Content-Length") or 0)
+        free = shutil.disk_usage(part.parent).free
+        if size > free:
+            raise OSError(f"{size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
+        tell(f"Downloading {name} ({size / 1e6:,.1f} MB) from {url}")
+        while block := answer.read(1 << 20):
+            digest.update(block)
+            file.write(block)
+        if size and file.tell() != size:
+            raise OSError(f"the connection broke after {file.tell():,} of {size:,} bytes")
+    return digest.hexdigest()
+
+
+def _named(name: str, data_folder: Path) -> Path | None:
+    """A data set of that name in the data folder, unpacked or as an archive."""
+    if os.sep in name or name in (".", ".."):
+        return None
+    for stem in (name, *_FOLDER_NAMES.get(name, ())):
+        for ending in _ENDINGS:
+            path = data_folder / f"{stem}{ending}"
+            if path.is_file() or (path.is_dir() and any(path.iterdir())):
+                return path
+    return None
+
+
+def _what_lies_there(data_folder: Path, tell: Notify) -> Path:
+    """The one data set in the data folder, else the sample."""
+    found = _data_sets(data_folder) if data_folder.is_dir() else []
+    own = [path for path in found if path.name != "sample"]  # the sample came by itself: it never stands in the way
+    if len(own) > 1:
+        raise SourceError(
+            data_folder, None, f"there are two data sets: {own[0]} and {own[1]}", "one data set",
+            f"name the one you mean: --data {own[0]}",
+        )
+    if own:
+        return own[0]
+    if not is_installed() and not found:
+        raise SourceError(
+            data_folder, None, "there is no data set here", "one data set",
+            '(1) install the sample: pip install "movie-autoencoder[sample]", (2) download MovieLens: --data ml-latest-small, '
+            f"or (3) put a file of ratings into {data_folder}/ or name it: --data FILE",
+        )
+    if not found:
+        tell(f"No data set in {data_folder}/: using the sample of 100,004 MovieLens ratings.")
+    return provide_sample(data_folder / "sample")
+
+
+def _data_sets(data_folder: Path) -> list[Path]:
+    """What holds ratings in the data folder: folders, archives, and loose files."""
+    sets: dict[str, Path] = {}
+    loose: list[Path] = []
+    for path in sorted(data_folder.iterdir()):
+        lower = path.name.lower()
+        if path.name.startswith(".") or lower.startswith("readme") or lower.endswith((".md", ".md5")):
+            continue
+        if path.is_dir():
+            if _holds_ratings(path):
+                sets[path.name] = path
+        elif lower in _COMPANIONS or re.fullmatch(r"u\d?\.(item|user|genre|info|occupation)", lower):
+            loose.append(path)
+        elif re.fullmatch(r"(combined_data_|mv_)\d+\.txt", lower):
+            sets["netflix"] = data_folder  # several files, one data set
+        elif path.stem not in sets:  # ml-1m.zip beside ml-1m/ is the same data set
+            sets[path.name] = path
+    unpacked = {stem for names in _FOLDER_NAMES.items() for stem in names[1] if stem in sets}
+    return [path for name, path in sets.items() if not (name == "ml-10m.zip" and unpacked)]
+
+
+def _holds_ratings(folder: Path) -> bool:
+    try:
+        detect(Place.at(folder))
+    except SourceError as error:
+        return "two data sets" in error.value
+    return True

@@ -1,0 +1,126 @@
+"""The data sets of GroupLens: MovieLens 100K, 1M, 10M, 20M, 25M, 32M and latest (https://grouplens.org/datasets).
+
+Ratings: ``u.data`` and its splits (tab), ``ratings.dat`` (``::``) and ``ratings.csv``, which `table` reads. Titles:
+``u.item`` (``|``, Latin-1), ``movies.dat`` (``::``; Latin-1 in 1M, UTF-8 in 10M), ``movies.csv`` and ``links.csv`` (UTF-8).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+
+from ..catalogue import Catalogue
+from ..ratings import Scale
+from .columns import Columns, OnBadRows
+from .delimited import Layout, read_delimited
+from .errors import SourceError, shown
+from .places import Place
+
+# The flags of u.item, in the order of the file u.genre of MovieLens 100K.
+GENRES_100K = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)
+
+
+def read_tabbed(place: Place, name: str, *, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
+    """Ratings as in ``u.data``: user, item, rating, timestamp between tabs, no header."""
+    layout = Layout("\t", _width(place, name, "\t"), 0, 1, 2, 3, quoted=False)
+    return read_delimited(place.show(name), lambda: place.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
+
+
+def read_colons(place: Place, name: str, *, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
+    """Ratings as in ``ratings.dat``: UserID::MovieID::Rating::Timestamp, no header (without the timestamp, too)."""
+    width = _width(place, name, "::")
+    layout = Layout("\t", width, 0, 1, 2, 3 if width > 3 else None, quoted=False, swap=(b"::", b"\t"))
+    return read_delimited(place.show(name), lambda: place.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
+
+
+def _width(place: Place, name: str, separator: str) -> int:
+    """Fields of a row: 4, or 3 when the first rows show that there is no timestamp."""
+    lines = place.read(name, 1 << 12).decode("utf-8", errors="replace").splitlines()[:5]
+    return 3 if lines and all(line.count(separator) == 2 for line in lines if line.strip()) else 4
+
+
+def read_movies_csv(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue:
+    """``movies.csv`` and, when it lies beside, ``links.csv``."""
+    movies = list(_csv_rows(place, name, ("movieId", "title"), on_bad_rows))
+    links: dict[str, dict[str, str]] = {}
+    for beside in place.named("links.csv", beside=name):
+        links = {row["movieId"].strip(): row for row in _csv_rows(place, beside, ("movieId", "imdbId"), on_bad_rows)}
+    other = [links.get(row["movieId"].strip(), {}) for row in movies]
+    return Catalogue.from_rows(
+        [row["movieId"] for row in movies], [row["title"] for row in movies],
+        genres=[row.get("genres") or "" for row in movies], imdb_ids=[row.get("imdbId") or "" for row in other],
+        tmdb_ids=[row.get("tmdbId") or "" for row in other],
+    )
+
+
+def read_movies_dat(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue:
+    """``movies.dat``: MovieID::Title::Genres. A title may hold ``:`` and ``::``, so it is what lies between the outer ones."""
+
+    def fields(line: str) -> tuple[str, str, str]:
+        item_id, rest = line.split("::", 1)
+        title, genres = rest.rsplit("::", 1)
+        return item_id, title, genres
+
+    return _from_lines(place, name, fields, "MovieID::Title::Genres", on_bad_rows)
+
+
+def read_u_item(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue:
+    """``u.item``: id, title, two dates, an address and 19 flags for genres between ``|``."""
+
+    def fields(line: str) -> tuple[str, str, str]:
+        item_id, rest = line.split("|", 1)
+        title, _, _, _, *flags = rest.rsplit("|", 3 + len(GENRES_100K))
+        if len(flags) != len(GENRES_100K) or set(flags) - {"0", "1"}:
+            raise ValueError
+        return item_id, title, "|".join(g for g, flag in zip(GENRES_100K, flags, strict=True) if flag == "1" and g != "unknown")
+
+    return _from_lines(place, name, fields, "id|title|date|date|address|19 flags of 0 or 1", on_bad_rows)
+
+
+def decode(data: bytes) -> str:
+    """Text in UTF-8, else in Latin-1: accented Latin-1 is hardly ever valid UTF-8, so the first that fits is right."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _from_lines(
+    place: Place, name: str, fields: Callable[[str], tuple[str, str, str]], form: str, on_bad_rows: OnBadRows
+) -> Catalogue:
+    rows: list[tuple[str, str, str]] = []
+    for number, line in enumerate(io.StringIO(decode(place.read(name)), newline=None), start=1):
+        line = line.rstrip("\n")
+        if not line.strip():
+            continue
+        try:
+            rows.append(fields(line))
+        except ValueError:
+            if on_bad_rows == "error":
+                raise _bad_line(place.show(name), number, line, form) from None
+    ids, titles, genres = zip(*rows, strict=True) if rows else ((), (), ())
+    return Catalogue.from_rows(ids, titles, genres=genres)
+
+
+def _csv_rows(place: Place, name: str, needed: tuple[str, ...], on_bad_rows: OnBadRows) -> Iterator[dict[str, str]]:
+    reader = csv.reader(io.StringIO(decode(place.read(name)), newline=""))
+    header = [field.strip() for field in next(reader, [])]
+    missing = [column for column in needed if column not in header]
+    if missing:
+        raise SourceError(
+            place.show(name), 1, f"there is no column {missing[0]!r}", f"the header {','.join(needed)},…",
+            "download the data set again, or take this file out of the folder (then there are no titles)",
+        )
+    for row in reader:
+        if len(row) == len(header):
+            yield dict(zip(header, row, strict=True))
+        elif row and on_bad_rows == "error":
+            raise _bad_line(place.show(name), reader.line_num, ",".join(row), ",".join(header))
+
+
+def _bad_line(file: str, number: int, line: str, form: str) -> SourceError:
+    return SourceError(file, number, f"the line cannot be read: {shown(line)}", form, "correct or delete the line")
