@@ -1,4 +1,4 @@
-"""What every trained model offers, in NumPy: decoding at given cells, and folding in people it has not met.
+"""What every model offers: a learner that can be trained, stopped and taken up again, and a trained model in NumPy.
 
 All our models end in an inner product, so that a trained one is two tables and two columns of offsets, one a side:
 
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..ratings import FloatArray, Ids, IntArray, Ratings, Scale
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 _BLOCK = 1 << 18  # cells decoded at a time: two gathered blocks of factors stay near 64 MB at 32 factors
 
@@ -114,3 +116,19 @@ def with_unknown(table: npt.NDArray[Any], unknown: npt.ArrayLike) -> npt.NDArray
     """A table with one more row, for whoever is unknown."""
     last = np.broadcast_to(np.asarray(unknown, dtype=np.float32), (1, *table.shape[1:]))
     return np.concatenate([table.astype(np.float32, copy=False), last])
+
+
+class Learner(Protocol):
+    """A model in training. Given seed, ratings and settings, every epoch's work follows from its number alone."""
+
+    def epoch(self, epoch: int, learning_rate: float) -> float:
+        """Trains for one epoch; returns its mean squared error in squared rating points."""
+
+    def trained(self) -> TrainedModel:
+        """The model of the averaged weights so far."""
+
+    def state(self) -> Arrays:
+        """Everything that a later `restore` needs to go on exactly."""
+
+    def restore(self, state: Arrays) -> None:
+        """Takes up a `state` of a learner with the same ratings and settings."""

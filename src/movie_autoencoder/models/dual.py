@@ -12,7 +12,6 @@ docs/models.md derives it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -22,9 +21,11 @@ import tensorflow as tf
 
 from ..baselines import BiasSolver
 from ..ratings import IntArray, Ratings
+from .contract import Arrays
 from .inference import DualWeights, TrainedDual
 from .observed import Tensor, decode_at, matmul, sparse_matrix, squared_error
-from .optimizer import Arrays, Stepper
+from .optimizer import Stepper
+from .settings import DualSettings
 
 # By trial on validation parts; one rate fits 20 thousand ratings and 20 million, see `_step_eagerly`.
 _LEARNING_RATES = {"adam": 0.01, "adamw": 0.01, "nadam": 0.01, "rmsprop": 0.005, "adagrad": 0.01}
@@ -40,26 +41,7 @@ def default_learning_rate(optimizer: str, ratings: Ratings) -> float:
     if optimizer != "sgd":
         return _LEARNING_RATES[optimizer]
     crowds = [float(np.square(counts, dtype=np.float64).sum()) for counts in (ratings.user_counts, ratings.item_counts)]
-    return 1.5 * len(ratings) / max(crowds)
-
-
-@dataclass(frozen=True)
-class DualSettings:
-    """Settings of one fit, none left open.
-
-    Args:
-        latent_dim: numbers in a latent vector.
-        l2: penalty on the tables; divided by the number of ratings beside the mean squared error.
-        hidden_fraction: share of the ratings hidden in a step.
-        hidden_rows: share of users and items of which more is hidden, at a rate drawn anew, up to everything.
-        damping: damping of the biases, in ratings.
-    """
-
-    latent_dim: int
-    l2: float
-    hidden_fraction: float
-    hidden_rows: float
-    damping: float
+    return len(ratings) / max(crowds)
 
 
 class DualAutoencoder(keras.Model):

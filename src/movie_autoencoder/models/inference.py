@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..baselines import Biases, BiasSolver, fold_in_bias
+from ..baselines import Biases, fold_in_bias
 from ..ratings import FloatArray, Ratings, Scale
-from .contract import Encoded, TrainedModel, with_unknown
+from .contract import Arrays, Encoded, TrainedModel, with_unknown
 
-Arrays = dict[str, npt.NDArray[Any]]
 Table = npt.NDArray[np.float32]
 
 
@@ -146,6 +145,5 @@ def _encode(stars: Any, marks: Any, star_table: Table, mark_table: Table, shift:
     return latent
 
 
-def solve_biases(ratings: Ratings, damping: float) -> Biases:
-    """Damped biases of all the ratings."""
-    return BiasSolver(ratings, damping).solve()
+SavedModel = TrainedDual
+TRAINED_MODELS: dict[str, type[SavedModel]] = {TrainedDual.name: TrainedDual}
