@@ -89,7 +89,8 @@ class Catalogue:
         """A catalogue that knows nothing but the ids."""
         count = len(item_ids)
         blank = np.full(count, "", dtype="U1")
-        return cls(np.asarray(item_ids), blank, np.full(count, -1, np.int32), blank, blank, np.full(count, -1, np.int64))
+        years, tmdb_ids = np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int64)
+        return cls(np.array(item_ids), blank, years, blank, blank, tmdb_ids)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Catalogue:

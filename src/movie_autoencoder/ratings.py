@@ -60,7 +60,8 @@ class Scale:
             return cls(*numbers)
         except ValueError:
             raise ValueError(
-                f"A scale is written MINIMUM:MAXIMUM or MINIMUM:MAXIMUM:STEP, such as 1:5 or 0.5:5:0.5. Received: {text!r}."
+                "A scale is written MINIMUM:MAXIMUM or MINIMUM:MAXIMUM:STEP, such as 1:5 or 0.5:5:0.5. "
+                f"Received: {text!r}."
             ) from None
 
     @classmethod
@@ -93,7 +94,7 @@ class Scale:
 
     def clip(self, values: npt.ArrayLike) -> FloatArray:
         """Values moved to the nearest end of the scale where they lie outside."""
-        return np.clip(np.asarray(values), self.minimum, self.maximum)
+        return np.asarray(np.clip(np.asarray(values), self.minimum, self.maximum))
 
     def contains(self, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """True where a value lies between the ends (ends included)."""
@@ -234,9 +235,8 @@ class Ratings:
         if keep is not None:
             user_index, item_index, stars = user_index[keep], item_index[keep], stars[keep]
             times = times[keep] if times is not None else None
-        source = replace(
-            source or Source(), num_rows=(source.num_rows if source else 0) or num_rows, num_duplicates=num_rows - len(stars)
-        )
+        source = source or Source()
+        source = replace(source, num_rows=source.num_rows or num_rows, num_duplicates=num_rows - len(stars))
         return cls(user_index, item_index, stars, user_ids, item_ids, scale, times, source)
 
     @classmethod
@@ -253,7 +253,8 @@ class Ratings:
         """Ratings from the named columns of a pandas DataFrame (`read_ratings` also recognises the usual names)."""
         missing = [name for name in (user, item, rating, timestamp) if name is not None and name not in frame.columns]
         if missing:
-            raise ValueError(f"The frame has no column {missing[0]!r}. Its columns: {', '.join(map(str, frame.columns))}.")
+            columns = ", ".join(map(str, frame.columns))
+            raise ValueError(f"The frame has no column {missing[0]!r}. Its columns: {columns}.")
         times = None if timestamp is None else frame[timestamp].to_numpy()
         return cls.from_columns(
             frame[user].to_numpy(), frame[item].to_numpy(), frame[rating].to_numpy(), timestamps=times, scale=scale,
@@ -316,11 +317,11 @@ class Ratings:
 
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Row of each id, -1 where the user is unknown."""
-        return _locate(self.user_ids, user_ids)
+        return locate(self.user_ids, user_ids)
 
     def locate_items(self, item_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Column of each id, -1 where the item is unknown."""
-        return _locate(self.item_ids, item_ids)
+        return locate(self.item_ids, item_ids)
 
     @cached_property
     def digest(self) -> str:
@@ -453,7 +454,7 @@ def _compact(index: IntArray, size: int) -> tuple[npt.NDArray[np.int32], IntArra
     return number[index], np.flatnonzero(present)
 
 
-def _locate(vocabulary: Ids, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
+def locate(vocabulary: Ids, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
     wanted = np.asarray(ids)
     if wanted.dtype.kind == "O":
         wanted = np.asarray([str(one) for one in wanted])

@@ -5,14 +5,15 @@ One module a family of files; `detection` tells them apart, `finding` turns what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..catalogue import Catalogue
 from ..ratings import Ratings, Scale
 from . import movielens, netflix, table
-from .detection import FORMATS, Found, detect, titles_near
+from .columns import OnBadRows
+from .detection import FORMATS, detect, titles_near
 from .errors import SourceError
 from .finding import KNOWN_NAMES, find_data
 from .places import Place
@@ -29,7 +30,7 @@ def read_ratings(
     format: str = "auto",
     scale: Scale | str | None = None,
     columns: Mapping[str, str | None] | None = None,
-    on_bad_rows: Literal["error", "skip"] = "error",
+    on_bad_rows: OnBadRows = "error",
 ) -> Ratings:
     """Reads ratings from a file, a folder, an archive or a DataFrame, and detects what it is.
 
@@ -42,7 +43,7 @@ def read_ratings(
         scale: the stars that can be given, as a `Scale` or like ``"0.5-5"``; a rating outside is an error. Detected
             from the ratings when left out.
         columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``) for tables whose
-            names are not recognised; positions such as ``"1"`` for tables without a header; ``"none"`` for the
+            names are not recognised; positions such as ``"#1"`` for tables without a header; ``"none"`` for the
             timestamp leaves it out.
         on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them in
             ``ratings.source.num_skipped``.
@@ -80,7 +81,7 @@ def read_catalogue(
     *,
     format: str = "auto",
     columns: Mapping[str, str | None] | None = None,
-    on_bad_rows: Literal["error", "skip"] = "error",
+    on_bad_rows: OnBadRows = "error",
 ) -> Catalogue | None:
     """Reads the titles, years, genres and links that lie beside (or in) the ratings that `read_ratings` would read.
 
@@ -99,18 +100,13 @@ def read_catalogue(
     named = {role: name for role, name in (columns or {}).items() if name}
     found = detect(Place.at(Path(path).expanduser()), format, named)
     place, names = titles_near(found)
-    readers = {
-        "movies.csv": movielens.read_movies_csv, "movies.dat": movielens.read_movies_dat, "u.item": movielens.read_u_item,
-        "movie_titles.txt": netflix.read_titles, "movie_titles.csv": netflix.read_titles,
-        "movies.parquet": lambda place, name, on_bad_rows: table.titles_within(place, name, {}),
+    readers: dict[str, Callable[[Place, str, OnBadRows], Catalogue | None]] = {
+        "movies.csv": movielens.read_movies_csv, "movies.dat": movielens.read_movies_dat,
+        "u.item": movielens.read_u_item, "movie_titles.txt": netflix.read_titles,
+        "movie_titles.csv": netflix.read_titles, "movies.parquet": table.read_titles,
     }
     for name in names:
         reader = readers.get(PurePosixPath(name).name.lower())
         if reader is not None:
             return reader(place, name, on_bad_rows)
-    return _titles_within(found, named)
-
-
-def _titles_within(found: Found, columns: Mapping[str, str | None]) -> Catalogue | None:
-    """The titles that stand in the table of ratings itself."""
-    return table.titles_within(found.place, found.names[0], columns) if found.format == "table" else None
+    return table.titles_within(found.place, found.names[0], named) if found.format == "table" else None

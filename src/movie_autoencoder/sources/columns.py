@@ -7,6 +7,7 @@ which finds the first bad row or leaves the bad ones out. So a good file pays no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,7 +55,8 @@ class Columns:
 def plausible(users: Coded, items: Coded, values: npt.NDArray[np.float32], scale: Scale | None) -> bool:
     """True when columns that Arrow converted need no second look."""
     for ids in (users, items):
-        if ids.names.dtype.kind == "U" and (bool((ids.names == "").any()) or ids.names.dtype.itemsize > 4 * _LONGEST_ID):
+        text = ids.names.dtype.kind == "U"
+        if text and (bool((ids.names == "").any()) or ids.names.dtype.itemsize > 4 * _LONGEST_ID):
             return False
     if not len(values):
         return True
@@ -88,22 +90,23 @@ def to_seconds(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
         zone = getattr(column.type, "tz", None)
         return np.asarray(column.cast(pa.timestamp("us", zone)).cast(pa.int64()).to_numpy() // 1_000_000)
     numbers = column.to_numpy()
-    if numbers.dtype.kind == "f":
-        numbers = np.floor(numbers)
-    largest = float(np.abs(numbers).max()) if len(numbers) else 0.0
-    unit = 1 if largest < 1e11 else 1_000 if largest < 1e14 else 1_000_000 if largest < 1e17 else 1_000_000_000
-    seconds = numbers.astype(np.int64, copy=False)  # 1e11 seconds would be the year 5138
-    return seconds if unit == 1 else seconds // unit
+    seconds = np.asarray(np.floor(numbers) if numbers.dtype.kind == "f" else numbers).astype(np.int64, copy=False)
+    largest = max(abs(int(seconds.min())), abs(int(seconds.max()))) if len(seconds) else 0
+    for limit in (10**11, 10**14, 10**17):  # 1e11 seconds would be the year 5138: so these are milliseconds, …
+        if largest >= limit:
+            seconds = seconds // 1000
+    return seconds
 
 
 def time_kind(examples: Iterable[str]) -> TimeKind:
-    """How times are written, judged by the first few."""
-    texts = [text.strip() for text in examples]
-    if all(text.lstrip("+-").isdigit() for text in texts):
-        return "seconds"
-    if all(_as_float(text) is not None for text in texts):
-        return "number"
-    return "zoned" if any(text.endswith("Z") or "+" in text or "-" in text[19:] for text in texts) else "date"
+    """How times are written, judged by the first few; what is no time at all (a bad row) has no say."""
+    kinds: set[TimeKind] = set()
+    for text in examples:
+        if _as_float(text) is not None:
+            kinds.add("seconds" if text.strip().lstrip("+-").isdigit() else "number")
+        elif _date(text.encode()) is not None:
+            kinds.add("zoned" if re.search(r"\d(Z|[+-]\d\d:?\d\d)\s*$", text[10:]) else "date")
+    return next((kind for kind in ("number", "seconds", "zoned") if kind in kinds), "date")
 
 
 def check_rows(
@@ -168,7 +171,7 @@ def check_rows(
             'look at the first of them with on_bad_rows="error"; is this the right file, are these the right columns?',
         )
     if num_bad == num_rows:
-        raise SourceError(file, None, "there is no rating in it", "at least one row", "check that this is the right file")
+        raise SourceError(file, None, "there is no rating in it", "at least one row", "check that it is the right file")
     kept = pa.array(good)
     return Columns(
         coded(users.filter(kept).cast(pa.string())), coded(items.filter(kept).cast(pa.string())),
@@ -243,8 +246,9 @@ def _complaint(cells: list[Any], scale: Scale | None, kind: TimeKind | None) -> 
     if not np.isfinite(number):
         return f"the rating {shown(star)} is not finite", f"a finite number{span}"
     if scale is not None and not scale.contains(number):
-        return f"the rating {shown(star)} lies outside the scale {scale}", f"a number{span}, or another scale (data.scale)"
-    allowed = "seconds since 1970" if kind in ("seconds", "number") else "an ISO 8601 date such as 2005-09-06 or 2005-09-06 12:30:00"
+        return f"the rating {shown(star)} lies outside the scale {scale}", f"a number{span}, or set data.scale"
+    dates = "an ISO 8601 date such as 2005-09-06 or 2005-09-06 12:30:00"
+    allowed = "seconds since 1970" if kind in ("seconds", "number") else dates
     what = "is missing" if time is None or not time.strip() else f"{shown(time)} is no such time"
     return f"the timestamp {what}", f'{allowed}; leave the column out with data.timestamp_column="none"'
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
@@ -13,12 +13,13 @@ import numpy as np
 
 from ..ratings import Scale
 from .columns import Columns, OnBadRows, TimeKind, check_rows, coded, plausible, to_seconds
-from .errors import shown
+from .errors import SourceError, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK = 4 << 20
+COLONS = (b"::", b"\t")  # Arrow takes a delimiter of one byte only
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class Layout:
         quoted: whether ``"`` quotes fields.
         multiline: whether a quoted field may hold line ends.
         decimal_point: ``"."`` or ``","``.
-        swap: bytes to replace, and by what, before anything else: Arrow takes a delimiter of one byte only, so
-            ``::`` becomes a tab.
+        swap: bytes to replace, and by what, before anything else.
         blanks: whether an empty number or time is a missing value (else it is an error).
     """
 
@@ -91,7 +91,7 @@ def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
     types = {layout.user: ids, layout.item: ids, layout.rating: pa.float32()}
     if layout.time is not None:
         types[layout.time] = times[layout.kind]
-    skipped = SkippedRows(0)
+    skipped = SkippedRows(layout)
     try:
         table = convert(opener, layout, types, handler=skipped if on_bad_rows == "skip" else None, threads=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -110,11 +110,9 @@ def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
 
 def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
     """The same columns, every cell judged by its bytes."""
-    import pyarrow as pa
-
     places = [place for place in layout.fields if place is not None]
-    skipped = SkippedRows(layout.header_lines)
-    table = convert(opener, layout, dict.fromkeys(places, pa.binary()), handler=skipped, threads=False)
+    skipped = SkippedRows(layout)
+    table = as_bytes(name, opener, layout, places, skipped)
 
     def column(place: int | None) -> Any:
         if place is None:
@@ -138,11 +136,25 @@ def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_ba
     )
 
 
+def as_bytes(name: str, opener: Opener, layout: Layout, places: Iterable[int], skipped: SkippedRows) -> pa.Table:
+    """The wanted fields as they stand in the text, rows in order, those of a wrong width collected in ``skipped``."""
+    import pyarrow as pa
+
+    try:
+        return convert(opener, layout, dict.fromkeys(places, pa.binary()), handler=skipped, threads=False)
+    except pa.ArrowInvalid as error:  # a line longer than a block, for one
+        raise SourceError(
+            name, None, f"it cannot be split into rows and fields ({str(error).splitlines()[0]})",
+            "one rating a line, fields between commas, tabs or the like", "check that this is the right file",
+        ) from error
+
+
 class SkippedRows:
     """Called by Arrow for every row with too few or too many fields; blank lines are not counted as bad rows."""
 
-    def __init__(self, header_lines: int) -> None:
-        self.header_lines = header_lines
+    def __init__(self, layout: Layout) -> None:
+        self.header_lines = layout.header_lines
+        self.swap = layout.swap
         self.count = 0
         self.absent: list[int] = []
         self.rows: list[int] = []
@@ -158,8 +170,9 @@ class SkippedRows:
                 return "skip"
             self.rows.append(number)
             if len(self.texts) < 2:
-                found = f"{row.actual_columns} field{'s' if row.actual_columns != 1 else ''} where {row.expected_columns} belong"
-                self.texts[number] = f"the row has {found}: {shown(row.text)}"
+                fields = "1 field" if row.actual_columns == 1 else f"{row.actual_columns} fields"
+                text = row.text.replace("\t", "::") if self.swap == COLONS else row.text
+                self.texts[number] = f"the row has {fields} where {row.expected_columns} belong: {shown(text)}"
         return "skip"
 
     def describe(self, row: int) -> str:
@@ -185,8 +198,8 @@ def convert(
             ),
             convert_options=csv.ConvertOptions(
                 column_types={str(place): type_ for place, type_ in types.items()},
-                include_columns=[str(place) for place in types],
-                null_values=[""] if layout.blanks else [], strings_can_be_null=False, check_utf8=True, decimal_point=layout.decimal_point,
+                include_columns=[str(place) for place in types], null_values=[""] if layout.blanks else [],
+                strings_can_be_null=False, decimal_point=layout.decimal_point,
             ),
         )
 
@@ -202,14 +215,14 @@ class _Swapped(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        block = self._stream.read(size - len(self._rest) if size > len(self._rest) else size)
-        data = self._rest + block
-        # The last bytes may be the beginning of an `old` that the next block ends.
+        block = self._stream.read(size)
+        data = (self._rest + block).replace(self._old, self._new)
+        # What is left of the last bytes may be the beginning of an `old` that the next block ends.
         keep = len(self._old) - 1 if block else 0
-        while keep and not self._old.startswith(data[-keep:]):
+        while keep and not (len(data) >= keep and self._old.startswith(data[-keep:])):
             keep -= 1
-        self._rest = data[len(data) - keep :] if keep else b""
-        data = data[: len(data) - keep].replace(self._old, self._new)
+        self._rest = data[len(data) - keep :]
+        data = data[: len(data) - keep]
         return data or (self.read(size) if block else b"")
 
 

@@ -12,11 +12,12 @@ from pathlib import PurePosixPath
 
 from . import netflix
 from .errors import SourceError
+from .header import choose_columns, read_header
 from .places import Place
-from .table import SUFFIXES, choose_columns, read_header
 
 FORMATS = ("auto", "movielens", "netflix", "table")
 _MAIN = ("u.data", "ratings.dat", "ratings.csv", "ratings.tsv", "ratings.parquet", "ratings.csv.gz")
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".tab", ".parquet", ".pq")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _COMPRESSED = (".gz", ".bz2", ".xz")
 TITLES = (
@@ -55,7 +56,8 @@ def detect(place: Place, format: str = "auto", columns: Mapping[str, str | None]
     root = place.root
     if not place.names:
         raise SourceError(
-            root, None, f"the {place.kind} is empty", "a file of ratings in it", "put a data set there (see data/README.md)"
+            root, None, f"the {place.kind} is empty", "a file of ratings in it",
+            "put a data set there (docs/data-formats.md says which)",
         )
     blocks = [name for name in place.names if netflix.is_ratings_file(PurePosixPath(name).name)]
     if format == "netflix":
@@ -64,13 +66,15 @@ def detect(place: Place, format: str = "auto", columns: Mapping[str, str | None]
         return Found(place, "netflix", tuple(blocks))
     if place.kind == "file":
         return Found(place, _family(place, place.names[0], format), place.names)
-    main = [name for name in place.named(*_MAIN) if format == "auto" or (format == "table") == (_family(place, name, "auto") == "table")]
+    main = place.named(*_MAIN)
+    if format != "auto":
+        main = [name for name in main if (format == "table") == (family_of(place, name) == "table")]
     if not main:
         main = _recognised(place, format, columns or {})
     if len(main) > 1:
         raise SourceError(
-            root, None, f"there are two data sets: {place.show(main[0])} and {place.show(main[1])}", "one data set",
-            "name the one you mean",
+            root, None, f"there are two data sets: {place.show(main[0])} and {place.show(main[1])}",
+            "one data set", "name the one you mean",
         )
     if main:
         return Found(place, _family(place, main[0], format), (main[0],))
@@ -79,7 +83,8 @@ def detect(place: Place, format: str = "auto", columns: Mapping[str, str | None]
 
 def family_of(place: Place, name: str) -> str:
     """The format that the first lines of a text show."""
-    lines = [line for line in place.read(name, 1 << 12).decode("utf-8", errors="replace").splitlines()[:5] if line.strip()]
+    start = place.read(name, 1 << 12).decode("utf-8-sig", errors="replace").splitlines()[:5]
+    lines = [line for line in start if line.strip()]
     if any(re.fullmatch(r"[^:\s]+::[^:]+::[^:]*(::[^:]*)?", line) for line in lines):
         return "movielens-1m"
     if any(re.fullmatch(r"\d+\t\d+\t-?[\d.]+\t\d+", line.rstrip()) for line in lines):
@@ -94,8 +99,10 @@ def titles_near(found: Found) -> tuple[Place, tuple[str, ...]]:
     place = found.place
     if place.kind in ("folder", "zip", "tar"):
         folder = PurePosixPath(found.names[0]).parent
-        near = [name for name in place.named(*TITLES) if PurePosixPath(name).parent in (folder, folder.parent)]
-        return place, tuple(sorted(near, key=lambda name: (PurePosixPath(name).parent != folder, TITLES.index(PurePosixPath(name).name.lower()))))
+        paths = [(PurePosixPath(name), name) for name in place.named(*TITLES)]
+        near = [(path, name) for path, name in paths if path.parent in (folder, folder.parent)]
+        near.sort(key=lambda one: (one[0].parent != folder, TITLES.index(one[0].name.lower())))
+        return place, tuple(name for _, name in near)
     parent = place.root.parent
     beside = tuple(name for name in TITLES if (parent / name).is_file() and parent / name != place.root)
     return Place(parent, "folder", beside), beside
@@ -146,7 +153,8 @@ def _within(place: Place, format: str, columns: Mapping[str, str | None] | None)
         return detect(Place.at(place.root / archives[0]), format, columns)
     if len(archives) > 1 and place.kind == "folder":
         raise SourceError(
-            place.root, None, f"there are two data sets: {archives[0]} and {archives[1]}", "one data set", "name the one you mean"
+            place.root, None, f"there are two data sets: {archives[0]} and {archives[1]}", "one data set",
+            "name the one you mean",
         )
     listed = ", ".join(place.names[:5]) + (", …" if len(place.names) > 5 else "")
     raise SourceError(

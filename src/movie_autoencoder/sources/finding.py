@@ -21,7 +21,9 @@ MOVIELENS_NAMES = ("ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "
 KNOWN_NAMES = (*MOVIELENS_NAMES, "sample")
 _FOLDER_NAMES = {"ml-10m": ("ml-10M100K",)}  # what the archive unpacks to, where that is not its name
 _ENDINGS = ("", ".zip")
-_COMPANIONS = {*TITLES, "tags.csv", "tags.dat", "users.dat", "genome-scores.csv", "genome-tags.csv", "probe.txt", "qualifying.txt"}
+_COMPANIONS = {
+    *TITLES, "tags.csv", "tags.dat", "users.dat", "genome-scores.csv", "genome-tags.csv", "probe.txt", "qualifying.txt",
+}
 _TIMEOUT = 30.0  # seconds without a byte
 
 Notify = Callable[[str], None]
@@ -116,7 +118,7 @@ def _published_md5(url: str) -> str:
 
 def _fetch(url: str, part: Path, tell: Notify, name: str) -> str:
     """Copies what the address gives into a file and returns its MD5."""
-    digest = hashlib.md5(usedforsecurity=False)  # the publisher's choice; it guards against damage, https against malice
+    digest = hashlib.md5(usedforsecurity=False)  # the publisher's choice; against damage: against malice there is https
     with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, part.open("wb") as file:
         size = int(answer.headers.get("Content-Length") or 0)
         free = shutil.disk_usage(part.parent).free
@@ -157,8 +159,8 @@ def _what_lies_there(data_folder: Path, tell: Notify) -> Path:
     if not is_installed() and not found:
         raise SourceError(
             data_folder, None, "there is no data set here", "one data set",
-            '(1) install the sample: pip install "movie-autoencoder[sample]", (2) download MovieLens: --data ml-latest-small, '
-            f"or (3) put a file of ratings into {data_folder}/ or name it: --data FILE",
+            '(1) install the sample: pip install "movie-autoencoder[sample]"; (2) download MovieLens: '
+            f"--data ml-latest-small; or (3) put a file of ratings into {data_folder}/, or name it: --data FILE",
         )
     if not found:
         tell(f"No data set in {data_folder}/: using the sample of 100,004 MovieLens ratings.")

@@ -1,7 +1,8 @@
 """The data sets of GroupLens: MovieLens 100K, 1M, 10M, 20M, 25M, 32M and latest (https://grouplens.org/datasets).
 
-Ratings: ``u.data`` and its splits (tab), ``ratings.dat`` (``::``) and ``ratings.csv``, which `table` reads. Titles:
-``u.item`` (``|``, Latin-1), ``movies.dat`` (``::``; Latin-1 in 1M, UTF-8 in 10M), ``movies.csv`` and ``links.csv`` (UTF-8).
+Ratings: ``u.data`` and its splits (tab), ``ratings.dat`` (``::``) and ``ratings.csv``, which `table` reads.
+Titles: ``u.item`` (``|``, Latin-1), ``movies.dat`` (``::``; Latin-1 in 1M, UTF-8 in 10M), ``movies.csv`` and
+``links.csv`` (UTF-8).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from ..catalogue import Catalogue
 from ..ratings import Scale
 from .columns import Columns, OnBadRows
-from .delimited import Layout, read_delimited
+from .delimited import COLONS, Layout, read_delimited
 from .errors import SourceError, shown
 from .places import Place
 
@@ -33,7 +34,7 @@ def read_tabbed(place: Place, name: str, *, scale: Scale | None, on_bad_rows: On
 def read_colons(place: Place, name: str, *, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
     """Ratings as in ``ratings.dat``: UserID::MovieID::Rating::Timestamp, no header (without the timestamp, too)."""
     width = _width(place, name, "::")
-    layout = Layout("\t", width, 0, 1, 2, 3 if width > 3 else None, quoted=False, swap=(b"::", b"\t"))
+    layout = Layout("\t", width, 0, 1, 2, 3 if width > 3 else None, quoted=False, swap=COLONS)
     return read_delimited(place.show(name), lambda: place.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
 
 
@@ -58,7 +59,7 @@ def read_movies_csv(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogu
 
 
 def read_movies_dat(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue:
-    """``movies.dat``: MovieID::Title::Genres. A title may hold ``:`` and ``::``, so it is what lies between the outer ones."""
+    """``movies.dat``: MovieID::Title::Genres. A title may hold ``:`` and ``::``: it lies between the outer ones."""
 
     def fields(line: str) -> tuple[str, str, str]:
         item_id, rest = line.split("::", 1)
@@ -76,7 +77,8 @@ def read_u_item(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue:
         title, _, _, _, *flags = rest.rsplit("|", 3 + len(GENRES_100K))
         if len(flags) != len(GENRES_100K) or set(flags) - {"0", "1"}:
             raise ValueError
-        return item_id, title, "|".join(g for g, flag in zip(GENRES_100K, flags, strict=True) if flag == "1" and g != "unknown")
+        known = [genre for genre, flag in zip(GENRES_100K, flags, strict=True) if flag == "1"]
+        return item_id, title, "|".join(genre for genre in known if genre != "unknown")
 
     return _from_lines(place, name, fields, "id|title|date|date|address|19 flags of 0 or 1", on_bad_rows)
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..catalogue import Catalogue
 from ..ratings import Coded, Scale
 from .columns import Columns, OnBadRows, check_rows, coded, plausible, to_seconds
-from .delimited import Layout, Opener, SkippedRows, convert, row_lines
+from .delimited import Layout, Opener, SkippedRows, as_bytes, convert, row_lines
 from .errors import SourceError, shown
 from .movielens import decode
 from .places import Place
@@ -47,7 +47,7 @@ def read_blocks(place: Place, names: Sequence[str], *, scale: Scale | None, on_b
 
 
 def read_titles(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue:
-    """``movie_titles.txt`` (``.csv`` at Kaggle): MovieID,Year,Title in Latin-1; a title may hold commas, a year be NULL."""
+    """``movie_titles.txt`` (``.csv`` at Kaggle): MovieID,Year,Title; a title may hold commas, a year be NULL."""
     ids, years, titles = [], [], []
     for number, line in enumerate(io.StringIO(decode(place.read(name)), newline=None), start=1):
         if not line.strip():
@@ -93,8 +93,8 @@ def _exact(
     """The same, every row judged by its bytes."""
     import pyarrow as pa
 
-    skipped = SkippedRows(0)
-    table = convert(opener, _LAYOUT, dict.fromkeys(range(3), pa.binary()), handler=skipped, threads=False)
+    skipped = SkippedRows(_LAYOUT)
+    table = as_bytes(str(place.root), opener, _LAYOUT, range(3), skipped)
     ids, stars, times = (table[name].to_numpy() for name in "012")
     heads = (stars == b"") & (times == b"")
     present = np.delete(np.arange(len(table) + len(skipped.absent)), skipped.absent)
@@ -117,9 +117,11 @@ def _exact(
         )
     rows = ~heads
     items = ids[heads][(np.cumsum(heads) - 1)[rows]]
-    cells = [pa.chunked_array([pa.array(column, pa.binary())]) for column in (ids[rows], items, stars[rows], times[rows])]
+    users, items, stars, times = (
+        pa.chunked_array([pa.array(column, pa.binary())]) for column in (ids[rows], items, stars[rows], times[rows])
+    )
     return check_rows(
-        (cells[0], cells[1], cells[2], cells[3]), kind="date", scale=scale, on_bad_rows=on_bad_rows, locate=locate,
+        (users, items, stars, times), kind="date", scale=scale, on_bad_rows=on_bad_rows, locate=locate,
         absent_rows=np.sort(np.concatenate([np.array(skipped.absent, dtype=np.int64), present[heads]])),
         short_rows=skipped.rows, describe_short=skipped.describe, file=str(place.root),
     )

@@ -13,11 +13,11 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, cast
 
 from .errors import SourceError
 
@@ -81,8 +81,8 @@ class Place:
         """Members whose last part is one of these names (in any case), optionally in the folder of another member."""
         wanted = {one.lower() for one in basenames}
         folder = None if beside is None else PurePosixPath(beside).parent
-        paths = [PurePosixPath(name) for name in self.names]
-        return [str(one) for one in paths if one.name.lower() in wanted and folder in (None, one.parent)]
+        paths = [(name, PurePosixPath(name)) for name in self.names]
+        return [name for name, path in paths if path.name.lower() in wanted and folder in (None, path.parent)]
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
@@ -111,15 +111,15 @@ class Place:
 
 def _plain(path: Path) -> BinaryIO:
     """A file, decompressed when its first bytes say that it is compressed."""
-    stream = path.open("rb")
-    start = stream.read(6)
-    stream.seek(0)
-    openers = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+    with path.open("rb") as stream:
+        start = stream.read(6)
+    openers: dict[bytes, Callable[[Path], object]] = {
+        b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
+    }
     for magic, opener in openers.items():
         if start.startswith(magic):
-            stream.close()
-            return cast(BinaryIO, cast(IO[bytes], opener(path, "rb")))
-    return stream
+            return cast(BinaryIO, opener(path))
+    return path.open("rb")
 
 
 def _wanted(name: str) -> bool:

