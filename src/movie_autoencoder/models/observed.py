@@ -53,6 +53,22 @@ def matmul(matrix: Tensor, dense: Tensor, *, transpose: bool = False) -> Tensor:
     return product(dense)
 
 
+def dense_matrix(cells: Tensor, values: Tensor, shape: Tensor) -> Tensor:
+    """A dense matrix with 0 where nothing is stored: for a batch of rows, never for all of them.
+
+    Args:
+        cells: row and column of each stored cell, shape ``(n, 2)``, int64, none twice.
+        values: shape ``(n,)``, float32.
+        shape: number of rows and columns, shape ``(2,)``, int64.
+    """
+    return tf.scatter_nd(cells, values, shape)
+
+
+def times(rows: Tensor, table: Tensor) -> Tensor:
+    """``rows @ table`` for rows from `sparse_matrix` or `dense_matrix`; shape ``(rows, k)``."""
+    return matmul(rows, table) if rows.dtype == tf.variant else tf.linalg.matmul(rows, table)
+
+
 def decode_at(cells: Tensor, shape: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """Inner products of rows of ``left`` with rows of ``right``, at given cells only.
 

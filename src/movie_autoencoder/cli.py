@@ -1,0 +1,159 @@
+"""The commands: what stands on a command line becomes a configuration, and what comes back becomes text.
+
+No logic here: `training.train`, `evaluation.evaluate` and `inspection` do the work. Exit codes and output are a
+contract (docs/design.md).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from . import __version__
+
+app = typer.Typer(
+    name="movie-autoencoder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode=None, help="An autoencoder for movie ratings: train it, evaluate it, look into data.",
+)  # fmt: skip
+
+_DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
+
+
+@app.command()
+def train(
+    data: Annotated[str | None, typer.Option(help="Ratings: a file, folder, zip or known name. Without it: data/.")] = None,
+    model: Annotated[str | None, typer.Option(help="dual or autorec.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file (TOML); options here override it.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/latest"),
+    seed: Annotated[int | None, typer.Option(help="Seed of split, weights and hiding.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of the schedule; dual: in steps.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, adamw, nadam, rmsprop, adagrad or sgd.")] = None,
+    test_fraction: Annotated[float | None, typer.Option(help="Share held out for evaluation; 0: train on all.")] = None,
+    validation_fraction: Annotated[float | None, typer.Option(help="Share of the rest that chooses settings.")] = None,
+    split: Annotated[str | None, typer.Option(help="Hold out by rating, user or time.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    threads: Annotated[int | None, typer.Option(help="Processor threads; 0: all.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    debug: Annotated[bool, _DEBUG] = False,
+) -> None:
+    """Train an autoencoder on ratings and save it."""
+    from .config import Config, ConfigError
+    from .progress import LineReporter, LiveReporter, Reporter
+    from .training import train as run_training
+
+    given = {
+        "model.name": model, "data.path": data, "training.seed": seed, "training.epochs": epochs,
+        "training.optimizer": optimizer, "split.test_fraction": test_fraction,
+        "split.validation_fraction": validation_fraction, "split.by": split, "training.threads": threads,
+    }  # fmt: skip
+    base = Config.from_toml(config) if config is not None else Config()
+    texts = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+    try:
+        chosen = base.with_settings([*texts[: model is not None], *(settings or []), *texts[model is not None :]])
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+    reporter = Reporter() if quiet else LiveReporter() if sys.stdout.isatty() else LineReporter()
+    result = run_training(chosen, out=out, resume=resume, reporter=reporter)
+    if not quiet and not result.resumed:
+        _print_lines(result.lines())
+        _print_lines([f"Saved      {out}. Next: python evaluate.py{'' if out == Path('runs/latest') else f' {out}'}"])
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")] = Path("runs/latest"),
+    ratings: Annotated[str | None, typer.Option(help="Score this file of held-out ratings instead of the test part.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report and no pictures.")] = False,
+    debug: Annotated[bool, _DEBUG] = False,
+) -> None:
+    """Score a trained model on ratings that it has never seen, and draw the results."""
+    from .evaluation import evaluate as run_evaluation
+    from .sources import read_ratings
+
+    held_out = read_ratings(ratings) if ratings is not None else None
+    evaluation = run_evaluation(run, ratings=held_out)
+    written: Path | None = None
+    if not no_report:
+        from .report import write_report
+
+        written = write_report(evaluation, run)
+    if as_json:
+        typer.echo(json.dumps(evaluation.to_dict(), allow_nan=False))
+        return
+    _print_lines([*evaluation.lines(), "", *evaluation.example_lines()])
+    if written is not None:
+        _print_lines(["", f"Report     {written}"])
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"movie-autoencoder {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """An autoencoder for movie ratings."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and exits with the contract's code: 0, 1, 2 or 130.
+
+    Args:
+        arguments: the command's words; those of the process when left out.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_exit_code(words))
+
+
+def _exit_code(words: list[str]) -> int:
+    try:
+        outcome: Any = app(words, standalone_mode=False, prog_name="movie-autoencoder")
+        return outcome if isinstance(outcome, int) else 0
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        saved = " What was done is saved; go on with the same command and --resume." if str(stop) else ""
+        _complain(f"Interrupted.{saved}")
+        return 130
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]  # the reader has gone; there is nobody to tell
+        return 1
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        elif hasattr(error, "format_message"):  # a usage error of the command line
+            _complain(f"{error.format_message()} See --help.")
+        else:
+            _complain(_message(error))
+        return int(getattr(error, "exit_code", 1))
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, (ValueError, ImportError)) and str(error):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}. Check the path, the permissions and the free space; nothing there was changed."
+    if isinstance(error, MemoryError):
+        return "Not enough memory. Use fewer ratings, a smaller model, or a machine with more."
+    return f"{type(error).__name__}: {error}. This should not happen; run again with --debug and report what it prints."
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"Error: {text}\n")

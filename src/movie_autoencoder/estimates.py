@@ -1,0 +1,85 @@
+"""What training will take, from the size of the data alone: memory in bytes, work in ratings x width x epochs.
+
+Seconds follow from the work at the speed of two ordinary cores; nothing depends on them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import AutorecConfig, Config
+from .ratings import Ratings
+from .tuning import planned_work
+
+_TENSORFLOW = 0.85e9  # bytes of a process that has imported it
+_DUAL_RATING, _DUAL_NUMBER = 190, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
+_SECONDS = 1.6e-9  # a unit of work, on two cores
+_OVERHEAD = 12.0  # seconds: imports, first compilation, saving
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Memory at the peak, in bytes, and time to the saved bundle, in seconds on two ordinary cores."""
+
+    memory: float
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """One line of text."""
+        return [f"Estimate   {self.memory / 1e9:.1f} GB of memory at the peak, about {_round(self.seconds)} on two cores"]
+
+
+class TooLargeError(ValueError):
+    """The data needs more memory than there is; the message has both figures and the remedy."""
+
+
+def estimate(ratings: Ratings, config: Config) -> Estimate:
+    """What training on these ratings takes."""
+    rows = ratings.num_users + ratings.num_items
+    if isinstance(config.model, AutorecConfig):
+        model = config.model
+        inputs = ratings.num_items if model.rows == "user" else ratings.num_users
+        outer = ratings.num_users if model.rows == "user" else ratings.num_items
+        numbers = inputs * (model.hidden[0] + model.hidden[-1]) + outer * model.hidden[-1]
+        memory = _TENSORFLOW + 60 * len(ratings) + 28 * numbers + 16 * config.training.batch_size * inputs
+    else:
+        width = config.model.latent_dim or 64
+        memory = _TENSORFLOW + _DUAL_RATING * len(ratings) + _DUAL_NUMBER * rows * width
+    return Estimate(float(memory), _OVERHEAD + _SECONDS * planned_work(ratings, config))
+
+
+def check_fits(ratings: Ratings, config: Config) -> None:
+    """Refuses what cannot fit into memory, before any work is done.
+
+    Raises:
+        TooLargeError: more is needed than is free.
+    """
+    needed, free = estimate(ratings, config).memory, available_memory()
+    if free is not None and needed > free:
+        raise TooLargeError(
+            f"Training on {len(ratings):,} ratings by {ratings.num_users:,} users of {ratings.num_items:,} items needs "
+            f"about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. Use a machine with more memory, "
+            "fewer ratings, or a smaller --set model.latent_dim (dual) or model.hidden (autorec)."
+        )
+
+
+def available_memory() -> float | None:
+    """Bytes of memory that a new process can use; None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _round(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(5, round(seconds / 5) * 5)} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,440 @@
+"""Training, in one screen: ratings, split, baselines, trials, refit, bundle.
+
+`train` reads from top to bottom. Every step's outcome is kept in the run's ``checkpoint/`` until the bundle is
+written, so that a run that was interrupted or killed goes on where it was and ends at the same weights.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .baselines import fit_baselines
+from .bundle import Bundle, load_bundle, read_manifest, save_bundle
+from .card import model_card
+from .catalogue import Catalogue
+from .checkpoint import Checkpoint, differing
+from .config import AutorecConfig, Config
+from .estimates import check_fits, estimate
+from .files import write_text
+from .metrics import mae, rmse
+from .models.backend import start_tensorflow
+from .models.contract import Learner, TrainedModel, in_vocabulary
+from .models.inference import SavedModel
+from .models.settings import AutorecSettings, DualSettings
+from .progress import Reporter
+from .ratings import Ratings, Scale
+from .sources import find_data, read_catalogue, read_ratings
+from .splits import HeldOut, Split, split_ratings
+from .tuning import Trial, choose_damping, next_trial
+
+_SMALLEST = {"ratings": 20, "users": 2, "items": 2}
+
+
+class TrainingError(ValueError):
+    """Training cannot start or go on; the message says why and what to do."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was interrupted and what it had done is saved; ``--resume`` goes on."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history."""
+
+    stage: str
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    validation_rmse: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A finished fit: its trial, its best epoch on validation, and the model there."""
+
+    trial: Trial
+    epoch: int
+    rmse: float
+    model: TrainedModel
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What `train` did.
+
+    Args:
+        run: the run's folder.
+        model: the saved model.
+        validation: RMSE and MAE on the validation part, by name: the model before its refit, and the baselines; empty
+            without a validation part.
+        fits: trials in order, then the refit: settings, best epoch, validation RMSE, seconds.
+        resumed: True when there was nothing left to do.
+    """
+
+    run: Path
+    model: SavedModel
+    validation: dict[str, dict[str, float]]
+    fits: list[dict[str, Any]] = field(default_factory=list)
+    resumed: bool = False
+
+    def lines(self) -> list[str]:
+        """The validation figures beside the baselines, as text; loud when the model is no better than the biases."""
+        if not self.validation:
+            return ["Validation none: there was no validation part, so settings follow the rules and are unchecked."]
+        names = {"model": self.model.name}
+        rows = [
+            f"{'Validation' if place == 0 else '':<10} {names.get(name, name):<12} RMSE {figures['rmse']:.4f}  MAE {figures['mae']:.4f}"
+            for place, (name, figures) in enumerate(self.validation.items())
+        ]
+        gain = self.validation["damped_bias"]["rmse"] - self.validation["model"]["rmse"]
+        if gain <= 0:
+            rows.append(
+                f"WARNING: {self.model.name} is not better than damped_bias on validation ({-gain:.4f} worse). More ratings "
+                "would help; until then the baseline is the better choice."
+            )
+        return rows
+
+
+def train(
+    config: Config | None = None, *, out: str | Path = "runs/latest", resume: bool = False, reporter: Reporter | None = None
+) -> TrainResult:
+    """Trains on the configured ratings and writes a run's folder; the test part is never scored.
+
+    Args:
+        config: every setting; defaults when left out.
+        out: the run's folder. An older bundle there is replaced when the new one is complete.
+        resume: go on with what an interrupted run left in ``out``.
+        reporter: told of progress; silent when left out.
+
+    Returns:
+        The saved model and its validation figures.
+
+    Raises:
+        SourceError: the ratings cannot be found or read.
+        SplitError: a part would be empty.
+        TrainingError: too little data, not enough memory, a loss that is not finite, or a resume with other settings.
+        Interrupted: Ctrl-C; the checkpoint is saved.
+    """
+    config, run, report = config or Config(), Path(out), reporter or Reporter()
+    _check_writable(run)
+    if resume and (finished := _finished(run, config)):
+        report.say(f"{run} is finished: its bundle was trained with these settings. Nothing to resume.")
+        return finished
+    start_tensorflow(config.training.threads)
+
+    ratings, catalogue = _read(config, report)
+    split = _split(ratings, config, report)
+    training, held_out = split.training_ratings, split.held_out("validation")
+    score = _scorer(training, held_out) if len(held_out) else None
+    report.lines(estimate(split.refit_ratings, config).lines())
+    check_fits(split.refit_ratings, config)
+    checkpoint = Checkpoint.open(run / "checkpoint", _fingerprint(config, split), resume=resume)
+    if checkpoint.resumed:
+        report.say(f"Going on from the checkpoint in {run / 'checkpoint'} ({checkpoint.describe()}).")
+
+    with _interruptible() as interrupted:
+        trainer = _Trainer(config, checkpoint, report, interrupted)
+        damping = choose_damping(training, score)
+        fits: list[Fit] = []
+        while (trial := next_trial(config, training, damping, fits)) is not None:
+            fits.append(trainer.fit(f"trial {len(fits) + 1}", training, trial, score))
+        best = min(fits, key=lambda fit: fit.rmse)
+        validation = _validation_figures(best.model, training, held_out, damping)
+        final_ratings = split.refit_ratings if config.training.refit and len(held_out) else training
+        final = trainer.fit("refit", final_ratings, best.trial, None, stop=best.epoch) if final_ratings is not training else best
+
+    bundle = _bundle(config, split, final_ratings, final, catalogue, damping, validation, fits)
+    _write_run(run, config, split, bundle, checkpoint)
+    checkpoint.discard()
+    return TrainResult(run, bundle.model, validation, bundle.facts["fits"])
+
+
+class _Trainer:
+    """Runs fits one after another, each of which can be taken up from the checkpoint."""
+
+    def __init__(self, config: Config, checkpoint: Checkpoint, report: Reporter, interrupted: Callable[[], bool]) -> None:
+        self._config = config
+        self._checkpoint = checkpoint
+        self._report = report
+        self._interrupted = interrupted
+
+    def fit(
+        self, stage: str, ratings: Ratings, trial: Trial, score: Callable[[TrainedModel], float] | None, *, stop: int = 0
+    ) -> Fit:
+        """Trains one model along its schedule, and keeps the best on validation.
+
+        Args:
+            stage: its name in history and checkpoint.
+            ratings: what it learns from.
+            trial: settings and length of the schedule.
+            score: validation RMSE of a trained model; without it the last epoch is the best.
+            stop: epoch to stop after, in a schedule of full length; 0 for its end.
+        """
+        training, checkpoint = self._config.training, self._checkpoint
+        learner, learning_rate = make_learner(ratings, trial, self._config)
+        if (done := checkpoint.finished(stage)) is not None:
+            return Fit(trial, done["epoch"], done["rmse"], checkpoint.best_model(stage, ratings.scale), done["seconds"])
+        last, every = stop or trial.epochs, max(1, trial.epochs // 20)
+        first, seconds, best_epoch, best_rmse = 0, 0.0, 0, math.inf
+        best: TrainedModel | None = None
+        if (state := checkpoint.state(stage)) is not None:
+            learner.restore(state.arrays)
+            first, seconds, best_epoch, best_rmse = state.epochs, state.seconds, state.best_epoch, state.best_rmse
+            best = checkpoint.best_model(stage, ratings.scale) if best_epoch else None
+        self._report.start(stage, last, first, len(ratings), trial)
+        started = time.perf_counter() - seconds
+        from .models.optimizer import scheduled
+
+        for epoch in range(first, last):
+            rate = learning_rate * scheduled(training.schedule, epoch / trial.epochs)
+            loss = learner.epoch(epoch, rate)
+            if not math.isfinite(loss):
+                raise TrainingError(_not_finite(stage, epoch, rate, self._config))
+            rmse = None
+            if score is not None and ((epoch + 1) % every == 0 or epoch + 1 == last):
+                candidate = learner.trained()
+                rmse = score(candidate)
+                if rmse < best_rmse:
+                    best, best_rmse, best_epoch = candidate, rmse, epoch + 1
+            line = Epoch(stage, epoch + 1, loss, rate, time.perf_counter() - started, rmse)
+            checkpoint.history.append(vars(line))
+            self._report.epoch(line)
+            if self._interrupted() or ((epoch + 1) % training.checkpoint_every == 0 and epoch + 1 < last):
+                checkpoint.save(
+                    stage, learner.state(), best, epochs=epoch + 1, seconds=line.seconds, best_epoch=best_epoch,
+                    best_rmse=best_rmse,
+                )  # fmt: skip
+                if self._interrupted():
+                    raise Interrupted(stage)
+        if best is None:
+            best, best_epoch = learner.trained(), last
+        seconds = time.perf_counter() - started
+        checkpoint.finish(stage, best, epoch=best_epoch, rmse=best_rmse, seconds=seconds)
+        self._report.finish(stage, best_epoch, best_rmse if score is not None else None, seconds)
+        return Fit(trial, best_epoch, best_rmse, best, seconds)
+
+
+def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learner, float]:
+    """A learner with new weights, and the learning rate to start from.
+
+    Args:
+        ratings: what it will learn from.
+        trial: its settings.
+        config: optimizer, moving average, batch size and seed.
+    """
+    training, settings = config.training, trial.settings
+    common = {"optimizer": training.optimizer, "average": training.average, "seed": training.seed}
+    learner: Learner
+    if isinstance(settings, DualSettings):
+        from .models import dual
+
+        learner = dual.DualLearner(ratings, settings, **common)
+        rate = dual.default_learning_rate(training.optimizer, ratings)
+    else:
+        from .models import autorec
+
+        learner = autorec.AutorecLearner(ratings, settings, batch_size=training.batch_size, **common)
+        rate = autorec.default_learning_rate(training.optimizer, settings)
+    return learner, training.learning_rate or rate
+
+
+def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
+    data = config.data
+    path = find_data(data.path, notify=report.say)
+    columns = {"user": data.user_column, "item": data.item_column, "rating": data.rating_column,
+               "timestamp": data.timestamp_column}  # fmt: skip
+    started = time.perf_counter()
+    ratings = read_ratings(
+        path, format=data.format, scale=Scale.parse(data.scale) if data.scale else None, columns=columns,
+        on_bad_rows=data.on_bad_rows,
+    )  # fmt: skip
+    catalogue = read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
+    report.data(path, ratings, catalogue, time.perf_counter() - started)
+    counts = {"ratings": len(ratings), "users": ratings.num_users, "items": ratings.num_items}
+    if any(counts[name] < smallest for name, smallest in _SMALLEST.items()):
+        found = ", ".join(f"{count} {name}" for name, count in counts.items())
+        needed = ", ".join(f"{count} {name}" for name, count in _SMALLEST.items())
+        raise TrainingError(f"{path}: too small to mean anything: {found}. The least is {needed}. Give a larger data set.")
+    return ratings, catalogue
+
+
+def _split(ratings: Ratings, config: Config, report: Reporter) -> Split:
+    options = config.split
+    if options.by == "user" and isinstance(config.model, AutorecConfig) and config.model.rows == "item":
+        raise TrainingError(
+            "A split by user needs a model that takes in new users, and autorec with item rows has one input for each "
+            "training user. Use --model dual, or --set model.rows=user."
+        )
+    split = split_ratings(
+        ratings, by=options.by, test_fraction=options.test_fraction, validation_fraction=options.validation_fraction,
+        fold_in=options.fold_in, seed=config.training.seed,
+    )  # fmt: skip
+    report.split(split)
+    return split
+
+
+def _scorer(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel], float]:
+    """RMSE on the validation part as a function of a trained model on the training part."""
+    predict = _predictor(training, held_out)
+
+    def score(model: TrainedModel) -> float:
+        return rmse(held_out.values, predict(model))
+
+    return score
+
+
+def _predictor(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel], Any]:
+    items = training.locate_items(held_out.items)
+    if held_out.fold_in is None:
+        users = training.locate_users(held_out.users)
+        return lambda model: model.predict(users, items)
+    fold_in = in_vocabulary(held_out.fold_in, training.item_ids)
+    users = fold_in.locate_users(held_out.users)
+    return lambda model: model.predict(users, items, readers=model.fold_in(fold_in))
+
+
+def _validation_figures(
+    model: TrainedModel, training: Ratings, held_out: HeldOut, damping: float
+) -> dict[str, dict[str, float]]:
+    if not len(held_out):
+        return {}
+    predict = _predictor(training, held_out)
+    models = {"model": model, **fit_baselines(training, damping)}
+    predictions = {name: predict(one) for name, one in models.items()}
+    return {
+        name: {"rmse": rmse(held_out.values, stars), "mae": mae(held_out.values, stars)}
+        for name, stars in predictions.items()
+    }
+
+
+def _bundle(
+    config: Config, split: Split, ratings: Ratings, final: Fit, catalogue: Catalogue | None, damping: float,
+    validation: dict[str, dict[str, float]], fits: list[Fit],
+) -> Bundle:  # fmt: skip
+    facts = {
+        "settings": final.trial.to_dict()["settings"],
+        "epochs": final.epoch,
+        "schedule_epochs": final.trial.epochs,
+        "config": config.to_dict(),
+        "data": {"format": ratings.source.format, "path": ratings.source.path, "sha256": split.ratings.digest},
+        "split": {"by": split.by, "seed": split.seed, "sha256": split.digest},
+        "num_ratings": len(ratings), "num_users": ratings.num_users, "num_items": ratings.num_items,
+        "refit": ratings is not split.training_ratings,
+        "validation": validation,
+        "fits": [
+            {**fit.trial.to_dict(), "epoch": fit.epoch, "rmse": fit.rmse if math.isfinite(fit.rmse) else None,
+             "seconds": fit.seconds} for fit in [*fits, *([] if final in fits else [final])]
+        ],
+        "versions": _versions(),
+    }  # fmt: skip
+    known = catalogue.align(ratings.item_ids) if catalogue is not None else Catalogue.empty(ratings.item_ids)
+    return Bundle(
+        final.model,  # type: ignore[arg-type]  # learners give the saved forms
+        fit_baselines(ratings, damping), ratings.user_ids, ratings.item_ids, ratings.user_counts, ratings.item_counts,
+        ratings if config.bundle.ratings else None, known, facts,
+    )  # fmt: skip
+
+
+def _write_run(run: Path, config: Config, split: Split, bundle: Bundle, checkpoint: Checkpoint) -> None:
+    """Writes the run's files, the bundle last but one moment: until then an older run stays what it was."""
+    staged = checkpoint.folder / "finished"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    split.save(staged / "split.npz")
+    write_text(staged / "config.toml", config.to_toml())
+    write_text(staged / "history.csv", _history_csv(checkpoint.history))
+    save_bundle(bundle, staged / "bundle", card=model_card(bundle))
+    for stale in ("evaluation.json", "report.html"):
+        (run / stale).unlink(missing_ok=True)
+    shutil.rmtree(run / "figures", ignore_errors=True)
+    for name in ("split.npz", "config.toml", "history.csv"):
+        (staged / name).replace(run / name)
+    if (run / "bundle").exists():
+        (run / "bundle").replace(staged / "older")
+    (staged / "bundle").replace(run / "bundle")
+
+
+def _history_csv(history: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Epoch.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
+
+
+def _fingerprint(config: Config, split: Split) -> dict[str, Any]:
+    """What must be equal for a checkpoint to be taken up."""
+    return {"config": config.to_dict(), "data": split.ratings.digest, "split": split.digest}
+
+
+def _finished(run: Path, config: Config) -> TrainResult | None:
+    """The result of a run that is complete, when there is nothing to resume."""
+    if Checkpoint.exists(run / "checkpoint") or not (run / "bundle").exists():
+        return None
+    facts = read_manifest(run / "bundle")["facts"]
+    if differences := differing(facts["config"], config.to_dict()):
+        raise TrainingError(
+            f"{run} holds a finished run with other settings: {'; '.join(differences)}. Give the same settings, another --out, or "
+            "leave --resume out to train anew."
+        )
+    return TrainResult(run, load_bundle(run / "bundle").model, facts["validation"], facts["fits"], resumed=True)
+
+
+def _check_writable(run: Path) -> None:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        probe = run / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise TrainingError(f"{run}: cannot be written: {error.strerror}. Choose another folder with --out.") from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C into a question that training asks between epochs; a second one stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # only the main thread hears signals
+        return
+
+    def remember(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _not_finite(stage: str, epoch: int, rate: float, config: Config) -> str:
+    return (
+        f"The loss is not a finite number in epoch {epoch + 1} of {stage}. The likely cause is a learning rate that is "
+        f"too large: it was {rate:.3g} with {config.training.optimizer}. Try --set training.learning_rate={rate / 10:.2g}."
+    )
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("tensorflow", "keras", "numpy", "scipy", "pandas")} | {
+        "numpy": np.__version__
+    }

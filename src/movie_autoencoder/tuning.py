@@ -1,0 +1,126 @@
+"""Choosing what the configuration leaves open: trials on the validation part, within a budget of work.
+
+The budget counts work (ratings x latent_dim x epochs), never seconds, so that the same data and seed give the same
+choice on any machine. The next trial follows from the results so far alone: a run that was interrupted goes on with
+the trial it was in. docs/models.md says what the rules rest on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from .baselines import DAMPINGS, damped_bias
+from .config import AutorecConfig, Config, DualConfig
+from .models.settings import AutorecSettings, DualSettings, Settings, settings_from_dict, settings_to_dict
+from .ratings import Ratings
+
+DUAL_EPOCHS, AUTOREC_EPOCHS = 200, 60
+_L2, _HIDDEN, _LATENT = 15.0, 0.2, 32  # where the search starts, and what stands when nothing is tried
+_TRIALS = 8
+_WORK = 1.6e10  # of the trials after the first: about 40 s on two cores
+_ROW_WORK = 10  # a row of the tables costs an epoch about as much as ten ratings
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit to try: its settings, and the length of its schedule in epochs."""
+
+    settings: Settings
+    epochs: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a file."""
+        return {"settings": settings_to_dict(self.settings), "epochs": self.epochs}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Trial:
+        """The trial that gave these values."""
+        return cls(settings_from_dict(values["settings"]), values["epochs"])
+
+
+class TrialResult(Protocol):
+    """What the search needs to know of a trial that has run."""
+
+    trial: Trial
+    rmse: float
+
+
+def choose_damping(ratings: Ratings, score: Any) -> float:
+    """The damping of the biases with the smallest validation RMSE.
+
+    Args:
+        ratings: training ratings.
+        score: RMSE of a trained model on the validation part; None without one: then a usual value.
+    """
+    if score is None:
+        return 5.0
+    return min(DAMPINGS, key=lambda damping: score(damped_bias(ratings, damping)))
+
+
+def next_trial(config: Config, ratings: Ratings, damping: float, results: Sequence[TrialResult]) -> Trial | None:
+    """The fit to run next, or None when the search is over.
+
+    Args:
+        config: what is set stays; what is open is searched.
+        ratings: training ratings.
+        damping: damping chosen for the biases, unless the configuration sets one.
+        results: the trials so far, in their order.
+    """
+    if isinstance(config.model, AutorecConfig):
+        if results:
+            return None  # its settings are given; only the number of epochs is chosen, within the one trial
+        model = config.model
+        values = model.model_dump(exclude={"name"}) | {"damping": damping if model.damping is None else model.damping}
+        return Trial(AutorecSettings(**values), config.training.epochs or AUTOREC_EPOCHS)
+    model = config.model
+    epochs = config.training.epochs or DUAL_EPOCHS
+    if not results:
+        settings = DualSettings(
+            latent_dim=_LATENT if model.latent_dim is None else model.latent_dim,
+            l2=_L2 if model.l2 is None else model.l2,
+            hidden_fraction=_HIDDEN if model.hidden_fraction is None else model.hidden_fraction,
+            hidden_rows=model.hidden_rows,
+            damping=damping if model.damping is None else model.damping,
+        )
+        return Trial(settings, epochs)
+    tried = [(result.trial.settings, result.rmse) for result in results]
+    spent = sum(_work(ratings, settings, epochs) for settings, _ in tried[1:])
+    candidate = _next_dual(model, tried)
+    if candidate is None or len(tried) >= _TRIALS or not config.training.budget:
+        return None
+    if spent + _work(ratings, candidate, epochs) > _WORK * config.training.budget:
+        return None
+    return Trial(candidate, epochs)
+
+
+def planned_work(ratings: Ratings, config: Config) -> float:
+    """Upper bound of the work of all trials and the refit, in ratings x width x epochs."""
+    if isinstance(config.model, AutorecConfig):
+        return 2.0 * (config.training.epochs or AUTOREC_EPOCHS) * len(ratings) * config.model.hidden[0]
+    width = config.model.latent_dim or _LATENT
+    one = (len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items)) * width
+    one *= config.training.epochs or DUAL_EPOCHS
+    return 2.0 * one + min(_WORK * config.training.budget, (_TRIALS - 1) * one)
+
+
+def _work(ratings: Ratings, settings: Settings, epochs: int) -> float:
+    width = settings.latent_dim if isinstance(settings, DualSettings) else 0
+    return float(len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items)) * width * epochs
+
+
+def _next_dual(model: DualConfig, tried: Sequence[tuple[Settings, float]]) -> DualSettings | None:
+    """One open setting at a time, the most telling first: penalty, hidden fraction, width."""
+    pairs = [(settings, rmse) for settings, rmse in tried if isinstance(settings, DualSettings)]
+    best = min(pairs, key=lambda pair: pair[1])[0]
+    seen = {settings for settings, _ in pairs}
+    candidates: list[DualSettings] = []
+    if model.l2 is None:
+        for factor in (2.0, 0.5, 2**0.5, 0.5**0.5):  # walk by 2 while it helps, then look between
+            candidates.append(replace(best, l2=round(best.l2 * factor, 4)))
+    if model.hidden_fraction is None:
+        candidates += [replace(best, hidden_fraction=share) for share in (0.35, 0.1)]
+    if model.latent_dim is None:
+        candidates += [replace(best, latent_dim=width) for width in (2 * best.latent_dim, best.latent_dim // 2) if width]
+    return next((candidate for candidate in candidates if candidate not in seen), None)
