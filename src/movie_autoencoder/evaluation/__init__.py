@@ -22,7 +22,7 @@ from ..recommender import Recommender
 from .cells import Cells, EvaluationError, look_up, separate_ratings, test_part
 from .examples import Panel, Person, Scored, TasteMap, make_map, make_panel, make_person
 from .scores import Agreement, BaselineScore, GroupError, Scores, agreement, group_errors, score, star_groups
-from .text import example_lines, table_lines
+from .text import example_lines, many, table_lines
 
 _BLOCK = 1 << 20  # training cells reconstructed at a time
 _FEW_USERS = 20
@@ -158,8 +158,9 @@ def evaluate(
     predictions = {name: _predict(name, model, readers[name], cells) for name, model in predictors.items()}
     scores = score(predictions, cells.ratings, resamples=resamples, seed=seed)
     shown_counts = recommender.user_counts if cells.fold_in is None else cells.fold_in.user_counts
+    by_stars = star_groups(cells.ratings.values, recommender.scale)
     groups = {
-        "stars": star_groups(cells.ratings.values, recommender.scale),
+        "stars": (by_stars.group, by_stars.labels),
         "popularity": count_bins(look_up(recommender.item_counts, cells.items)),
         "activity": count_bins(look_up(shown_counts, cells.users)),
     }
@@ -204,7 +205,7 @@ def evaluate(
         by_stars=errors["stars"],
         by_popularity=errors["popularity"],
         by_activity=errors["activity"],
-        agreement=agreement(predictions[recommender.name], cells.ratings.values, recommender.scale, groups["stars"]),
+        agreement=agreement(predictions[recommender.name], cells.ratings.values, recommender.scale, by_stars),
         panel=make_panel(model, scored, title),
         person=make_person(model, scored, title),
         taste_map=make_map(model.users.latent, recommender.ratings, recommender.user_counts, seed=seed),
@@ -242,7 +243,7 @@ def _warnings(recommender: Recommender, cells: Cells, num_users: int, scores: Sc
     found: list[str] = []
     if cells.num_overlap:
         found.append(
-            f"{cells.num_overlap:,} ratings are also training ratings of this run: they are left out of the score."
+            f"{many(cells.num_overlap, 'rating')} of these are training ratings of this run: left out of the score."
         )
     if recommender.ratings is None:
         found.append(
@@ -252,8 +253,8 @@ def _warnings(recommender: Recommender, cells: Cells, num_users: int, scores: Sc
     outside = int((~recommender.scale.contains(cells.ratings.values)).sum())
     if outside:
         found.append(
-            f"{outside:,} held-out ratings lie outside the scale that the model was trained on ({recommender.scale}): "
-            "they are scored as they are, and no prediction can reach them."
+            f"{many(outside, 'held-out rating')} outside the scale that the model was trained on "
+            f"({recommender.scale}): scored as given, though no prediction can reach that far."
         )
     if num_users == 1:
         found.append("All ratings are of one user: the intervals draw ratings, not users, and say nothing of others.")

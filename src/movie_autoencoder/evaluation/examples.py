@@ -16,8 +16,8 @@ import numpy.typing as npt
 from ..models.contract import Encoded, TrainedModel
 from ..ratings import FloatArray, Ids, IntArray, Ratings
 
-_PANEL_USERS = 9
-_PANEL_ITEMS = 24
+_PANEL_USERS = 8
+_PANEL_ITEMS = 20
 _POINTS = 3_000  # of the map: more are drawn over each other
 _SURPRISES = 6
 

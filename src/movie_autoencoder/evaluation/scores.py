@@ -68,6 +68,7 @@ class Agreement:
 
     Args:
         stars: label of each star value (or bin of them).
+        values: that star value (the middle of the bin), rating points.
         edges: ends of the bins of predictions, ascending, shape ``(num_bins + 1,)``.
         counts: ratings by star value and bin of the prediction, a list for each star value.
         mean_prediction: mean prediction at each star value; None where there is no rating.
@@ -75,6 +76,7 @@ class Agreement:
     """
 
     stars: tuple[str, ...]
+    values: tuple[float, ...]
     edges: tuple[float, ...]
     counts: tuple[tuple[int, ...], ...]
     mean_prediction: tuple[float | None, ...]
@@ -157,21 +159,32 @@ def _draws(
     return bootstrap_rmse(squared, np.ones(len(ratings), dtype=np.int64), resamples=resamples, seed=seed)
 
 
-def star_groups(stars: FloatArray, scale: Scale) -> tuple[IntArray, tuple[str, ...]]:
-    """Group of each rating by its stars, and the labels: one a star value, or bins of a fine or continuous scale.
+@dataclass(frozen=True, eq=False)
+class StarGroups:
+    """Held-out ratings grouped by their stars: the group of each, and label and star value of each group."""
+
+    group: IntArray
+    labels: tuple[str, ...]
+    values: FloatArray
+
+
+def star_groups(stars: FloatArray, scale: Scale) -> StarGroups:
+    """Groups ratings by their stars: one group a star value, or ten bins of a fine or continuous scale.
 
     Example:
-        >>> star_groups(np.array([1.0, 2.5]), Scale(1, 3, 0.5))
+        >>> groups = star_groups(np.array([1.0, 2.5]), Scale(1, 3, 0.5))
+        >>> groups.group, groups.labels
         (array([0, 3]), ('1', '1.5', '2', '2.5', '3'))
     """
     levels = np.unique(np.concatenate([scale.levels, np.unique(stars)])) if scale.step else np.unique(stars)
     levels = levels[np.concatenate([[True], np.diff(levels) > 1e-4 * scale.span])]
     if len(levels) <= _MAX_LEVELS:
         halfway = (levels[:-1] + levels[1:]) / 2
-        return np.asarray(np.searchsorted(halfway, stars)), tuple(f"{level:g}" for level in levels)
+        return StarGroups(np.searchsorted(halfway, stars), tuple(f"{level:g}" for level in levels), levels)
     edges = np.linspace(min(scale.minimum, stars.min()), max(scale.maximum, stars.max()), 11)
     labels = tuple(f"{low:.3g} to {high:.3g}" for low, high in zip(edges[:-1], edges[1:], strict=True))
-    return np.clip(np.searchsorted(edges, stars, side="right") - 1, 0, len(labels) - 1), labels
+    group = np.clip(np.searchsorted(edges, stars, side="right") - 1, 0, len(labels) - 1)
+    return StarGroups(group, labels, (edges[:-1] + edges[1:]) / 2)
 
 
 def group_errors(
@@ -199,18 +212,21 @@ def group_errors(
     )
 
 
-def agreement(
-    predictions: FloatArray, stars: FloatArray, scale: Scale, groups: tuple[IntArray, tuple[str, ...]]
-) -> Agreement:
-    group, labels = groups
+def agreement(predictions: FloatArray, stars: FloatArray, scale: Scale, groups: StarGroups) -> Agreement:
+    """Counts predictions against the stars given, in bins of predictions over the scale."""
     edges = np.linspace(scale.minimum, scale.maximum, _PREDICTION_BINS + 1)
     place = np.clip(np.searchsorted(edges, predictions, side="right") - 1, 0, _PREDICTION_BINS - 1)
-    counts = np.bincount(group * _PREDICTION_BINS + place, minlength=len(labels) * _PREDICTION_BINS)
-    table = counts.reshape(len(labels), _PREDICTION_BINS)
+    size = len(groups.labels)
+    counts = np.bincount(groups.group * _PREDICTION_BINS + place, minlength=size * _PREDICTION_BINS)
+    table = counts.reshape(size, _PREDICTION_BINS)
     return Agreement(
-        labels, tuple(edges.tolist()), tuple(tuple(row) for row in table.tolist()),
-        _means(predictions, group, table.sum(axis=1)), _means(stars, place, table.sum(axis=0)),
-    )  # fmt: skip
+        stars=groups.labels,
+        values=tuple(groups.values.tolist()),
+        edges=tuple(edges.tolist()),
+        counts=tuple(tuple(row) for row in table.tolist()),
+        mean_prediction=_means(predictions, groups.group, table.sum(axis=1)),
+        mean_stars=_means(stars, place, table.sum(axis=0)),
+    )
 
 
 def _means(values: FloatArray, groups: IntArray, counts: IntArray) -> tuple[float | None, ...]:

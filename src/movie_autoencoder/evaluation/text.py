@@ -14,19 +14,21 @@ def table_lines(evaluation: Evaluation) -> list[str]:
     low, high = evaluation.rmse_ci95
     width = max(len(name) for name in ("predictor", evaluation.model, *evaluation.baselines))
     lines = [
-        f"{evaluation.num_ratings:,} held-out ratings by {evaluation.num_users:,} users of "
-        f"{evaluation.num_items:,} movies ({evaluation.held_out})",
+        f"{many(evaluation.num_ratings, 'held-out rating')} by {many(evaluation.num_users, 'user')} of "
+        f"{many(evaluation.num_items, 'movie')} ({evaluation.held_out})",
         "",
-        f"{'predictor':<{width}}    RMSE  95 % interval         MAE  model better by (95 % interval)  "
+        f"{'predictor':<{width}}     RMSE  95 % interval           MAE  model better by (95 % interval)  "
         "users it serves better",
-        f"{evaluation.model:<{width}}  {evaluation.rmse:6.4f}  {low:.4f} to {high:.4f}  {evaluation.mae:6.4f}",
+        f"{evaluation.model:<{width}}  {evaluation.rmse:7.4f}  {f'{low:.4f} to {high:.4f}':<17}  {evaluation.mae:7.4f}",
     ]
     for name, score in evaluation.baselines.items():
         low, high = score.rmse_ci95
-        worst, best = sorted((-score.difference_ci95[0], -score.difference_ci95[1]))
-        better = f"{-score.difference:.4f} ({worst:.4f} to {best:.4f})"
+        gain, worst, best = (
+            _gain(one) for one in (score.difference, score.difference_ci95[1], score.difference_ci95[0])
+        )
         lines.append(
-            f"{name:<{width}}  {score.rmse:6.4f}  {low:.4f} to {high:.4f}  {score.mae:6.4f}  {better:<31}  "
+            f"{name:<{width}}  {score.rmse:7.4f}  {f'{low:.4f} to {high:.4f}':<17}  {score.mae:7.4f}  "
+            f"{f'{gain} ({worst} to {best})':<31}  "
             f"{100 * score.users_improved:.1f} %"
         )
     lines += [
@@ -45,11 +47,12 @@ def table_lines(evaluation: Evaluation) -> list[str]:
         )
     lines += [
         f"Mean of the users' RMSE      {evaluation.user_rmse:.4f}   every user counts alike",
-        f"Unknown to the model         {evaluation.num_cold_users:,} users, {evaluation.num_cold_items:,} movies; "
-        f"{evaluation.num_fallback:,} ratings predicted by the fallback",
+        f"Unknown to the model         {many(evaluation.num_cold_users, 'user')}, "
+        f"{many(evaluation.num_cold_items, 'movie')}; {many(evaluation.num_fallback, 'rating')} "
+        "predicted by the fallback",
     ]
     if evaluation.num_overlap:
-        lines.append(f"Left out                     {evaluation.num_overlap:,} ratings that are also training ratings")
+        lines.append(f"Left out                     {many(evaluation.num_overlap, 'training rating')}")
     return lines + [f"Warning: {warning}" for warning in evaluation.warnings]
 
 
@@ -64,10 +67,27 @@ def example_lines(person: Person | None) -> list[str]:
         if entries:
             lines.append(f"  {f'{heading} ({len(entries):,} of {number:,})':<48}  given  reconstructed")
             lines += [
-                f"    {shorten(one.title, 46):<46}  {one.stars:5.4g}  {one.reconstruction:13.2f}" for one in entries
+                f"    {shorten(one.title, 46):<46}  {round(one.stars, 2):5g}  {one.reconstruction:13.2f}"
+                for one in entries
             ]
-    lines.append("  Shown ratings are reconstructed better than held-out ones: the encoder has read them.")
+    if person.shown:
+        lines.append("  Shown ratings are reconstructed better than held-out ones: the encoder has read them.")
     return lines
+
+
+def many(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    Example:
+        >>> many(1, "user"), many(1200, "user")
+        ('1 user', '1,200 users')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _gain(difference: float) -> str:
+    """A difference of errors turned round, so that above 0 is better; never ``-0.0000``."""
+    return f"{round(-difference, 4) + 0.0:.4f}"
 
 
 def shorten(text: str, width: int) -> str:

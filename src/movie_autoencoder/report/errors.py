@@ -1,0 +1,196 @@
+"""Pictures of errors: scores side by side, the course of training, predictions against stars, errors by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..evaluation import Evaluation
+from ..evaluation.scores import GroupError
+from .history import Row, curve
+from .style import HELD_OUT, INK, MODEL, MUTED, new_figure, predictor_style, tidy
+
+_FEW = 10  # a bin of predictions with fewer ratings has no mean worth drawing
+_DASHES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
+
+
+def draw_scores(evaluation: Evaluation) -> Figure:
+    """RMSE of the model and of every baseline with 95 % intervals."""
+    names = [evaluation.model, *sorted(evaluation.baselines, key=lambda name: evaluation.baselines[name].rmse)]
+    figure = new_figure(8.6, 0.9 + 0.48 * len(names))
+    axes = figure.add_subplot()
+    for place, name in enumerate(names):
+        score = evaluation if name == evaluation.model else evaluation.baselines[name]
+        colour, marker = (MODEL, "o") if name == evaluation.model else predictor_style(name)
+        low, high = score.rmse_ci95
+        axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
+        axes.plot([score.rmse], [place], color=colour, marker=marker, markersize=8)
+        axes.annotate(
+            f"{score.rmse:.4f}", (score.rmse, place), (0, 9), textcoords="offset points", ha="center", fontsize=8.5,
+            color=INK,
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set_ylim(len(names) - 0.5, -0.75)
+    axes.margins(x=0.08)
+    tidy(axes, xlabel="RMSE on held-out ratings, stars, with 95 % interval (further left is better)", grid="x")
+    return figure
+
+
+def draw_training(rows: Sequence[Row]) -> Figure | None:
+    """Errors and loss by epoch, one style of line a stage; None when there is nothing to draw."""
+    history = list(rows)
+    stages = list(dict.fromkeys(str(row.get("stage") or "") for row in history))
+    figure = new_figure(9.6, 3.9)
+    left, right = figure.subplots(1, 2)
+    drawn = [
+        _draw_curves(
+            left, history, stages, {"train_rmse": ("train", MODEL), "validation_rmse": ("validation", HELD_OUT)}
+        ),
+        _draw_curves(right, history, stages, {"loss": ("loss", MUTED)}),
+    ]
+    if not any(drawn):
+        return None
+    tidy(left, title="RMSE while training", xlabel="epoch", ylabel="RMSE, stars", grid="both")
+    tidy(right, title="Loss while training", xlabel="epoch", ylabel="loss", grid="both")
+    for axes, has_curves in zip((left, right), drawn, strict=True):
+        if not has_curves:
+            axes.remove()
+            continue
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8.5, frameon=False)
+        low, high = axes.dataLim.intervaly
+        if axes is right and low > 0 and high > 20 * low:
+            axes.set_yscale("log")
+    return figure
+
+
+def _draw_curves(axes: Axes, rows: list[Row], stages: list[str], columns: dict[str, tuple[str, str]]) -> bool:
+    """Draws the columns that have numbers; marks where validation is lowest."""
+    found = False
+    for dashes, stage in zip(_DASHES * len(stages), stages, strict=False):
+        for column, (label, colour) in columns.items():
+            epochs, values = curve(rows, stage, column)
+            if not values:
+                continue
+            found = True
+            name = f"{label}, {stage}" if len(stages) > 1 and stage else label
+            axes.plot(
+                epochs, values, color=colour, linestyle=dashes, linewidth=1.6, label=name,
+                marker="o" if len(values) == 1 else "",
+            )  # fmt: skip
+            if column == "validation_rmse" and len(values) > 1:
+                best = int(np.argmin(values))
+                axes.plot(
+                    [epochs[best]], [values[best]], color=colour, marker="o", markersize=6, linestyle="",
+                    label=f"lowest: {values[best]:.4f} at {epochs[best]:.0f}",
+                )  # fmt: skip
+    return found
+
+
+def draw_agreement(evaluation: Evaluation) -> Figure:
+    """What was predicted for each star value, and what was given at each prediction."""
+    agreement, scale = evaluation.agreement, evaluation.scale
+    figure = new_figure(9.6, 4.5)
+    left, right = figure.subplots(1, 2)
+    values, edges = np.array(agreement.values), np.array(agreement.edges)
+    counts = np.array(agreement.counts, dtype=np.float64)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    half = np.diff(values) / 2 if len(values) > 1 else np.array([scale.span / 10])
+    sides = np.concatenate([[values[0] - half[0]], values[:-1] + np.diff(values) / 2, [values[-1] + half[-1]]])
+    image = left.pcolormesh(sides, edges, 100 * shares.T, cmap=colormaps["Blues"], vmin=0, rasterized=True)
+    bar = figure.colorbar(image, ax=left, pad=0.02)
+    bar.set_label("% of the ratings with these stars", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    ends = [scale.minimum, scale.maximum]
+    left.plot(ends, ends, color=INK, linestyle=(0, (4, 3)), linewidth=1)
+    known = [place for place, mean in enumerate(agreement.mean_prediction) if mean is not None]
+    means = np.array([agreement.mean_prediction[place] for place in known], dtype=np.float64)
+    left.plot(values[known], means, color=HELD_OUT, marker="o", markersize=5, linewidth=1.6, label="mean prediction")
+    left.set_ylim(scale.minimum, scale.maximum)
+    left.set_xlim(sides[0], sides[-1])
+    left.legend(fontsize=8.5, frameon=True, framealpha=0.9, edgecolor="none", loc="upper left")
+    tidy(left, title="Predictions for each star value", xlabel="stars given", ylabel="stars predicted")
+
+    totals = counts.sum(axis=0)
+    enough = np.flatnonzero(totals >= min(_FEW, totals.max()))
+    centres = (edges[:-1] + edges[1:]) / 2
+    stars = np.array([agreement.mean_stars[place] for place in enough], dtype=np.float64)
+    right.plot(ends, ends, color=INK, linestyle=(0, (4, 3)), linewidth=1, label="prediction = stars")
+    right.scatter(
+        centres[enough], stars, s=12 + 160 * totals[enough] / totals.max(), color=MODEL, alpha=0.85, linewidth=0,
+        label="mean stars (area: ratings)",
+    )  # fmt: skip
+    margin = 0.03 * scale.span
+    right.set_xlim(scale.minimum - margin, scale.maximum + margin)
+    right.set_ylim(min(scale.minimum, stars.min()) - margin, max(scale.maximum, stars.max()) + margin)
+    legend = right.legend(fontsize=8.5, frameon=False, loc="upper left")
+    for handle in legend.legend_handles[1:]:
+        handle.set_sizes([40])
+    tidy(
+        right, title="Stars given at each prediction", xlabel="stars predicted", ylabel="mean stars given", grid="both"
+    )
+    return figure
+
+
+def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str) -> Figure:
+    """RMSE of the model and the baselines by group, and how many ratings each group has.
+
+    Args:
+        evaluation: names the model and the baselines.
+        groups: in the order in which they are drawn; those after and before the first and last rating are left out.
+        what: what the groups are, the label of the axis.
+    """
+    filled = [place for place, group in enumerate(groups) if group.num_ratings]
+    groups = groups[filled[0] : filled[-1] + 1]
+    figure = new_figure(9.6, 4.8)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    places = np.arange(len(groups))
+    for name in reversed(list(evaluation.baselines)):
+        colour, marker = predictor_style(name)
+        top.plot(
+            places, _column([group.baselines[name] for group in groups]), color=colour, marker=marker, markersize=5,
+            linewidth=1.1, label=name,
+        )  # fmt: skip
+    spread = 1.96 * np.nan_to_num(_column([group.standard_error for group in groups]))
+    top.errorbar(
+        places, _column([group.rmse for group in groups]), yerr=spread, color=MODEL, marker="o", markersize=7,
+        linewidth=2, capsize=4, label=f"{evaluation.model} (95 %)", zorder=5,
+    )  # fmt: skip
+    top.margins(y=0.1)
+    top.legend(
+        fontsize=8.5, frameon=False, ncols=2 + len(evaluation.baselines), loc="lower left", bbox_to_anchor=(0, 1)
+    )
+    tidy(top, ylabel="RMSE, stars", grid="y")
+    counts = [group.num_ratings for group in groups]
+    bottom.bar(places, counts, color="#B8C4CE", width=0.75)
+    small = 7 if len(groups) > 12 else 8
+    for place, count in zip(places, counts, strict=True):
+        bottom.annotate(
+            f"{count:,}",
+            (float(place), count),
+            (0, 2),
+            textcoords="offset points",
+            ha="center",
+            fontsize=small,
+            color=INK,
+        )
+    bottom.margins(y=0.3)
+    bottom.set_xlim(-0.6, max(len(groups), 5) - 0.4)
+    labels = [group.label for group in groups]
+    slanted = sum(map(len, labels)) > 75
+    bottom.set_xticks(
+        places, labels, rotation=35 if slanted else 0, ha="right" if slanted else "center", rotation_mode="anchor",
+    )  # fmt: skip
+    bottom.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    bottom.yaxis.set_major_formatter("{x:,.0f}")
+    tidy(bottom, xlabel=what, ylabel="ratings")
+    return figure
+
+
+def _column(values: Sequence[float | None]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -1,0 +1,172 @@
+"""Pictures of people: stars beside their reconstruction, what surprises about one person, a map of taste."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from ..evaluation.examples import Panel, Person, Starred, TasteMap
+from ..evaluation.text import shorten
+from ..ratings import Scale
+from .style import (
+    ERROR_MAP,
+    HELD_OUT,
+    INK,
+    MODEL,
+    PALE,
+    STARS_MAP,
+    drawable,
+    new_figure,
+    number,
+    readable_on,
+    tidy,
+)
+
+_HELD_OUT_LABEL = "held out: the encoder has not seen it"
+_SHOWN_LABEL = "shown: reconstructed better, since the encoder has read it"
+
+Grid = npt.NDArray[np.float64]
+
+
+def draw_panel(panel: Panel, scale: Scale) -> Figure:
+    """Three matrices of the same movies and people: stars given, their reconstruction, and its error where known."""
+    shown, held_out = _grid(panel.shown), _grid(panel.held_out)
+    given = np.where(np.isnan(shown), held_out, shown)
+    made = _grid(panel.reconstruction)
+    num_items, num_users = made.shape
+    figure = new_figure(3.6 + 3 * max(0.43 * num_users, 1.9), 1.9 + 0.28 * num_items)
+    plots = figure.subplots(1, 3, sharey=True)
+    stars = Normalize(scale.minimum, scale.maximum)
+    largest = float(np.nanmax(np.abs(made - given))) or 1.0
+    for axes, values, norm, colours, title in (
+        (plots[0], given, stars, STARS_MAP, "Stars given"),
+        (plots[1], made, stars, STARS_MAP, "Reconstruction"),
+        (plots[2], made - given, TwoSlopeNorm(0, -largest, largest), ERROR_MAP, "Reconstruction minus stars"),
+    ):
+        _draw_grid(axes, values, norm, colours, scale.span)
+        for item, user in np.argwhere(~np.isnan(held_out)):
+            frame = Rectangle((user - 0.45, item - 0.43), 0.9, 0.86, fill=False, edgecolor=INK, linewidth=1.6)
+            frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])  # seen on dark cells too
+            axes.add_patch(frame)
+        ids = [drawable(_middle(user)) for user in panel.users]
+        upright = max(map(len, ids)) <= 4
+        labels = [
+            f"{user}\n{count:,}" if upright else f"{user} ({count:,})"
+            for user, count in zip(ids, panel.num_shown, strict=True)
+        ]
+        axes.set_xticks(range(num_users), labels, rotation=0 if upright else 90, parse_math=False)
+        tidy(axes, title=title, xlabel="user, and ratings the encoder read")
+        axes.tick_params(labelsize=8.5, length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    titles = [drawable(shorten(title, 34)) for title in panel.titles]
+    plots[0].set_yticks(range(num_items), titles, parse_math=False)
+    handles = [Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=INK, linewidth=1.6, label=_HELD_OUT_LABEL)]
+    if not np.isnan(shown).all():
+        handles.append(Rectangle((0, 0), 1, 1, facecolor=colormaps[STARS_MAP](0.7), label=_SHOWN_LABEL))
+    if np.isnan(given).any():
+        handles.append(Rectangle((0, 0), 1, 1, facecolor=PALE, label="no rating known"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def _draw_grid(axes: Axes, values: Grid, norm: Normalize, colours: str, span: float) -> None:
+    """One matrix with its numbers, empty cells pale."""
+    palette = colormaps[colours].with_extremes(bad=PALE)
+    axes.imshow(np.ma.masked_invalid(values), cmap=palette, norm=norm, aspect="auto", interpolation="nearest")
+    axes.set_xticks(np.arange(values.shape[1] + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(values.shape[0] + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="minor", length=0)
+    for item, user in np.argwhere(~np.isnan(values)):
+        value = float(values[item, user])
+        axes.text(
+            user, item, number(value, span), ha="center", va="center", fontsize=8.5,
+            color=readable_on(palette, float(norm(value))),
+        )  # fmt: skip
+
+
+def draw_person(person: Person, scale: Scale) -> Figure:
+    """The held-out ratings of one person that surprise most and least, each with what was predicted."""
+    parts = [("Most surprising", person.most_surprising), ("Least surprising", person.least_surprising)]
+    rows: list[tuple[float, Starred]] = []
+    heads: list[tuple[float, str]] = []
+    place = 0.0
+    for name, entries in parts:
+        if entries:
+            heads.append((place, name))
+            rows += [(place + 1 + step, one) for step, one in enumerate(entries)]
+            place += len(entries) + 1.5
+    figure = new_figure(8.6, 1.5 + 0.3 * place)
+    axes = figure.add_subplot()
+    heights = [height for height, _ in rows]
+    axes.hlines(
+        heights, [one.stars for _, one in rows], [one.reconstruction for _, one in rows], color="#B5B5B5", linewidth=2
+    )
+    axes.plot(
+        [one.stars for _, one in rows],
+        heights,
+        linestyle="",
+        marker="o",
+        markersize=8,
+        color=HELD_OUT,
+        label="stars given",
+    )
+    axes.plot(
+        [one.reconstruction for _, one in rows], heights, linestyle="", marker="D", markersize=7, color="white",
+        markeredgecolor=MODEL, markeredgewidth=2, label="stars predicted",
+    )  # fmt: skip
+    titles = [drawable(shorten(one.title, 44)) for _, one in rows]
+    ticks = sorted([*zip(heights, titles, strict=True), *heads])
+    axes.set_yticks([height for height, _ in ticks], [text for _, text in ticks], parse_math=False)
+    axes.set_ylim(place - 0.7, -0.7)
+    margin = 0.04 * scale.span
+    low = min(scale.minimum, *(one.stars for _, one in rows))
+    high = max(scale.maximum, *(one.stars for _, one in rows))
+    axes.set_xlim(low - margin, high + margin)
+    figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside lower center")
+    tidy(axes, title=f"User {drawable(_middle(person.user))}, held-out ratings", xlabel="stars", grid="x")
+    axes.tick_params(axis="y", length=0)
+    for tick, (_, text) in zip(axes.get_yticklabels(), ticks, strict=True):
+        if text in dict(parts):
+            tick.set_fontweight("bold")
+    return figure
+
+
+def draw_map(taste: TasteMap) -> Figure:
+    """Users as points along the two directions in which their latent vectors differ most."""
+    figure = new_figure(7.6, 5.8)
+    axes = figure.add_subplot()
+    size = float(np.clip(9000 / max(len(taste.first), 1), 6, 45))
+    low, high = np.quantile(taste.colour, [0.02, 0.98])  # not all colours for a few extreme users
+    points = axes.scatter(
+        taste.first, taste.second, c=taste.colour, cmap=STARS_MAP, vmin=low, vmax=high, s=size, alpha=0.8,
+        linewidth=0.3, edgecolor="white",
+    )  # fmt: skip
+    bar = figure.colorbar(points, ax=axes, pad=0.02, extend="both")
+    bar.set_label(taste.colour_name, fontsize=9.5)
+    bar.ax.tick_params(labelsize=8.5)
+    axes.axhline(0, color="#DADADA", linewidth=0.8, zorder=0)
+    axes.axvline(0, color="#DADADA", linewidth=0.8, zorder=0)
+    first, second = (f"{share:.0%}".replace("%", " %") for share in taste.explained)
+    drawn = "" if len(taste.first) == taste.num_users else f"{len(taste.first):,} of "
+    tidy(
+        axes, title=f"Latent vectors of {drawn}{taste.num_users:,} users",
+        xlabel=f"direction 1 ({first} of the variance)", ylabel=f"direction 2 ({second} of the variance)",
+    )  # fmt: skip
+    return figure
+
+
+def _middle(text: str) -> str:
+    """An id short enough for a label: its ends when it is long."""
+    return text if len(text) <= 10 else f"{text[:5]}…{text[-4:]}"
+
+
+def _grid(rows: tuple[tuple[float | None, ...], ...]) -> Grid:
+    return np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)
