@@ -53,7 +53,9 @@ def error_of(path: Any, **options: Any) -> str:
 
 U_DATA = "196\t242\t3\t881250949\n186\t302\t3\t891717742\n22\t377\t1\t878887116\n244\t51\t2\t880606923\n"
 U_ITEM = (
-    "242|Kolya (1996)|24-Jan-1997||http://us.imdb.com/M/title-exact?Kolya%20(1996)|" + "|".join("0" * 5 + "1" + "0" * 13) + "\n"
+    "242|Kolya (1996)|24-Jan-1997||http://us.imdb.com/M/title-exact?Kolya%20(1996)|"
+    + "|".join("0" * 5 + "1" + "0" * 13)
+    + "\n"
     "302|Léon: A|B (1994)|01-Jan-1994||http://us.imdb.com/|" + "|".join("01" + "0" * 14 + "1" + "00") + "\n"
     "\n"
     "377|unknown||||" + "|".join("1" + "0" * 18) + "\n"
@@ -79,7 +81,9 @@ def test_movielens_100k_as_folder_file_and_zip(write: Write, tmp_path: Path) -> 
 
 
 RATINGS_DAT = "1::1193::5::978300760\n1::661::3::978302109\n\n2::1193::4::978298413\n"
-MOVIES_DAT = "1193::Misérables, Les: Part :: Two (1995)::Drama|Musical\n661::James and the Giant Peach (1996)::Children's\n"
+MOVIES_DAT = (
+    "1193::Misérables, Les: Part :: Two (1995)::Drama|Musical\n661::James and the Giant Peach (1996)::Children's\n"
+)
 
 
 def zipped(folder: Path, archive: Path) -> Path:
@@ -90,9 +94,13 @@ def zipped(folder: Path, archive: Path) -> Path:
     return archive
 
 
-@pytest.mark.parametrize(("encoding", "users", "expected"), [
-    ("latin-1", True, "movielens-1m"), ("utf-8", False, "movielens-10m"),
-])
+@pytest.mark.parametrize(
+    ("encoding", "users", "expected"),
+    [
+        ("latin-1", True, "movielens-1m"),
+        ("utf-8", False, "movielens-10m"),
+    ],
+)
 def test_colons(write: Write, tmp_path: Path, encoding: str, users: bool, expected: str) -> None:
     write("ml/ratings.dat", RATINGS_DAT)
     write("ml/movies.dat", MOVIES_DAT.encode(encoding))
@@ -117,9 +125,7 @@ def test_colons_across_blocks_and_without_time(write: Write, monkeypatch: pytest
 
 
 RATINGS_CSV = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,3,4.5,964981247\n2,1,0.5,1445714835\n"
-MOVIES_CSV = (
-    'movieId,title,genres\n1,"Toy Story: ""Buzz"", :: (1995)",Adventure|Animation\n3,Amélie,(no genres listed)\n\n9,X (2001),IMAX\n'
-)
+MOVIES_CSV = 'movieId,title,genres\n1,"Toy Story: ""Buzz"", :: (1995)",Adventure|Animation\n3,Amélie,(no genres listed)\n\n9,X (2001),IMAX\n'
 LINKS_CSV = "movieId,imdbId,tmdbId\n1,0114709,862\n3,0211915,\n"
 
 
@@ -165,7 +171,14 @@ def test_netflix_folder_tar_and_kaggle(write: Write, tmp_path: Path) -> None:
     write("kaggle/combined_data_1.txt", MV1)
     write("kaggle/combined_data_2.txt", MV2 + "\n")
     write("kaggle/movie_titles.csv", "1,2003,Dinosaur Planet\n2,NULL,Señor, The: Part 2, Again\n".encode("latin-1"))
-    for path in (tmp_path / "nf", tars[0], tars[1], tmp_path / "only", tmp_path / "kaggle", zipped(tmp_path / "nf", tmp_path / "nf.zip")):
+    for path in (
+        tmp_path / "nf",
+        tars[0],
+        tars[1],
+        tmp_path / "only",
+        tmp_path / "kaggle",
+        zipped(tmp_path / "nf", tmp_path / "nf.zip"),
+    ):
         ratings = read_ratings(path)
         assert triples(ratings) == NETFLIX, path
         assert ratings.source.format == "netflix" and ratings.source.num_rows == 4
@@ -173,12 +186,17 @@ def test_netflix_folder_tar_and_kaggle(write: Write, tmp_path: Path) -> None:
         films = read_catalogue(path)
         assert films is not None and films.label(1) == "Dinosaur Planet (2003)"
         assert films.label(2) == "Señor, The: Part 2, Again" and films.year(2) is None
-    assert triples(read_ratings(tmp_path / "nf" / "training_set" / "mv_0000001.txt")) == {one for one in NETFLIX if one[1] == 1}
+    assert triples(read_ratings(tmp_path / "nf" / "training_set" / "mv_0000001.txt")) == {
+        one for one in NETFLIX if one[1] == 1
+    }
 
 
 def test_netflix_bad_rows_name_their_file(write: Write, tmp_path: Path) -> None:
     write("nf/training_set/mv_0000001.txt", MV1)
-    write("nf/training_set/mv_0000002.txt", "2:\n\n885013,4,2005-10-19\n7,five,2005-12-26\n8,5\n9,5,soon\n10,4,2005-12-26\n")
+    write(
+        "nf/training_set/mv_0000002.txt",
+        "2:\n\n885013,4,2005-10-19\n7,five,2005-12-26\n8,5\n9,5,soon\n10,4,2005-12-26\n",
+    )
     text = error_of(tmp_path / "nf")
     assert "mv_0000002.txt:4: the rating 'five' is not a number" in text
     ratings = read_ratings(tmp_path / "nf", on_bad_rows="skip")
@@ -189,17 +207,21 @@ def test_netflix_bad_rows_name_their_file(write: Write, tmp_path: Path) -> None:
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("text", "name"), [
-    ("user,item,rating\na,x,1\nb,y,2\n", "a.csv"),
-    ("User ID;Movie-Id;Stars\na;x;1\nb;y;2\n", "a.csv"),
-    ("uid\titem_id\tscore\textra\na\tx\t1\t\"\nb\ty\t2\tq\n", "a.tsv"),
-    ("\n\nextra,movie,stars,user_id\nq,x,1,a\nq,y,2,b\n", "a.txt"),
-    ("\ufeffuser,item,rating\r\na,x,1\r\n\r\nb,y,2\r\n", "a.csv"),
-    (' user , item , rating \n a ,"x", 1 \nb, y ,2', "a.csv"),
-    ('review,user,item,rating\n"two\nlines, and ""more""",a,x,1\nshort,b,y,2\n', "a.csv"),
-    ("user;item;rating\na;x;1,0\nb;y;2,0\n", "a.csv"),
-    ("customer|product|overall\na|x|1\nb|y|2\n", "a.txt"),
-])
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("user,item,rating\na,x,1\nb,y,2\n", "a.csv"),
+        ("User ID;Movie-Id;Stars\na;x;1\nb;y;2\n", "a.csv"),
+        ('uid\titem_id\tscore\textra\na\tx\t1\t"\nb\ty\t2\tq\n', "a.tsv"),
+        ("\n\nextra,movie,stars,user_id\nq,x,1,a\nq,y,2,b\n", "a.txt"),
+        ("\ufeffuser,item,rating\r\na,x,1\r\n\r\nb,y,2\r\n", "a.csv"),
+        (' user , item , rating \n a ,"x", 1 \nb, y ,2', "a.csv"),
+        ('review,user,item,rating\n"two\nlines, and ""more""",a,x,1\nshort,b,y,2\n', "a.csv"),
+        ("user;item;rating\na;x;1,0\nb;y;2,0\n", "a.csv"),
+        ("customer|product|overall\na|x|1\nb|y|2\n", "a.txt"),
+    ],
+)
 def test_recognised_columns(write: Write, text: str, name: str) -> None:
     ratings = read_ratings(write(name, text))
     assert triples(ratings) == {("a", "x", 1.0), ("b", "y", 2.0)}
@@ -211,22 +233,28 @@ def test_named_columns_and_positions(write: Write) -> None:
     named = write("named.csv", "what,how,who,rating\nx,1,a,9\ny,2,b,9\n")
     assert triples(read_ratings(named, columns=columns)) == {("a", "x", 1.0), ("b", "y", 2.0)}
     bare = write("bare.csv", "a,x,1\nb,y,2\n")
-    assert triples(read_ratings(bare, columns={"user": "#1", "item": "#2", "rating": "#3"})) == {("a", "x", 1.0), ("b", "y", 2.0)}
+    assert triples(read_ratings(bare, columns={"user": "#1", "item": "#2", "rating": "#3"})) == {
+        ("a", "x", 1.0),
+        ("b", "y", 2.0),
+    }
     assert "the columns are 'what', 'how', 'who', 'rating'" in error_of(named, columns={"user": "nobody"})
     with pytest.raises(ValueError, match="columns may name user, item, rating, timestamp. Received: stars"):
         read_ratings(named, columns={"stars": "how"})
     assert "the first line is no header but data" in error_of(write("n.csv", "1,2,3.5,96\n1,3,4,97\n"))
 
 
-@pytest.mark.parametrize(("times", "expected"), [
-    (("964982703", "964982704"), (964982703, 964982704)),
-    (("964982703.5", "9.64982704e8"), (964982703, 964982704)),
-    (("964982703000", "964982704999"), (964982703, 964982704)),
-    (("2000-07-30", "2000-07-31"), (964915200, 965001600)),
-    (("2000-07-30 18:45:03", "2000-07-30 18:45:04.9"), (964982703, 964982704)),
-    (("2000-07-30T18:45:03Z", "2000-07-30T20:45:04+02:00"), (964982703, 964982704)),
-    (("-5", "0"), (-5, 0)),
-])
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (("964982703", "964982704"), (964982703, 964982704)),
+        (("964982703.5", "9.64982704e8"), (964982703, 964982704)),
+        (("964982703000", "964982704999"), (964982703, 964982704)),
+        (("2000-07-30", "2000-07-31"), (964915200, 965001600)),
+        (("2000-07-30 18:45:03", "2000-07-30 18:45:04.9"), (964982703, 964982704)),
+        (("2000-07-30T18:45:03Z", "2000-07-30T20:45:04+02:00"), (964982703, 964982704)),
+        (("-5", "0"), (-5, 0)),
+    ],
+)
 def test_times(write: Write, times: tuple[str, str], expected: tuple[int, int]) -> None:
     for name, text in (("fast.csv", "4"), ("exact.csv", "bad")):  # the exact way reads the same
         path = write(name, f"user,item,rating,date\n1,1,3,{times[0]}\n1,2,4,{times[1]}\n1,3,{text},{times[0]}\n")
@@ -239,7 +267,9 @@ def test_ids_with_a_leading_zero_are_text(write: Write) -> None:
     ratings = read_ratings(write("a.csv", "user,item,rating\n007,1,1\n7,2,2\n7,10,3\n"))
     assert ratings.user_ids.tolist() == ["007", "7"] and ratings.item_ids.tolist() == [1, 2, 10]
     assert read_ratings(write("b.csv", "user,item,rating\n-7,0,1\n7,1x,2\n")).item_ids.tolist() == ["0", "1x"]
-    assert read_ratings(write("c.csv", "user,item,rating\n7,99999999999999999999,1\n7,1,2\n")).item_ids.dtype.kind == "U"
+    assert (
+        read_ratings(write("c.csv", "user,item,rating\n7,99999999999999999999,1\n7,1,2\n")).item_ids.dtype.kind == "U"
+    )
 
 
 def test_later_of_two_ratings_is_kept(write: Write) -> None:
@@ -249,11 +279,21 @@ def test_later_of_two_ratings_is_kept(write: Write) -> None:
     assert triples(untimed) == {(1, 1, 2.0), (2, 1, 3.0)} and untimed.source.num_duplicates == 1
 
 
-@pytest.mark.parametrize(("stars", "scale"), [
-    ("1 2 5", Scale(1, 5, 1)), ("0.5 3 5", Scale(0.5, 5, 0.5)), ("0.5 4 1", Scale(0.5, 4, 0.5)), ("1 10 7", Scale(1, 10, 3)),
-    ("0 100 55 56", Scale(0, 100, 1)), ("-10 -9.5 10", Scale(-10, 10, 0.5)), ("0 1 0", Scale(0, 1, 1)),
-    ("0.1 0.2 9.9", Scale(0.1, 9.9, 0.1)), ("4 4 4", Scale(3.5, 4.5)), ("1.234 2.71828 3.14159", Scale(1.234, 3.14159)),
-])
+@pytest.mark.parametrize(
+    ("stars", "scale"),
+    [
+        ("1 2 5", Scale(1, 5, 1)),
+        ("0.5 3 5", Scale(0.5, 5, 0.5)),
+        ("0.5 4 1", Scale(0.5, 4, 0.5)),
+        ("1 10 7", Scale(1, 10, 3)),
+        ("0 100 55 56", Scale(0, 100, 1)),
+        ("-10 -9.5 10", Scale(-10, 10, 0.5)),
+        ("0 1 0", Scale(0, 1, 1)),
+        ("0.1 0.2 9.9", Scale(0.1, 9.9, 0.1)),
+        ("4 4 4", Scale(3.5, 4.5)),
+        ("1.234 2.71828 3.14159", Scale(1.234, 3.14159)),
+    ],
+)
 def test_scale_is_detected(write: Write, stars: str, scale: Scale) -> None:
     rows = "".join(f"{user},1,{star}\n" for user, star in enumerate(stars.split()))
     ratings = read_ratings(write("a.csv", f"user,item,rating\n{rows}"))
@@ -270,17 +310,28 @@ def test_scale_can_be_set(write: Write) -> None:
     assert len(read_ratings(path, scale="1-4", on_bad_rows="skip")) == 1
 
 
-@pytest.mark.parametrize("change", [
-    lambda frame: frame,
-    lambda frame: frame.astype({"userId": "float64", "movieId": "category", "rating": "float32"}),
-    lambda frame: frame.astype({"userId": "string", "rating": "object"}),
-    lambda frame: frame.set_index(pd.Index([9, 9, 9])),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda frame: frame,
+        lambda frame: frame.astype({"userId": "float64", "movieId": "category", "rating": "float32"}),
+        lambda frame: frame.astype({"userId": "string", "rating": "object"}),
+        lambda frame: frame.set_index(pd.Index([9, 9, 9])),
+    ],
+)
 def test_frame_and_parquet(tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    frame = change(pd.DataFrame({
-        "userId": [1, 1, 2], "movieId": [7, 8, 7], "rating": [4.0, 2.5, 0.0], "title": ["A", "B", "A"], "year": [1999, None, 1999],
-        "date": pd.to_datetime(["2001-01-01", "2001-01-02", "2001-01-03"]),
-    }))
+    frame = change(
+        pd.DataFrame(
+            {
+                "userId": [1, 1, 2],
+                "movieId": [7, 8, 7],
+                "rating": [4.0, 2.5, 0.0],
+                "title": ["A", "B", "A"],
+                "year": [1999, None, 1999],
+                "date": pd.to_datetime(["2001-01-01", "2001-01-02", "2001-01-03"]),
+            }
+        )
+    )
     expected = {(1, 7, 4.0), (1, 8, 2.5), (2, 7, 0.0)}
     ratings = read_ratings(frame)
     assert triples(ratings) == expected and ratings.source.format == "frame"
@@ -306,9 +357,16 @@ def test_bad_rows_of_a_frame(tmp_path: Path) -> None:
 
 
 def test_titles_in_the_table_itself(write: Write) -> None:
-    path = write("export.csv", 'movie_id,imdb_id,tmdb_id,user,rating,title\n527,0108052,424,a,4.5,"Schindler\'s, List (1993)"\n1,,,b,3,Toy\n')
+    path = write(
+        "export.csv",
+        'movie_id,imdb_id,tmdb_id,user,rating,title\n527,0108052,424,a,4.5,"Schindler\'s, List (1993)"\n1,,,b,3,Toy\n',
+    )
     films = read_catalogue(path)
-    assert films is not None and films.label(527) == "Schindler's, List (1993)" and films.imdb_ids.tolist() == ["tt0108052", ""]
+    assert (
+        films is not None
+        and films.label(527) == "Schindler's, List (1993)"
+        and films.imdb_ids.tolist() == ["tt0108052", ""]
+    )
     assert read_catalogue(write("plain/a.csv", "user,item,rating\n1,1,1\n1,2,2\n")) is None
 
 
@@ -325,23 +383,26 @@ def test_compressed_file(tmp_path: Path) -> None:
 GOOD = "user,item,rating,time\n1,1,4,10\n1,2,3,11\n2,1,5,12\n"
 
 
-@pytest.mark.parametrize(("bad", "text"), [
-    ("2,3,abc,1", "the rating 'abc' is not a number. Allowed: a finite number"),
-    ("2,3,4_0,1", "the rating '4_0' is not a number"),
-    ("2,3,,1", "the rating is missing"),
-    ("2,3,nan,1", "the rating 'nan' is not finite"),
-    ("2,3,-inf,1", "the rating '-inf' is not finite"),
-    ("2,3,1e999,1", "the rating '1e999' is not finite"),
-    ("2,3,9,1", "the rating '9' lies outside the scale 1 to 5 in steps of 1. Allowed: a number from 1 to 5"),
-    ("2,3", "the row has 2 fields where 4 belong: '2,3'"),
-    ("2,3,4,5,6", "the row has 5 fields where 4 belong"),
-    (",3,4,5", "the user id is missing"),
-    ("2,  ,4,5", "the item id is missing"),
-    ("2,3,4,soon", "the timestamp 'soon' is no such time. Allowed: seconds since 1970"),
-    ("2,3,4,", "the timestamp is missing"),
-    ("2,\xe9,4,5", "the item id '\\\\xe9' is not UTF-8 text"),
-    ("2," + "x" * 500 + ",4,5", "the item id 'xxxxxxx"),
-])
+@pytest.mark.parametrize(
+    ("bad", "text"),
+    [
+        ("2,3,abc,1", "the rating 'abc' is not a number. Allowed: a finite number"),
+        ("2,3,4_0,1", "the rating '4_0' is not a number"),
+        ("2,3,,1", "the rating is missing"),
+        ("2,3,nan,1", "the rating 'nan' is not finite"),
+        ("2,3,-inf,1", "the rating '-inf' is not finite"),
+        ("2,3,1e999,1", "the rating '1e999' is not finite"),
+        ("2,3,9,1", "the rating '9' lies outside the scale 1 to 5 in steps of 1. Allowed: a number from 1 to 5"),
+        ("2,3", "the row has 2 fields where 4 belong: '2,3'"),
+        ("2,3,4,5,6", "the row has 5 fields where 4 belong"),
+        (",3,4,5", "the user id is missing"),
+        ("2,  ,4,5", "the item id is missing"),
+        ("2,3,4,soon", "the timestamp 'soon' is no such time. Allowed: seconds since 1970"),
+        ("2,3,4,", "the timestamp is missing"),
+        ("2,\xe9,4,5", "the item id '\\\\xe9' is not UTF-8 text"),
+        ("2," + "x" * 500 + ",4,5", "the item id 'xxxxxxx"),
+    ],
+)
 def test_bad_row_names_file_line_value_and_remedy(write: Write, bad: str, text: str) -> None:
     path = write("a.csv", (GOOD + "\n" + bad + "\n2,4,4,5\n").encode("latin-1"))
     message = error_of(path, scale="1:5:1")
@@ -352,32 +413,47 @@ def test_bad_row_names_file_line_value_and_remedy(write: Write, bad: str, text: 
 
 
 def test_first_of_several_bad_rows_is_named(write: Write) -> None:
-    assert "a.csv:3: the row has 1 field" in error_of(write("a.csv", "user,item,rating\n1,1,1\nshort\n   \n1,2,x\n1,3,3\n"))
+    assert "a.csv:3: the row has 1 field" in error_of(
+        write("a.csv", "user,item,rating\n1,1,1\nshort\n   \n1,2,x\n1,3,3\n")
+    )
     assert "b.csv:4: the rating 'x'" in error_of(write("b.csv", "user,item,rating\n1,1,1\n   \n1,2,x\nshort\n1,3,3\n"))
     quoted = write("c.csv", 'note,user,item,rating\n"a\nb",1,1,1\n"c\n\nd",1,2,2\n,1,2,x\n')
     assert "c.csv:7: the rating 'x'" in error_of(quoted)
     assert "u.data:2: the rating 'x'" in error_of(write("u.data", "1\t2\t3\t4\n1\t3\tx\t5\n"))
-    assert "r.dat:2: the row has 3 fields where 4 belong: '1::2::5'" in error_of(write("r.dat", "1::2::3::4\n1::2::5\n1::3::4::5\n"))
+    assert "r.dat:2: the row has 3 fields where 4 belong: '1::2::5'" in error_of(
+        write("r.dat", "1::2::3::4\n1::2::5\n1::3::4::5\n")
+    )
     zipped(write("z/ratings.csv", "user,item,rating\n1,1,one\n").parent, path := write("z.zip", ""))
     assert "z.zip/z/ratings.csv:2: the rating 'one'" in error_of(path)
 
 
-@pytest.mark.parametrize(("name", "content", "text"), [
-    ("a.csv", "", "the file is empty"),
-    ("a.csv", "\n \n", "the file is empty"),
-    ("a.csv", "user,item,rating\n", "there is a header but no rating"),
-    ("a.csv", "user,item,stern\n1,2,3\n", "a.csv:1: there is no rating column; the columns are 'user', 'item', 'stern'"),
-    ("a.csv", "hello\nworld\n", "there is no user column; the columns are 'hello'"),
-    ("a.csv", "Date,Name,Year,Letterboxd URI,Rating\n2020-01-01,Heat,1995,https://boxd.it/1,4\n", "there is no user column"),
-    ("a.csv", bytes(range(256)) * 8, "this is no UTF-8 text"),
-    ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(100), "this is no UTF-8 text"),
-    ("a.csv", "user,item,rating\n1,2,3\n".encode("utf-16"), "this is no UTF-8 text"),
-    ("a.csv", "us\xe9r,item,rating\n1,2,3\n".encode("latin-1"), "this is no UTF-8 text"),
-    ("a.csv", "user,item,rating\n1,1,x\n1,2,y\n1,3,3\n", "a.csv:2: the rating 'x'"),
-    ("a.zip", b"PK\x03\x04" + bytes(50), "is damaged or incomplete"),
-    ("a.tar", b"no tar" * 200, "is damaged or incomplete"),
-    ("a.parquet", b"PAR1" + bytes(50), "the Parquet file is damaged or incomplete"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.csv", "", "the file is empty"),
+        ("a.csv", "\n \n", "the file is empty"),
+        ("a.csv", "user,item,rating\n", "there is a header but no rating"),
+        (
+            "a.csv",
+            "user,item,stern\n1,2,3\n",
+            "a.csv:1: there is no rating column; the columns are 'user', 'item', 'stern'",
+        ),
+        ("a.csv", "hello\nworld\n", "there is no user column; the columns are 'hello'"),
+        (
+            "a.csv",
+            "Date,Name,Year,Letterboxd URI,Rating\n2020-01-01,Heat,1995,https://boxd.it/1,4\n",
+            "there is no user column",
+        ),
+        ("a.csv", bytes(range(256)) * 8, "this is no UTF-8 text"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(100), "this is no UTF-8 text"),
+        ("a.csv", "user,item,rating\n1,2,3\n".encode("utf-16"), "this is no UTF-8 text"),
+        ("a.csv", "us\xe9r,item,rating\n1,2,3\n".encode("latin-1"), "this is no UTF-8 text"),
+        ("a.csv", "user,item,rating\n1,1,x\n1,2,y\n1,3,3\n", "a.csv:2: the rating 'x'"),
+        ("a.zip", b"PK\x03\x04" + bytes(50), "is damaged or incomplete"),
+        ("a.tar", b"no tar" * 200, "is damaged or incomplete"),
+        ("a.parquet", b"PAR1" + bytes(50), "the Parquet file is damaged or incomplete"),
+    ],
+)
 def test_bad_file(write: Write, name: str, content: str | bytes, text: str) -> None:
     path = write(name, content)
     message = error_of(path)
@@ -452,7 +528,15 @@ def test_bad_titles(write: Write, tmp_path: Path) -> None:
 
 def test_big_file_takes_the_fast_way_and_exact_way_agrees(write: Write) -> None:
     rng = np.random.default_rng(0)
-    rows = list(zip(rng.integers(1, 500, 30_000), rng.integers(1, 300, 30_000), rng.integers(1, 11, 30_000) / 2, rng.integers(0, 9999, 30_000), strict=True))
+    rows = list(
+        zip(
+            rng.integers(1, 500, 30_000),
+            rng.integers(1, 300, 30_000),
+            rng.integers(1, 11, 30_000) / 2,
+            rng.integers(0, 9999, 30_000),
+            strict=True,
+        )
+    )
     text = "userId,movieId,rating,timestamp\n" + "".join(f"{u},{i},{r},{t}\n" for u, i, r, t in rows)
     fast = read_ratings(write("a.csv", text))
     exact = read_ratings(write("b.csv", text + "1,1,bad,0\n"), on_bad_rows="skip")

@@ -79,8 +79,11 @@ class Catalogue:
         imdb = ["" if imdb_ids is None else _imdb_id(imdb_ids[row]) for row in rows]
         tmdb = [-1 if tmdb_ids is None else _whole(tmdb_ids[row]) for row in rows]
         return cls(
-            _ids(list(last)), _text([title for title, _ in split]),
-            np.array([-1 if year is None else year for _, year in split], dtype=np.int32), _text(kinds), _text(imdb),
+            _ids(list(last)),
+            _text([title for title, _ in split]),
+            np.array([-1 if year is None else year for _, year in split], dtype=np.int32),
+            _text(kinds),
+            _text(imdb),
             np.array(tmdb, dtype=np.int64),
         )
 

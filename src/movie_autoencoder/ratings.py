@@ -46,7 +46,7 @@ class Scale:
                 f"A scale needs two finite ends, the smaller first. Received: {self.minimum} to {self.maximum}, "
                 f"step {self.step}."
             )
-        if self.step < 0 or self.step > self.maximum - self.minimum:
+        if self.step < 0 or self.step > (self.maximum - self.minimum) * (1 + 1e-6):
             raise ValueError(f"The step of the scale {self.minimum} to {self.maximum} cannot be {self.step}.")
 
     @classmethod
@@ -67,7 +67,10 @@ class Scale:
     @classmethod
     def detect(cls, values: FloatArray) -> Scale:
         """The scale that the observed values span; the step is 0.0 when they lie on no common grid."""
-        levels = _levels(np.asarray(values))
+        values = np.asarray(values)
+        levels = _levels(values)
+        if not len(levels):
+            return cls(_shortest(values.min()), _shortest(values.max()), 0.0)
         low, high = float(levels[0]), float(levels[-1])
         if low == high:  # a single star value: nothing to compare it with, so a scale one wide around it
             return cls(low - 0.5, low + 0.5, 0.0)
@@ -77,8 +80,9 @@ class Scale:
         """This scale with the step that the values show, when it has none and they lie on a grid with its ends."""
         if self.step:
             return self
-        levels = np.union1d(_levels(np.asarray(values)), [self.minimum, self.maximum])
-        return replace(self, step=_common_step(levels)) if len(levels) > 2 else self
+        seen = _levels(np.asarray(values))
+        levels = np.union1d(seen, [self.minimum, self.maximum])
+        return replace(self, step=_common_step(levels)) if len(seen) and len(levels) > 2 else self
 
     @property
     def span(self) -> float:
@@ -235,6 +239,9 @@ class Ratings:
         if keep is not None:
             user_index, item_index, stars = user_index[keep], item_index[keep], stars[keep]
             times = times[keep] if times is not None else None
+        # The arrays become read-only, so they must not be the caller's.
+        stars = stars.copy() if np.may_share_memory(stars, np.asarray(values)) else stars
+        times = times.copy() if times is not None and np.may_share_memory(times, np.asarray(timestamps)) else times
         source = source or Source()
         source = replace(source, num_rows=source.num_rows or num_rows, num_duplicates=num_rows - len(stars))
         return cls(user_index, item_index, stars, user_ids, item_ids, scale, times, source)
@@ -257,7 +264,11 @@ class Ratings:
             raise ValueError(f"The frame has no column {missing[0]!r}. Its columns: {columns}.")
         times = None if timestamp is None else frame[timestamp].to_numpy()
         return cls.from_columns(
-            frame[user].to_numpy(), frame[item].to_numpy(), frame[rating].to_numpy(), timestamps=times, scale=scale,
+            frame[user].to_numpy(),
+            frame[item].to_numpy(),
+            frame[rating].to_numpy(),
+            timestamps=times,
+            scale=scale,
             source=Source(format="frame"),
         )
 
@@ -311,8 +322,14 @@ class Ratings:
         user_index, users = _compact(self.user_index[positions], self.num_users)
         item_index, items = _compact(self.item_index[positions], self.num_items)
         return Ratings(
-            user_index, item_index, self.values[positions], self.user_ids[users], self.item_ids[items], self.scale,
-            None if self.timestamps is None else self.timestamps[positions], self.source,
+            user_index,
+            item_index,
+            self.values[positions],
+            self.user_ids[users],
+            self.item_ids[items],
+            self.scale,
+            None if self.timestamps is None else self.timestamps[positions],
+            self.source,
         )
 
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
@@ -328,8 +345,9 @@ class Ratings:
         """SHA-256 of ids and stars: equal for equal ratings, whatever file or order they came in."""
         sha = hashlib.sha256()
         for array in (self.user_index, self.item_index, self.values, self.user_ids, self.item_ids):
-            sha.update(str(array.dtype).encode())
-            sha.update(np.ascontiguousarray(array).data)
+            text = array.dtype.kind == "U"  # its width depends on ids that may no longer be there
+            sha.update(b"text" if text else str(array.dtype).encode())
+            sha.update("\0".join(array.tolist()).encode() if text else np.ascontiguousarray(array).data)
         return sha.hexdigest()
 
     def __repr__(self) -> str:
@@ -354,15 +372,18 @@ def stable_order(index: IntArray, size: int) -> npt.NDArray[np.int32]:
 
 
 def _levels(values: FloatArray) -> FloatArray:
-    """The distinct values, ascending; only the two ends when there are too many to be levels of a scale."""
+    """The distinct values, ascending; none when there are too many to be the levels of a scale."""
     levels = np.empty(0, dtype=values.dtype)
     for start in range(0, len(values), _BLOCK):  # sorting blocks is cheaper than sorting all, in time and memory
         levels = np.union1d(levels, values[start : start + _BLOCK])
         if len(levels) > _MOST_LEVELS:
-            levels = np.array([values.min(), values.max()])
-            break
-    # Through the shortest text, so that 0.1 stored as float32 is 0.1 again and not 0.10000000149.
-    return np.array([float(str(level)) for level in levels])
+            return np.empty(0)
+    return np.array([_shortest(level) for level in levels])
+
+
+def _shortest(value: np.floating[Any]) -> float:
+    """The number with the shortest text that is stored as this one: 0.1 in float32 is 0.1, not 0.10000000149."""
+    return float(str(value))
 
 
 def _common_step(levels: FloatArray) -> float:

@@ -101,9 +101,12 @@ def read_catalogue(
     found = detect(Place.at(Path(path).expanduser()), format, named)
     place, names = titles_near(found)
     readers: dict[str, Callable[[Place, str, OnBadRows], Catalogue | None]] = {
-        "movies.csv": movielens.read_movies_csv, "movies.dat": movielens.read_movies_dat,
-        "u.item": movielens.read_u_item, "movie_titles.txt": netflix.read_titles,
-        "movie_titles.csv": netflix.read_titles, "movies.parquet": table.read_titles,
+        "movies.csv": movielens.read_movies_csv,
+        "movies.dat": movielens.read_movies_dat,
+        "u.item": movielens.read_u_item,
+        "movie_titles.txt": netflix.read_titles,
+        "movie_titles.csv": netflix.read_titles,
+        "movies.parquet": table.read_titles,
     }
     for name in names:
         reader = readers.get(PurePosixPath(name).name.lower())

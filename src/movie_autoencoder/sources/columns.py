@@ -47,8 +47,12 @@ class Columns:
         """The columns as `Ratings`; a scale that was given without a step gets the step that the values show."""
         source = Source(format, path, self.num_rows, self.num_skipped)
         return Ratings.from_columns(
-            self.users, self.items, self.values, timestamps=self.timestamps,
-            scale=scale and scale.with_step_of(self.values), source=source,
+            self.users,
+            self.items,
+            self.values,
+            timestamps=self.timestamps,
+            scale=scale and scale.with_step_of(self.values),
+            source=source,
         )
 
 
@@ -167,15 +171,22 @@ def check_rows(
         raise SourceError(name, line, text, allowed, f"correct or delete the {unit}, {SKIP_REMEDY}", unit=unit)
     if num_rows and 2 * num_bad > num_rows:
         raise SourceError(
-            file, None, f"{num_bad:,} of {num_rows:,} rows are bad", "at least half of the rows good",
+            file,
+            None,
+            f"{num_bad:,} of {num_rows:,} rows are bad",
+            "at least half of the rows good",
             'look at the first of them with on_bad_rows="error"; is this the right file, are these the right columns?',
         )
     if num_bad == num_rows:
         raise SourceError(file, None, "there is no rating in it", "at least one row", "check that it is the right file")
     kept = pa.array(good)
     return Columns(
-        coded(users.filter(kept).cast(pa.string())), coded(items.filter(kept).cast(pa.string())),
-        values[good].astype(np.float32), None if seconds is None else seconds[good], num_rows, num_bad,
+        coded(users.filter(kept).cast(pa.string())),
+        coded(items.filter(kept).cast(pa.string())),
+        values[good].astype(np.float32),
+        None if seconds is None else seconds[good],
+        num_rows,
+        num_bad,
     )
 
 

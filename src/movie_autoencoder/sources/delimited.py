@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -86,7 +85,10 @@ def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
 
     ids = pa.dictionary(pa.int32(), pa.string())  # half the memory of int64, and it keeps leading zeros
     times = {
-        "seconds": pa.int64(), "number": pa.float64(), "date": pa.timestamp("us"), "zoned": pa.timestamp("us", "UTC"),
+        "seconds": pa.int64(),
+        "number": pa.float64(),
+        "date": pa.timestamp("us"),
+        "zoned": pa.timestamp("us", "UTC"),
     }
     types = {layout.user: ids, layout.item: ids, layout.rating: pa.float32()}
     if layout.time is not None:
@@ -125,13 +127,20 @@ def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_ba
         return cells
 
     def locate(row: int) -> tuple[str, int]:
-        with opener() as stream, stream:
-            return name, next(islice(row_lines(stream, layout.header_lines, layout.multiline), row, None), 0)
+        with opener() as stream:
+            line, _ = line_of_row(stream, row, header_lines=layout.header_lines, multiline=layout.multiline)
+        return name, line or 0
 
     user, item, rating, time = (column(place) for place in layout.fields)
     return check_rows(
-        (user, item, rating, time), kind=layout.kind, scale=scale, on_bad_rows=on_bad_rows, locate=locate,
-        absent_rows=np.array(skipped.absent, dtype=np.int64), short_rows=skipped.rows, describe_short=skipped.describe,
+        (user, item, rating, time),
+        kind=layout.kind,
+        scale=scale,
+        on_bad_rows=on_bad_rows,
+        locate=locate,
+        absent_rows=np.array(skipped.absent, dtype=np.int64),
+        short_rows=skipped.rows,
+        describe_short=skipped.describe,
         file=name,
     )
 
@@ -144,8 +153,11 @@ def as_bytes(name: str, opener: Opener, layout: Layout, places: Iterable[int], s
         return convert(opener, layout, dict.fromkeys(places, pa.binary()), handler=skipped, threads=False)
     except pa.ArrowInvalid as error:  # a line longer than a block, for one
         raise SourceError(
-            name, None, f"it cannot be split into rows and fields ({str(error).splitlines()[0]})",
-            "one rating a line, fields between commas, tabs or the like", "check that this is the right file",
+            name,
+            None,
+            f"it cannot be split into rows and fields ({str(error).splitlines()[0]})",
+            "one rating a line, fields between commas, tabs or the like",
+            "check that this is the right file",
         ) from error
 
 
@@ -189,17 +201,23 @@ def convert(
         return csv.read_csv(
             _Swapped(stream, *layout.swap) if layout.swap else stream,
             read_options=csv.ReadOptions(
-                use_threads=threads, block_size=_BLOCK, skip_rows=layout.header_lines,
+                use_threads=threads,
+                block_size=_BLOCK,
+                skip_rows=layout.header_lines,
                 column_names=[str(place) for place in range(layout.width)],
             ),
             parse_options=csv.ParseOptions(
-                delimiter=layout.delimiter, quote_char='"' if layout.quoted else False,
-                newlines_in_values=layout.multiline, invalid_row_handler=handler,
+                delimiter=layout.delimiter,
+                quote_char='"' if layout.quoted else False,
+                newlines_in_values=layout.multiline,
+                invalid_row_handler=handler,
             ),
             convert_options=csv.ConvertOptions(
                 column_types={str(place): type_ for place, type_ in types.items()},
-                include_columns=[str(place) for place in types], null_values=[""] if layout.blanks else [],
-                strings_can_be_null=False, decimal_point=layout.decimal_point,
+                include_columns=[str(place) for place in types],
+                null_values=[""] if layout.blanks else [],
+                strings_can_be_null=False,
+                decimal_point=layout.decimal_point,
             ),
         )
 
@@ -226,16 +244,27 @@ class _Swapped(io.RawIOBase):
         return data or (self.read(size) if block else b"")
 
 
-def row_lines(stream: BinaryIO, header_lines: int = 0, multiline: bool = False) -> Iterator[int]:
-    """The line (the first being 1) on which each row begins, as Arrow counts rows: it passes over empty lines.
+def line_of_row(
+    stream: BinaryIO, row: int, *, header_lines: int = 0, multiline: bool = False
+) -> tuple[int | None, int]:
+    """The line (the first being 1) on which a row, counted from 0, begins, and how many rows were met on the way.
 
-    A loop over lines in Python, so only run once something is wrong and a message must say where.
+    Rows are counted as Arrow counts them: empty lines are none. A loop over lines in Python, so it only runs once
+    something is wrong and a message must say where.
+
+    Returns:
+        Line and number of rows up to and with it; None and the number of all rows when there are fewer.
     """
     inside = False  # a quoted field that goes on over lines
-    for number, line in enumerate(io.TextIOWrapper(stream, encoding="latin-1", newline=None), start=1):
-        if number <= header_lines or (line == "\n" and not inside):
-            continue
-        if not inside:
-            yield number
-        if multiline and line.count('"') % 2:
-            inside = not inside
+    met = 0
+    with io.TextIOWrapper(stream, encoding="latin-1", newline=None) as lines:
+        for number, line in enumerate(lines, start=1):
+            if number <= header_lines or (line == "\n" and not inside):
+                continue
+            if not inside:
+                met += 1
+                if met > row:
+                    return number, met
+            if multiline and line.count('"') % 2:
+                inside = not inside
+    return None, met

@@ -18,10 +18,16 @@ from .places import Place
 FORMATS = ("auto", "movielens", "netflix", "table")
 _MAIN = ("u.data", "ratings.dat", "ratings.csv", "ratings.tsv", "ratings.parquet", "ratings.csv.gz")
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".tab", ".parquet", ".pq")
-_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _COMPRESSED = (".gz", ".bz2", ".xz")
 TITLES = (
-    "movies.csv", "movies.parquet", "movies.dat", "u.item", "movie_titles.txt", "movie_titles.csv", "links.csv",
+    "movies.csv",
+    "movies.parquet",
+    "movies.dat",
+    "u.item",
+    "movie_titles.txt",
+    "movie_titles.csv",
+    "links.csv",
 )
 
 
@@ -56,7 +62,10 @@ def detect(place: Place, format: str = "auto", columns: Mapping[str, str | None]
     root = place.root
     if not place.names:
         raise SourceError(
-            root, None, f"the {place.kind} is empty", "a file of ratings in it",
+            root,
+            None,
+            f"the {place.kind} is empty",
+            "a file of ratings in it",
             "put a data set there (docs/data-formats.md says which)",
         )
     blocks = [name for name in place.names if netflix.is_ratings_file(PurePosixPath(name).name)]
@@ -73,8 +82,11 @@ def detect(place: Place, format: str = "auto", columns: Mapping[str, str | None]
         main = _recognised(place, format, columns or {})
     if len(main) > 1:
         raise SourceError(
-            root, None, f"there are two data sets: {place.show(main[0])} and {place.show(main[1])}",
-            "one data set", "name the one you mean",
+            root,
+            None,
+            f"there are two data sets: {place.show(main[0])} and {place.show(main[1])}",
+            "one data set",
+            "name the one you mean",
         )
     if main:
         return Found(place, _family(place, main[0], format), (main[0],))
@@ -125,8 +137,7 @@ def _recognised(place: Place, format: str, columns: Mapping[str, str | None]) ->
     """Members that look like tables of ratings; the only candidate even if it does not, so that its error is told."""
     known = {name.lower() for name in TITLES} | {"tags.csv", "tags.dat", "users.dat", "u.user", "u.info", "readme.txt"}
     candidates = [
-        name for name in place.names
-        if _suffix(name) in SUFFIXES and PurePosixPath(name).name.lower() not in known
+        name for name in place.names if suffix(name) in SUFFIXES and PurePosixPath(name).name.lower() not in known
     ]
     found = []
     for name in candidates[:50]:
@@ -141,24 +152,30 @@ def _recognised(place: Place, format: str, columns: Mapping[str, str | None]) ->
     return found or (candidates if len(candidates) == 1 else [])
 
 
-def _suffix(name: str) -> str:
+def suffix(name: str) -> str:
+    """The ending that tells what a file holds, below the one of a compression."""
     path = PurePosixPath(name.lower())
     return PurePosixPath(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix
 
 
 def _within(place: Place, format: str, columns: Mapping[str, str | None] | None) -> Found:
     """The ratings in the one archive of a folder."""
-    archives = [name for name in place.names if name.lower().endswith(_ARCHIVES)]
+    archives = [name for name in place.names if name.lower().endswith(ARCHIVES)]
     if len(archives) == 1 and place.kind == "folder":
         return detect(Place.at(place.root / archives[0]), format, columns)
     if len(archives) > 1 and place.kind == "folder":
         raise SourceError(
-            place.root, None, f"there are two data sets: {archives[0]} and {archives[1]}", "one data set",
+            place.root,
+            None,
+            f"there are two data sets: {archives[0]} and {archives[1]}",
+            "one data set",
             "name the one you mean",
         )
     listed = ", ".join(place.names[:5]) + (", …" if len(place.names) > 5 else "")
     raise SourceError(
-        place.root, None, f"the {place.kind} holds no ratings that can be recognised ({listed})",
+        place.root,
+        None,
+        f"the {place.kind} holds no ratings that can be recognised ({listed})",
         "MovieLens, Netflix Prize, or a CSV, TSV or Parquet with columns for user, item and rating",
         "name the file itself, and its columns with --set data.user_column=NAME and so on",
     )

@@ -11,8 +11,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from .detection import TITLES, detect
+from .detection import ARCHIVES, SUFFIXES, TITLES, detect, suffix
 from .errors import SourceError
+from .header import read_header
 from .places import Place
 from .sample import is_installed, provide_sample
 
@@ -22,7 +23,14 @@ KNOWN_NAMES = (*MOVIELENS_NAMES, "sample")
 _FOLDER_NAMES = {"ml-10m": ("ml-10M100K",)}  # what the archive unpacks to, where that is not its name
 _ENDINGS = ("", ".zip")
 _COMPANIONS = {
-    *TITLES, "tags.csv", "tags.dat", "users.dat", "genome-scores.csv", "genome-tags.csv", "probe.txt", "qualifying.txt",
+    *TITLES,
+    "tags.csv",
+    "tags.dat",
+    "users.dat",
+    "genome-scores.csv",
+    "genome-tags.csv",
+    "probe.txt",
+    "qualifying.txt",
 }
 _TIMEOUT = 30.0  # seconds without a byte
 
@@ -68,7 +76,9 @@ def find_data(
     if name in MOVIELENS_NAMES:
         return download(name, data_folder, base_url=base_url, notify=tell)
     raise SourceError(
-        name, None, f"there is no such file or folder, and none in {data_folder}/",
+        name,
+        None,
+        f"there is no such file or folder, and none in {data_folder}/",
         f"a file, a folder, a zip, or one of the names {', '.join(KNOWN_NAMES)}",
         f"check the spelling; relative paths start at {Path.cwd()}",
     )
@@ -90,7 +100,10 @@ def download(name: str, data_folder: Path, *, base_url: str = BASE_URL, notify: 
         found = _fetch(url, part, notify or (lambda line: None), name)
         if found != published:
             raise SourceError(
-                url, None, f"the download has the MD5 {found}, the publisher says {published}", "the publisher's file",
+                url,
+                None,
+                f"the download has the MD5 {found}, the publisher says {published}",
+                "the publisher's file",
                 f"try again, or download it by hand and put it into {target}",
             )
         os.replace(part, target)
@@ -99,7 +112,10 @@ def download(name: str, data_folder: Path, *, base_url: str = BASE_URL, notify: 
             raise
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise SourceError(
-            url, None, f"{name} is not on disk and cannot be downloaded ({reason})", "a connection to the publisher",
+            url,
+            None,
+            f"{name} is not on disk and cannot be downloaded ({reason})",
+            "a connection to the publisher",
             f"download {url} where there is one and put it into {target}",
         ) from error
     finally:
@@ -151,15 +167,21 @@ def _what_lies_there(data_folder: Path, tell: Notify) -> Path:
     own = [path for path in found if path.name != "sample"]  # the sample came by itself: it never stands in the way
     if len(own) > 1:
         raise SourceError(
-            data_folder, None, f"there are two data sets: {own[0]} and {own[1]}", "one data set",
+            data_folder,
+            None,
+            f"there are two data sets: {own[0]} and {own[1]}",
+            "one data set",
             f"name the one you mean: --data {own[0]}",
         )
     if own:
         return own[0]
     if not is_installed() and not found:
         raise SourceError(
-            data_folder, None, "there is no data set here", "one data set",
-            '(1) install the sample: pip install "movie-autoencoder[sample]"; (2) download MovieLens: '
+            data_folder,
+            None,
+            "there is no data set here",
+            "one data set",
+            '(1) install the sample: pip install -e ".[sample]"; (2) download MovieLens: '
             f"--data ml-latest-small; or (3) put a file of ratings into {data_folder}/, or name it: --data FILE",
         )
     if not found:
@@ -170,7 +192,6 @@ def _what_lies_there(data_folder: Path, tell: Notify) -> Path:
 def _data_sets(data_folder: Path) -> list[Path]:
     """What holds ratings in the data folder: folders, archives, and loose files."""
     sets: dict[str, Path] = {}
-    loose: list[Path] = []
     for path in sorted(data_folder.iterdir()):
         lower = path.name.lower()
         if path.name.startswith(".") or lower.startswith("readme") or lower.endswith((".md", ".md5")):
@@ -178,19 +199,25 @@ def _data_sets(data_folder: Path) -> list[Path]:
         if path.is_dir():
             if _holds_ratings(path):
                 sets[path.name] = path
-        elif lower in _COMPANIONS or re.fullmatch(r"u\d?\.(item|user|genre|info|occupation)", lower):
-            loose.append(path)
+        elif lower in _COMPANIONS or re.fullmatch(r"u\.(item|user|genre|info|occupation)", lower):
+            continue
         elif re.fullmatch(r"(combined_data_|mv_)\d+\.txt", lower):
             sets["netflix"] = data_folder  # several files, one data set
-        elif path.stem not in sets:  # ml-1m.zip beside ml-1m/ is the same data set
+        elif path.stem not in sets and _holds_ratings(path):  # ml-1m.zip beside ml-1m/ is the same data set
             sets[path.name] = path
     unpacked = {stem for names in _FOLDER_NAMES.items() for stem in names[1] if stem in sets}
     return [path for name, path in sets.items() if not (name == "ml-10m.zip" and unpacked)]
 
 
-def _holds_ratings(folder: Path) -> bool:
+def _holds_ratings(path: Path) -> bool:
+    """True when something at a path may be meant as a data set, be it one that needs its columns named or is broken."""
     try:
-        detect(Place.at(folder))
+        place = Place.at(path)
+        if place.kind == "file" and suffix(path.name) not in SUFFIXES:
+            return False
+        found = detect(place)
+        if found.format == "table" and suffix(found.names[0]) == ".txt":  # more often a note than a table
+            return len(read_header(found.place, found.names[0], {}).names) > 2
     except SourceError as error:
-        return "two data sets" in error.value
+        return "two data sets" in error.value or path.name.lower().endswith(ARCHIVES)
     return True

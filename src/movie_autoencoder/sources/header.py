@@ -15,19 +15,73 @@ _SNIFF = 1 << 18  # bytes looked at to learn how a text is laid out
 # Names are compared in lower case without spaces, dots, hyphens and underscores; the first that a table has is taken.
 KNOWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "user": (
-        "userid", "user", "uid", "username", "customerid", "customer", "reviewerid", "reviewer", "memberid", "member",
-        "accountid", "personid", "raterid", "rater", "critic", "u",
+        "userid",
+        "user",
+        "uid",
+        "username",
+        "customerid",
+        "customer",
+        "reviewerid",
+        "reviewer",
+        "memberid",
+        "member",
+        "accountid",
+        "personid",
+        "raterid",
+        "rater",
+        "critic",
+        "u",
     ),
     "item": (
-        "movieid", "itemid", "item", "movie", "iid", "mid", "filmid", "film", "imdbid", "tconst", "tmdbid", "productid",
-        "product", "asin", "isbn", "bookid", "animeid", "showid", "id", "title", "i",
+        "movieid",
+        "itemid",
+        "item",
+        "movie",
+        "iid",
+        "mid",
+        "filmid",
+        "film",
+        "imdbid",
+        "tconst",
+        "tmdbid",
+        "productid",
+        "product",
+        "asin",
+        "isbn",
+        "bookid",
+        "animeid",
+        "showid",
+        "id",
+        "title",
+        "i",
     ),
     "rating": (
-        "rating", "ratings", "stars", "star", "score", "userrating", "bookrating", "overall", "reviewscore", "r",
+        "rating",
+        "ratings",
+        "stars",
+        "star",
+        "score",
+        "userrating",
+        "bookrating",
+        "overall",
+        "reviewscore",
+        "r",
     ),
     "timestamp": (
-        "timestamp", "time", "unixtime", "unixreviewtime", "ts", "date", "datetime", "ratedat", "ratingdate",
-        "daterated", "createdat", "reviewdate", "tstamp", "t",
+        "timestamp",
+        "time",
+        "unixtime",
+        "unixreviewtime",
+        "ts",
+        "date",
+        "datetime",
+        "ratedat",
+        "ratingdate",
+        "daterated",
+        "createdat",
+        "reviewdate",
+        "tstamp",
+        "t",
     ),
 }
 
@@ -135,11 +189,17 @@ def _no_column(role: str, wanted: str | None, names: Sequence[str], file: str, e
     listed = ", ".join(shown(name, 30) for name in names[:12]) + (", …" if len(names) > 12 else "")
     if len(names) > 2 and all(re.fullmatch(r"\s*-?[\d.]+\s*", name) for name in names):
         return SourceError(
-            file, 1, f"the first line is no header but data ({listed})", "a line with the names of the columns",
-            "add one, or give positions: --set data.user_column=#1 --set data.item_column=#2 --set data.rating_column=#3",
+            file,
+            1,
+            f"the first line is no header but data ({listed})",
+            "a line with the names of the columns",
+            "add one, or give positions: --set data.user_column=#1 --set data.item_column=#2 "
+            "--set data.rating_column=#3",
         )
     return SourceError(
-        file, 1, f"there is no {f'column {wanted!r}' if wanted else f'{role} column'}; the columns are {listed}",
+        file,
+        1,
+        f"there is no {f'column {wanted!r}' if wanted else f'{role} column'}; the columns are {listed}",
         f"a {role} column named {', '.join(KNOWN_COLUMNS[role][:4])}, …" if not wanted else "one of these columns",
         f"name it with --set data.{role}_column=NAME",
     )
@@ -147,7 +207,10 @@ def _no_column(role: str, wanted: str | None, names: Sequence[str], file: str, e
 
 def _no_text(file: str, data: bytes) -> SourceError:
     return SourceError(
-        file, 1, f"this is no UTF-8 text (it begins with {data[:8]!r})", "CSV, TSV or Parquet, text in UTF-8",
+        file,
+        1,
+        f"this is no UTF-8 text (it begins with {data[:8]!r})",
+        "CSV, TSV or Parquet, text in UTF-8",
         "save it as CSV in UTF-8, or check that this is the right file",
     )
 

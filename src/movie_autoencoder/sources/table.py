@@ -40,16 +40,26 @@ def read_table(
     chosen = choose_columns(header.names, columns, place.show(name), example=header.rows[0] if header.rows else ())
     if not header.rows:
         raise SourceError(
-            place.show(name), None, "there is a header but no rating", "at least one row",
+            place.show(name),
+            None,
+            "there is a header but no rating",
+            "at least one row",
             "check that this is the right file",
         )
     position = {role: header.names.index(column) for role, column in chosen.items()}
     time = position.get("timestamp")
     stars = [row[position["rating"]] for row in header.rows if len(row) > position["rating"]]
     layout = Layout(
-        header.delimiter, len(header.names), position["user"], position["item"], position["rating"], time,
+        header.delimiter,
+        len(header.names),
+        position["user"],
+        position["item"],
+        position["rating"],
+        time,
         kind="seconds" if time is None else time_kind(row[time] for row in header.rows if len(row) > time),
-        header_lines=header.lines, quoted=header.quoted, multiline=header.multiline,
+        header_lines=header.lines,
+        quoted=header.quoted,
+        multiline=header.multiline,
         decimal_point="," if any(re.fullmatch(r"\s*-?\d+,\d+\s*", star) for star in stars) else ".",
     )
     read = read_delimited(place.show(name), lambda: place.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
@@ -101,12 +111,22 @@ def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) ->
         read = _parquet(place, name).read(columns=wanted)
     else:
         layout = Layout(
-            header.delimiter, len(names), 0, 0, 0, header_lines=header.lines, quoted=header.quoted,
+            header.delimiter,
+            len(names),
+            0,
+            0,
+            0,
+            header_lines=header.lines,
+            quoted=header.quoted,
             multiline=header.multiline,
         )
         places = [header.names.index(column) for column in wanted]
         read = convert(
-            lambda: place.open(name), layout, dict.fromkeys(places, pa.binary()), handler=SkippedRows(layout), threads=True
+            lambda: place.open(name),
+            layout,
+            dict.fromkeys(places, pa.binary()),
+            handler=SkippedRows(layout),
+            threads=True,
         ).rename_columns(wanted)
     item_column = read[item].cast("string").dictionary_encode().unify_dictionaries().combine_chunks()
     last = np.zeros(len(item_column.dictionary), dtype=np.int64)
@@ -120,8 +140,12 @@ def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) ->
     years = texts("year")
     numbers = [int(year[:4]) if re.fullmatch(r"\d{4}(\.0)?", year) else None for year in years or []]
     return Catalogue.from_rows(
-        [_text(one) for one in rows[item].to_pylist()], texts("title") or [], years=None if years is None else numbers,
-        genres=texts("genres"), imdb_ids=texts("imdb"), tmdb_ids=texts("tmdb"),
+        [_text(one) for one in rows[item].to_pylist()],
+        texts("title") or [],
+        years=None if years is None else numbers,
+        genres=texts("genres"),
+        imdb_ids=texts("imdb"),
+        tmdb_ids=texts("tmdb"),
     )
 
 
@@ -161,18 +185,21 @@ def _parquet(place: Place, name: str) -> Any:
 
 def _damaged(file: str, error: Exception) -> SourceError:
     return SourceError(
-        file, None, f"the Parquet file is damaged or incomplete ({error})", "a whole Parquet file",
+        file,
+        None,
+        f"the Parquet file is damaged or incomplete ({error})",
+        "a whole Parquet file",
         "download or write it again",
     )
 
 
-def _from_arrow(
-    file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, on_bad_rows: OnBadRows
-) -> Columns:
+def _from_arrow(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
     import pyarrow as pa
 
     if not len(arrays["user"]):
-        raise SourceError(file, None, "there is no rating in it", "at least one row", "check that it is the right table")
+        raise SourceError(
+            file, None, "there is no rating in it", "at least one row", "check that it is the right table"
+        )
     try:
         return _converted(arrays, scale) or _judged(file, arrays, scale, on_bad_rows)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -208,13 +235,22 @@ def _judged(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, 
         None if array is None else _as_text(array).cast(pa.binary())
         for array in (arrays["user"], arrays["item"], arrays["rating"], time)
     ]
-    kind = "seconds" if time is None else time_kind(
-        one.decode("utf-8", "replace") for one in cast("pa.ChunkedArray", cells[3])[:100].to_pylist() if one
+    kind = (
+        "seconds"
+        if time is None
+        else time_kind(
+            one.decode("utf-8", "replace") for one in cast("pa.ChunkedArray", cells[3])[:100].to_pylist() if one
+        )
     )
     user, item, rating, moment = cells
     return check_rows(
-        (user, item, rating, moment), kind=kind, scale=scale, on_bad_rows=on_bad_rows,
-        locate=lambda row: (file, row + 1), unit="row", file=file,
+        (user, item, rating, moment),
+        kind=kind,
+        scale=scale,
+        on_bad_rows=on_bad_rows,
+        locate=lambda row: (file, row + 1),
+        unit="row",
+        file=file,
     )
 
 

