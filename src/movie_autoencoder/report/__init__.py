@@ -43,24 +43,28 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
 
 
-def write_report(evaluation: Evaluation, history: Sequence[Row], folder: str | os.PathLike[str]) -> Path:
+def write_report(
+    evaluation: Evaluation, folder: str | os.PathLike[str], *, history: Sequence[Row] | None = None
+) -> Path:
     """Writes ``report.html``, ``figures/*.png`` and ``evaluation.json``, each whole or not at all.
 
     Args:
         evaluation: what `evaluate` returned.
-        history: rows of training as `read_history` gives them; may be empty.
         folder: the run's folder, made when it does not exist.
+        history: rows of training as `read_history` gives them; those of ``history.csv`` in the folder when left out.
 
     Returns:
         The path of ``report.html``.
 
     Raises:
+        ValueError: a history that is damaged; the message names file and line.
         OSError: the disk is full or the folder cannot be written; older files there are untouched.
 
     Example:
-        ``write_report(evaluate(run), read_history(run / "history.csv"), run)``
+        ``write_report(evaluate("runs/latest"), "runs/latest")``
     """
     folder = Path(folder)
+    history = read_history(folder / "history.csv") if history is None else history
     pictures = draw_pictures(evaluation, history)
     page = _page(evaluation, pictures)
     with replacing(folder / "figures") as figures:  # a picture that no longer exists goes with the old folder
@@ -134,8 +138,9 @@ _SCORES = (
     "Overlapping bars do not mean that two predictors are alike: the table above compares them rating by rating."
 )
 _TRAINING = (
-    "From training and validation ratings only; the test part is in no curve. A stage named refit trains again on "
-    "training and validation ratings together, so it has no validation error of its own."
+    "From training and validation ratings only; the test part is in no curve. Trials are settings tried on validation: "
+    "the one with the lowest error was chosen, the others are pale. A stage named refit trains again on training and "
+    "validation ratings together, so it has no validation error of its own. Steep first epochs may be cut off."
 )
 _PANEL = (
     "Columns are people, from those who rated little to those who rated much; rows are movies that several of them "

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from ..evaluation import Evaluation
 from ..evaluation.scores import GroupError
 from .history import Row, curve
-from .style import HELD_OUT, INK, MODEL, MUTED, new_figure, predictor_style, tidy
+from .style import HELD_OUT, INK, MODEL, new_figure, predictor_style, tidy
 
 _FEW = 10  # a bin of predictions with fewer ratings has no mean worth drawing
 _DASHES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
@@ -42,16 +42,23 @@ def draw_scores(evaluation: Evaluation) -> Figure:
 
 
 def draw_training(rows: Sequence[Row]) -> Figure | None:
-    """Errors and loss by epoch, one style of line a stage; None when there is nothing to draw."""
+    """Errors and loss by epoch: the stage that was best on validation and those after it; other trials stay pale.
+
+    Returns:
+        None when there is nothing to draw.
+    """
     history = list(rows)
     stages = list(dict.fromkeys(str(row.get("stage") or "") for row in history))
+    validated = {stage: values for stage in stages if (values := curve(history, stage, "validation_rmse")[1])}
+    chosen = min(validated, key=lambda stage: min(validated[stage])) if validated else ""
+    others = [stage for stage in validated if stage != chosen]
+    stages = [stage for stage in stages if stage not in others]
     figure = new_figure(9.6, 3.9)
     left, right = figure.subplots(1, 2)
+    errors = {"train_rmse": ("train", MODEL), "validation_rmse": ("validation", HELD_OUT)}
     drawn = [
-        _draw_curves(
-            left, history, stages, {"train_rmse": ("train", MODEL), "validation_rmse": ("validation", HELD_OUT)}
-        ),
-        _draw_curves(right, history, stages, {"loss": ("loss", MUTED)}),
+        _draw_curves(left, history, stages, others, errors),
+        _draw_curves(right, history, stages, others, {"loss": ("loss", MODEL)}),
     ]
     if not any(drawn):
         return None
@@ -66,29 +73,45 @@ def draw_training(rows: Sequence[Row]) -> Figure | None:
         low, high = axes.dataLim.intervaly
         if axes is right and low > 0 and high > 20 * low:
             axes.set_yscale("log")
+        elif axes is left:
+            _leave_start_out(axes, [value for stage in validated for value in validated[stage]])
     return figure
 
 
-def _draw_curves(axes: Axes, rows: list[Row], stages: list[str], columns: dict[str, tuple[str, str]]) -> bool:
+def _leave_start_out(axes: Axes, values: Sequence[float]) -> None:
+    """Cuts the first, steep part of the validation curves off the top, where it would flatten all the rest."""
+    if len(values) < 20:
+        return
+    low, middle, high = np.quantile(values, [0, 0.5, 1])
+    top = low + 6 * (middle - low)
+    if low < top < high:
+        axes.set_ylim(top=top)
+
+
+def _draw_curves(
+    axes: Axes, rows: list[Row], stages: list[str], others: list[str], columns: dict[str, tuple[str, str]]
+) -> bool:
     """Draws the columns that have numbers; marks where validation is lowest."""
     found = False
+    for column in columns:
+        lines = [points for stage in others if (points := curve(rows, stage, column))[0]]
+        for place, points in enumerate(lines):
+            label = f"{columns[column][0]}, other trials ({len(lines)})" if not place else "_"
+            axes.plot(*points, color="#BDBDBD", linewidth=1, label=label)
+        found = found or bool(lines)
     for dashes, stage in zip(_DASHES * len(stages), stages, strict=False):
         for column, (label, colour) in columns.items():
             epochs, values = curve(rows, stage, column)
             if not values:
                 continue
             found = True
-            name = f"{label}, {stage}" if len(stages) > 1 and stage else label
-            axes.plot(
-                epochs, values, color=colour, linestyle=dashes, linewidth=1.6, label=name,
-                marker="o" if len(values) == 1 else "",
-            )  # fmt: skip
+            name = f"{label}, {stage}" if stage and (len(stages) > 1 or others) else label
+            mark = "o" if len(values) == 1 else ""
+            axes.plot(epochs, values, color=colour, linestyle=dashes, linewidth=1.8, label=name, marker=mark)
             if column == "validation_rmse" and len(values) > 1:
                 best = int(np.argmin(values))
-                axes.plot(
-                    [epochs[best]], [values[best]], color=colour, marker="o", markersize=6, linestyle="",
-                    label=f"lowest: {values[best]:.4f} at {epochs[best]:.0f}",
-                )  # fmt: skip
+                lowest = f"lowest: {values[best]:.4f} at {epochs[best]:.0f}"
+                axes.plot([epochs[best]], [values[best]], color=colour, marker="o", linestyle="", label=lowest)
     return found
 
 
