@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from generate import generate  # noqa: E402
+
+from movie_autoencoder.models.backend import start_tensorflow  # noqa: E402
+from movie_autoencoder.ratings import Ratings  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +24,15 @@ def movielens_small() -> Path:
     if not (path / "ratings.csv").is_file():
         pytest.skip(f"MovieLens small is not at {path} (set MOVIE_AUTOENCODER_TEST_DATA to the folder that holds it)")
     return path
+
+
+@pytest.fixture(scope="session")
+def planted() -> Ratings:
+    """12,000 generated ratings with planted tastes (`benchmarks/generate.py`): 250 users, 120 items."""
+    return generate(12_000, 250, 120, seed=3)[0]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_tensorflow() -> None:
+    """Starts TensorFlow once, before any test, so that nothing it prints while starting lands in one."""
+    start_tensorflow()

@@ -20,10 +20,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ..baselines import BiasSolver
-from ..ratings import IntArray, Ratings
+from ..ratings import IntArray, Ratings, stable_order
 from .contract import Arrays
 from .inference import DualWeights, TrainedDual
-from .observed import Tensor, decode_at, matmul, sparse_matrix, squared_error
+from .observed import Cells, Matrix, Tensor, compressed, inner_products, product, squared_error
 from .optimizer import Stepper
 from .settings import DualSettings
 
@@ -77,34 +77,42 @@ class DualAutoencoder(keras.Model):
         """What is penalised; the shifts and tilts are free."""
         return [self.item_stars, self.item_marks, self.user_stars, self.user_marks]
 
-    def encode(self, stars: Tensor, marks: Tensor, user_counts: Tensor, item_counts: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, stars: Matrix, marks: Matrix, user_counts: Tensor, item_counts: Tensor) -> tuple[Tensor, Tensor]:
         """Latent vectors from visible ratings.
 
         Args:
-            stars: residuals of visible cells, a sparse matrix, shape ``(num_users, num_items)``.
-            marks: 1 at visible cells, likewise.
+            stars: residuals of visible cells, shape ``(num_users, num_items)``.
+            marks: 1 at visible cells, same shape.
             user_counts: number of visible ratings of each user, shape ``(num_users,)``.
             item_counts: likewise of each item, shape ``(num_items,)``.
 
         Returns:
             Of users, shape ``(num_users, latent_dim)``, and of items, shape ``(num_items, latent_dim)``.
         """
-        users = matmul(stars, self.item_stars.value) + matmul(marks, self.item_marks.value)
-        items = matmul(stars, self.user_stars.value, transpose=True)
-        items += matmul(marks, self.user_marks.value, transpose=True)
+        users = product(stars, self.item_stars.value) + product(marks, self.item_marks.value)
+        items = product(stars, self.user_stars.value, transpose=True)
+        items += product(marks, self.user_marks.value, transpose=True)
         users = users * tf.math.rsqrt(user_counts + 1.0)[:, None] + self.user_shift
         return users, items * tf.math.rsqrt(item_counts + 1.0)[:, None] + self.item_shift
 
-    def decode(self, users: Tensor, items: Tensor, cells: Tensor) -> Tensor:
-        """Residuals at given cells, shape ``(n,)``: user and item of each stand in ``cells``, shape ``(n, 2)``."""
-        shape = tf.stack([tf.shape(users, tf.int64)[0], tf.shape(items, tf.int64)[0]])
-        tilt = tf.gather(tf.linalg.matvec(items, self.item_tilt), cells[:, 1])
-        return decode_at(cells, shape, users, items + self.user_tilt) + tilt
+    def decode(self, users: Tensor, items: Tensor, cells: Cells) -> Tensor:
+        """Residuals at given cells, shape ``(n,)``, from latent vectors of users and of items."""
+        tilt = tf.gather(tf.linalg.matvec(items, self.item_tilt), cells.by_row[:, 1])
+        return inner_products(cells, users, items + self.user_tilt) + tilt
 
-    def call(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Encodes the visible cells and decodes at the cells that are asked for (see `encode` and `decode`)."""
-        users, items = self.encode(inputs["stars"], inputs["marks"], inputs["user_counts"], inputs["item_counts"])
-        return self.decode(users, items, inputs["cells"])
+    def call(self, inputs: dict[str, Any]) -> Tensor:
+        """Encodes visible cells and decodes at the cells that are asked for.
+
+        Args:
+            inputs: ``cells`` (`Cells`), ``stars`` and ``marks`` (values there: residuals and 1, or 0 where hidden),
+                ``user_counts`` and ``item_counts`` (visible ratings), ``asked`` (`Cells`, ``n`` of them).
+
+        Returns:
+            Residuals, shape ``(n,)``, rating points.
+        """
+        stars, marks = (compressed(inputs["cells"], inputs[name]) for name in ("stars", "marks"))
+        users, items = self.encode(stars, marks, inputs["user_counts"], inputs["item_counts"])
+        return self.decode(users, items, inputs["asked"])
 
 
 class DualLearner:
@@ -130,10 +138,9 @@ class DualLearner:
         self._biases = BiasSolver(ratings, settings.damping)
         self.model = DualAutoencoder(ratings.num_users, ratings.num_items, settings.latent_dim, seed=seed)
         self._stepper = Stepper(self.model.trainable_variables, optimizer, average)
-        self._cells = tf.constant(np.stack([ratings.user_index, ratings.item_index], axis=1).astype(np.int64))
+        self._cells = Cells.of(ratings.user_index, ratings.item_index, ratings.num_users, ratings.num_items)
         self._values = tf.constant(ratings.values)
-        self._shape = tf.constant([ratings.num_users, ratings.num_items], tf.int64)
-        self._step = tf.function(self._step_eagerly, reduce_retracing=True)
+        self._step = tf.function(self._step_eagerly, autograph=False, reduce_retracing=True)
 
     def hidden(self, epoch: int) -> IntArray:
         """Positions of the cells hidden in an epoch, ascending; at least one is hidden and one is visible."""
@@ -155,26 +162,28 @@ class DualLearner:
         """One step; returns the mean squared error at its hidden cells, in squared rating points."""
         hidden = self.hidden(epoch)
         biases = self._biases.solve(hidden)
+        order = stable_order(self.ratings.item_index[hidden], self.ratings.num_items)
         visible = np.ones(len(self.ratings), dtype=np.float32)
         visible[hidden] = 0.0
         numbers = (biases.mean, biases.users, biases.items, biases.user_counts, biases.item_counts, learning_rate)
         error = self._step(
-            tf.constant(visible), tf.constant(hidden, tf.int64), *(tf.constant(number, tf.float32) for number in numbers),
+            tf.constant(visible), tf.constant(hidden, tf.int64), tf.constant(order), *(tf.constant(number, tf.float32) for number in numbers),
             tf.constant(self.settings.l2, tf.float32),
         )  # fmt: skip
         return float(error)
 
     def _step_eagerly(
-        self, visible: Tensor, hidden: Tensor, mean: Tensor, user_bias: Tensor, item_bias: Tensor,
+        self, visible: Tensor, hidden: Tensor, order: Tensor, mean: Tensor, user_bias: Tensor, item_bias: Tensor,
         user_counts: Tensor, item_counts: Tensor, learning_rate: Tensor, l2: Tensor,
     ) -> Tensor:  # fmt: skip
-        model = self.model
+        model, cells = self.model, self._cells
         residual = self._values - mean
-        residual -= tf.gather(user_bias, self._cells[:, 0]) + tf.gather(item_bias, self._cells[:, 1])
+        residual -= tf.gather(user_bias, cells.by_row[:, 0]) + tf.gather(item_bias, cells.by_row[:, 1])
+        asked = tf.gather(cells.by_row, hidden)
         inputs = {
-            "stars": sparse_matrix(self._cells, residual * visible, self._shape),
-            "marks": sparse_matrix(self._cells, visible, self._shape),
-            "user_counts": user_counts, "item_counts": item_counts, "cells": tf.gather(self._cells, hidden),
+            "cells": cells, "stars": residual * visible, "marks": visible,
+            "user_counts": user_counts, "item_counts": item_counts,
+            "asked": Cells(asked, tf.reverse(tf.gather(asked, order), [1]), order, cells.shape),
         }  # fmt: skip
         num_hidden = tf.cast(tf.size(hidden), tf.float32)
         with tf.GradientTape() as tape:
