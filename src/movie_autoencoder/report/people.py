@@ -53,6 +53,7 @@ def draw_panel(panel: Panel, scale: Scale) -> Figure:
         for item, user in np.argwhere(~np.isnan(held_out)):
             frame = Rectangle((user - 0.45, item - 0.43), 0.9, 0.86, fill=False, edgecolor=INK, linewidth=1.6)
             frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])  # seen on dark cells too
+            frame.set_in_layout(False)  # inside the matrix: measuring it would only take time
             axes.add_patch(frame)
         ids = [drawable(_middle(user)) for user in panel.users]
         upright = max(map(len, ids)) <= 4
@@ -86,10 +87,9 @@ def _draw_grid(axes: Axes, values: Grid, norm: Normalize, colours: str, span: fl
     axes.tick_params(which="minor", length=0)
     for item, user in np.argwhere(~np.isnan(values)):
         value = float(values[item, user])
-        axes.text(
-            user, item, number(value, span), ha="center", va="center", fontsize=8.5,
-            color=readable_on(palette, float(norm(value))),
-        )  # fmt: skip
+        colour = readable_on(palette, float(norm(value)))
+        text = axes.text(user, item, number(value, span), ha="center", va="center", fontsize=8.5, color=colour)
+        text.set_in_layout(False)
 
 
 def draw_person(person: Person, scale: Scale) -> Figure:
