@@ -350,8 +350,14 @@ def test_the_map_of_two_planted_directions(planted):
     assert sum(made.explained) == pytest.approx(1.0, abs=1e-3)
     assert abs(np.corrcoef(made.first, plane[:, 0])[0, 1]) > 0.99
     assert made.colour[0] == pytest.approx(planted.values[planted.row(0)].mean(), abs=1e-4)
-    assert make_map(np.zeros((5, 3)), planted, planted.user_counts) is None
-    assert make_map(np.ones((2, 3)), planted, planted.user_counts) is None
+    nobody = np.zeros(len(latent), dtype=int)
+    assert make_map(np.zeros_like(latent), planted, planted.user_counts) is None
+    assert make_map(latent, planted, nobody) is None
+    assert make_map(latent[:, :0], planted, planted.user_counts) is None
+    nobody[:3] = 1
+    few = make_map(latent, None, nobody)
+    assert few is not None
+    assert (few.num_users, few.colour) == (3, (0.0, 0.0, 0.0))
 
 
 @settings(max_examples=60, deadline=None)

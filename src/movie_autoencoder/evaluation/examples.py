@@ -219,24 +219,26 @@ def make_map(
         seed: chooses the users that are drawn when there are very many.
 
     Returns:
-        None with fewer than three users, or when their vectors do not differ.
+        None with fewer than three users who rated anything, or when their vectors do not differ.
 
     Example:
         >>> made = make_map(np.array([[0.0, 3.0], [0.0, -3.0], [1.0, 0.0], [-1.0, 0.0]]), None, np.ones(4, dtype=int))
         >>> made.explained
         (0.9, 0.1)
     """
-    if latent.ndim != 2 or len(latent) < 3 or not latent.shape[1]:
+    drawn = np.flatnonzero(counts)
+    num_users = len(drawn)
+    if num_users < 3 or not latent.shape[1]:
         return None
-    centre = latent.mean(axis=0, dtype=np.float64)
-    centred = latent - centre
+    centre = latent[drawn].mean(axis=0, dtype=np.float64)
+    centred = latent[drawn] - centre
     variances, directions = _principal(centred.T @ centred)
-    if variances.sum() <= 1e-12 * max(float((centre**2).sum()), 1.0) * len(latent):
+    if variances.sum() <= 1e-12 * max(float((centre**2).sum()), 1.0) * num_users:
         return None
-    drawn = np.arange(len(latent))
-    if len(drawn) > _POINTS:
-        drawn = np.sort(np.random.default_rng([seed, 6]).choice(len(drawn), _POINTS, replace=False))
-    points = centred[drawn] @ directions[:2].T
+    if num_users > _POINTS:
+        some = np.sort(np.random.default_rng([seed, 6]).choice(num_users, _POINTS, replace=False))
+        drawn, centred = drawn[some], centred[some]
+    points = centred @ directions[:2].T
     if points.shape[1] == 1:
         points = np.column_stack([points, np.zeros(len(points))])
     if ratings is None:
@@ -246,7 +248,7 @@ def make_map(
         name = "mean stars given"
     shares = [*(variances / variances.sum()).tolist(), 0.0][:2]
     first, second, third = (tuple(np.round(column, 4).tolist()) for column in (points[:, 0], points[:, 1], colour))
-    return TasteMap(first, second, third, name, (round(shares[0], 4), round(shares[1], 4)), len(latent))
+    return TasteMap(first, second, third, name, (round(shares[0], 4), round(shares[1], 4)), num_users)
 
 
 def _principal(moments: FloatArray) -> tuple[FloatArray, FloatArray]:
