@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -18,6 +19,7 @@ import pytest
 
 from movie_autoencoder.ratings import Ratings, Scale
 from movie_autoencoder.sources import SourceError, delimited, read_catalogue, read_ratings
+from movie_autoencoder.sources.header import KNOWN_COLUMNS
 
 Write = Callable[[str, str | bytes], Path]
 
@@ -125,7 +127,12 @@ def test_colons_across_blocks_and_without_time(write: Write, monkeypatch: pytest
 
 
 RATINGS_CSV = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,3,4.5,964981247\n2,1,0.5,1445714835\n"
-MOVIES_CSV = 'movieId,title,genres\n1,"Toy Story: ""Buzz"", :: (1995)",Adventure|Animation\n3,Amélie,(no genres listed)\n\n9,X (2001),IMAX\n'
+MOVIES_CSV = """movieId,title,genres
+1,"Toy Story: ""Buzz"", :: (1995)",Adventure|Animation
+3,Amélie,(no genres listed)
+
+9,X (2001),IMAX
+"""
 LINKS_CSV = "movieId,imdbId,tmdbId\n1,0114709,862\n3,0211915,\n"
 
 
@@ -513,6 +520,39 @@ def test_permission_denied(write: Write) -> None:
         folder.chmod(0o700)
 
 
+def test_format_can_be_set(write: Write, tmp_path: Path) -> None:
+    folder = write("ml/ratings.csv", RATINGS_CSV).parent
+    for kind in ("auto", "movielens", "table"):
+        assert len(read_ratings(folder, format=kind)) == 3
+    assert "holds no ratings that can be recognised" in error_of(folder, format="netflix")
+    plain = write("odd_name.dat", MV1)
+    assert len(read_ratings(plain, format="netflix")) == len(read_ratings(plain)) == 2
+    assert "there is no user column" in error_of(write("colons.dat", RATINGS_DAT), format="table")
+
+
+def test_odd_files_fail_cleanly(write: Write) -> None:
+    assert "cannot be split into rows and fields" in error_of(write("long.csv", "user,item,rating\n" + "x" * 9_000_000))
+    assert "this is no UTF-8 text" in error_of(write("noise.csv", np.random.default_rng(0).bytes(3_000_000)))
+    assert triples(read_ratings(write("mac.csv", "user,item,rating\r1,2,3\r4,5,1\r"))) == {(1, 2, 3.0), (4, 5, 1.0)}
+    late = "user,item,rating,note\n" + "1,2,3,plain\n" * 30_000 + '1,3,4,"two\nlines"\n1,4,x,\n'
+    assert "late.csv:30004: the rating 'x'" in error_of(write("late.csv", late))
+
+
+def test_missing_dates_in_a_frame() -> None:
+    frame = pd.DataFrame({"user": [1, 2, 3], "item": [1, 1, 1], "rating": [1, 2, 3]})
+    frame["date"] = pd.to_datetime(["2001-01-01", None, "2001-01-03 00:00:01.5"], format="ISO8601")
+    assert "row 2: the timestamp is missing" in error_of(frame)
+    ratings = read_ratings(frame, on_bad_rows="skip")
+    assert ratings.timestamps is not None and ratings.timestamps.tolist() == [978307200, 978480001]
+
+
+def test_documented_names_are_the_known_ones() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "data-formats.md").read_text(encoding="utf-8")
+    for role, known in KNOWN_COLUMNS.items():
+        row = re.search(rf"^\| {'time' if role == 'timestamp' else role} \| (.*) \|$", text, re.MULTILINE)
+        assert row is not None and [name.lower() for name in row[1].split(", ")] == list(known)
+
+
 def test_bad_titles(write: Write, tmp_path: Path) -> None:
     write("ml/ratings.dat", RATINGS_DAT)
     path = write("ml/movies.dat", "1::A (1990)::Drama\n\nno separator\n")
@@ -551,3 +591,13 @@ def test_reading_imports_nothing_heavy_before_it_is_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_one_table_of_ratings_in_a_folder_is_found(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, 2]})
+    frame.to_parquet(tmp_path / "stars.parquet")
+    frame.rename(columns={"rating": "colour"}).to_parquet(tmp_path / "features.parquet")
+    (tmp_path / "people.csv").write_text("user,age\n1,20\n")
+    assert read_ratings(tmp_path).source.format == "parquet"
+    frame.to_csv(tmp_path / "more.csv", index=False)
+    assert "there are two data sets" in error_of(tmp_path) and "more.csv" in error_of(tmp_path)

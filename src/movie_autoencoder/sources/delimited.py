@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -113,6 +113,7 @@ def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
 def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
     """The same columns, every cell judged by its bytes."""
     places = [place for place in layout.fields if place is not None]
+    layout = replace(layout, multiline=layout.quoted)  # for a file whose first quotes come late
     skipped = SkippedRows(layout)
     table = as_bytes(name, opener, layout, places, skipped)
 

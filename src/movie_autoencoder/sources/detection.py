@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 
 from . import netflix
 from .errors import SourceError
-from .header import choose_columns, read_header
+from .header import choose_columns
 from .places import Place
+from .table import column_names
 
 FORMATS = ("auto", "movielens", "netflix", "table")
 _MAIN = ("u.data", "ratings.dat", "ratings.csv", "ratings.tsv", "ratings.parquet", "ratings.csv.gz")
@@ -76,8 +77,10 @@ def detect(place: Place, format: str = "auto", columns: Mapping[str, str | None]
     if place.kind == "file":
         return Found(place, _family(place, place.names[0], format), place.names)
     main = place.named(*_MAIN)
-    if format != "auto":
-        main = [name for name in main if (format == "table") == (family_of(place, name) == "table")]
+    if format == "table":
+        main = [name for name in main if family_of(place, name) == "table"]
+    elif format == "netflix":
+        main = []
     if not main:
         main = _recognised(place, format, columns or {})
     if len(main) > 1:
@@ -142,14 +145,15 @@ def _recognised(place: Place, format: str, columns: Mapping[str, str | None]) ->
     found = []
     for name in candidates[:50]:
         try:
-            if family_of(place, name) != "table" or place.read(name, 4) == b"PAR1":
+            family = family_of(place, name)
+            if family == "table" and format in ("auto", "table"):
+                choose_columns(column_names(place, name, columns), columns, name, example=())
                 found.append(name)
-            elif format in ("auto", "table"):
-                choose_columns(read_header(place, name, columns).names, columns, name, example=())
+            elif family != "table" and format in ("auto", family.split("-")[0]):
                 found.append(name)
         except SourceError:
             continue
-    return found or (candidates if len(candidates) == 1 else [])
+    return found or (candidates if len(candidates) == 1 and format in ("auto", "table") else [])
 
 
 def suffix(name: str) -> str:

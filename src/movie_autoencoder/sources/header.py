@@ -124,7 +124,7 @@ def read_header(place: Place, name: str, columns: Mapping[str, str | None]) -> H
     if "\0" in text:
         raise _no_text(shown_name, data)
     lines = text.splitlines()
-    if len(data) == _SNIFF and len(lines) > 1:
+    if len(data) == _SNIFF and len(lines) > 2:
         lines.pop()  # the last one may be cut
     blank = next((index for index, line in enumerate(lines) if line.strip()), None)
     if blank is None:
@@ -133,9 +133,12 @@ def read_header(place: Place, name: str, columns: Mapping[str, str | None]) -> H
         )
     first = lines[blank]
     delimiter = max(",\t;|", key=lambda one: (len(_fields(first, one, True)), -",\t;|".index(one)))
+    # Line ends within quotes cost time to look for: so only where a row, not merely the header, shows quotes at all.
     edge = re.escape(delimiter)
-    multiline = re.search(rf'(?m)(?:^|{edge}) ?"(?:[^"]|"")*" ?(?:{edge}|$)', text) is not None
-    quoted = delimiter == "," or multiline  # in a TSV a lone " is more often an inch than a quote
+    in_quotes = re.compile(rf'(?m)(?:^|{edge}) ?"(?:[^"]|"")*" ?(?:{edge}|$)')
+    multiline = in_quotes.search("\n".join(lines[blank + 1 :])) is not None
+    # In a TSV a lone " is more often an inch than a quote.
+    quoted = delimiter == "," or multiline or in_quotes.search(first) is not None
     names = tuple(field.strip() for field in _fields(first, delimiter, quoted))
     rows = [tuple(_fields(line, delimiter, quoted)) for line in lines[blank + 1 : blank + 101] if line.strip()]
     if any(re.fullmatch(r"#\d+", column or "") for column in columns.values()):  # positions: there is no header
@@ -216,6 +219,6 @@ def _no_text(file: str, data: bytes) -> SourceError:
 
 
 def _fields(line: str, delimiter: str, quoted: bool) -> list[str]:
-    if not quoted:
+    if not quoted or len(line) > csv.field_size_limit():
         return line.split(delimiter)
     return next(csv.reader([line], delimiter=delimiter), [])

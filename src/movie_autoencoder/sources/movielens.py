@@ -139,11 +139,14 @@ def _csv_rows(place: Place, name: str, needed: tuple[str, ...], on_bad_rows: OnB
             f"the header {','.join(needed)},…",
             "download the data set again, or take this file out of the folder (then there are no titles)",
         )
-    for row in reader:
-        if len(row) == len(header):
-            yield dict(zip(header, row, strict=True))
-        elif row and on_bad_rows == "error":
-            raise _bad_line(place.show(name), reader.line_num, ",".join(row), ",".join(header))
+    try:
+        for row in reader:
+            if len(row) == len(header):
+                yield dict(zip(header, row, strict=True))
+            elif row and on_bad_rows == "error":
+                raise _bad_line(place.show(name), reader.line_num, ",".join(row), ",".join(header))
+    except csv.Error as error:  # a quote that is never closed makes one field of the rest
+        raise _bad_line(place.show(name), reader.line_num, str(error), ",".join(header)) from error
 
 
 def _bad_line(file: str, number: int, line: str, form: str) -> SourceError:

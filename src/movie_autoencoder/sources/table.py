@@ -92,15 +92,18 @@ def read_titles(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue | 
     return titles_within(place, name, {})
 
 
+def column_names(place: Place, name: str, columns: Mapping[str, str | None]) -> Sequence[str]:
+    """The names of the columns of a text or Parquet table."""
+    if place.read(name, 4) == b"PAR1":
+        return list(_parquet(place, name).schema_arrow.names)
+    return read_header(place, name, columns).names
+
+
 def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) -> Catalogue | None:
     """The titles (and years, genres, links) that stand in a table, be it one of ratings; None when it has none."""
     import pyarrow as pa
 
-    if place.read(name, 4) == b"PAR1":
-        names: Sequence[str] = _parquet(place, name).schema_arrow.names
-    else:
-        header = read_header(place, name, columns)
-        names = header.names
+    names = column_names(place, name, columns)
     plain = plain_names(names)
     item = columns.get("item") or next((plain[one] for one in KNOWN_COLUMNS["item"] if one in plain), None)
     roles = {role: next((plain[one] for one in known if one in plain), None) for role, known in TITLE_COLUMNS.items()}
@@ -110,6 +113,7 @@ def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) ->
     if place.read(name, 4) == b"PAR1":
         read = _parquet(place, name).read(columns=wanted)
     else:
+        header = read_header(place, name, columns)
         layout = Layout(
             header.delimiter,
             len(names),
@@ -228,9 +232,10 @@ def _judged(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, 
 
     time = arrays.get("timestamp")
     if time is not None and pa.types.is_temporal(time.type):
-        zoned = getattr(time.type, "tz", None)
-        time = pa.chunked_array([to_seconds(time.fill_null(0))], pa.int64()) if not time.null_count else time
-        time = time if not pa.types.is_temporal(time.type) else time.cast(pa.timestamp("s", zoned))
+        missing = time.is_null().to_numpy()
+        seconds = np.zeros(len(time), dtype=np.int64)
+        seconds[~missing] = to_seconds(time.drop_null())
+        time = pa.chunked_array([pa.array(seconds, mask=missing)])
     cells = [
         None if array is None else _as_text(array).cast(pa.binary())
         for array in (arrays["user"], arrays["item"], arrays["rating"], time)
