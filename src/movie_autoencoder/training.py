@@ -41,6 +41,7 @@ from .splits import HeldOut, Split, split_ratings
 from .tuning import Trial, choose_damping, next_trial
 
 _SMALLEST = {"ratings": 20, "users": 2, "items": 2}
+_DIVERGED = 100.0  # a root mean squared error of so many scales is no longer training
 
 
 class TrainingError(ValueError):
@@ -189,7 +190,8 @@ class _Trainer:
         training, checkpoint = self._config.training, self._checkpoint
         learner, learning_rate = make_learner(ratings, trial, self._config)
         if (done := checkpoint.finished(stage)) is not None:
-            return Fit(trial, done["epoch"], done["rmse"], checkpoint.best_model(stage, ratings.scale), done["seconds"])
+            rmse = math.inf if done["rmse"] is None else done["rmse"]
+            return Fit(trial, done["epoch"], rmse, checkpoint.best_model(stage, ratings.scale), done["seconds"])
         last, every = stop or trial.epochs, max(1, trial.epochs // 20)
         first, seconds, best_epoch, best_rmse = 0, 0.0, 0, math.inf
         best: TrainedModel | None = None
@@ -198,14 +200,14 @@ class _Trainer:
             first, seconds, best_epoch, best_rmse = state.epochs, state.seconds, state.best_epoch, state.best_rmse
             best = checkpoint.best_model(stage, ratings.scale) if best_epoch else None
         self._report.start(stage, last, first, len(ratings), trial)
-        started = time.perf_counter() - seconds
+        started, bound = time.perf_counter() - seconds, (_DIVERGED * ratings.scale.span) ** 2
         from .models.optimizer import scheduled
 
         for epoch in range(first, last):
             rate = learning_rate * scheduled(training.schedule, epoch / trial.epochs)
             loss = learner.epoch(epoch, rate)
-            if not math.isfinite(loss):
-                raise TrainingError(_not_finite(stage, epoch, rate, self._config))
+            if not loss < bound:  # NaN included
+                raise TrainingError(_diverged(stage, epoch, loss, rate, self._config))
             rmse = None
             if score is not None and ((epoch + 1) % every == 0 or epoch + 1 == last):
                 candidate = learner.trained()
@@ -425,10 +427,11 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _not_finite(stage: str, epoch: int, rate: float, config: Config) -> str:
+def _diverged(stage: str, epoch: int, loss: float, rate: float, config: Config) -> str:
+    what = "is not a finite number" if not math.isfinite(loss) else f"has grown to {loss:.3g}"
     return (
-        f"The loss is not a finite number in epoch {epoch + 1} of {stage}. The likely cause is a learning rate that is "
-        f"too large: it was {rate:.3g} with {config.training.optimizer}. Try --set training.learning_rate={rate / 10:.2g}."
+        f"The loss {what} in epoch {epoch + 1} of {stage}. The likely cause is a learning rate that is too large: it was "
+        f"{rate:.3g} with {config.training.optimizer}. Try --set training.learning_rate={rate / 10:.2g}."
     )
 
 

@@ -140,7 +140,11 @@ class DualLearner:
         self._stepper = Stepper(self.model.trainable_variables, optimizer, average)
         self._cells = Cells.of(ratings.user_index, ratings.item_index, ratings.num_users, ratings.num_items)
         self._values = tf.constant(ratings.values)
-        self._step = tf.function(self._step_eagerly, autograph=False, reduce_retracing=True)
+        cells, hidden, users, items, number = (tf.TensorSpec(shape, tf.float32) for shape in (
+            [len(ratings)], [None], [ratings.num_users], [ratings.num_items], []))
+        signature = [cells, tf.TensorSpec(hidden.shape, tf.int64), tf.TensorSpec(hidden.shape, tf.int32), number,
+                     users, items, users, items, number, number]
+        self._step = tf.function(self._step_eagerly, autograph=False, input_signature=signature)
 
     def hidden(self, epoch: int) -> IntArray:
         """Positions of the cells hidden in an epoch, ascending; at least one is hidden and one is visible."""

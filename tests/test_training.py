@@ -1,0 +1,315 @@
+"""Training from end to end: choices on validation, interruption and resume, and a folder that is valid at any time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generate import generate, write_csv
+
+from movie_autoencoder import training
+from movie_autoencoder.bundle import load_bundle
+from movie_autoencoder.checkpoint import CheckpointError
+from movie_autoencoder.config import Config
+from movie_autoencoder.estimates import TooLargeError
+from movie_autoencoder.progress import Reporter
+from movie_autoencoder.ratings import Ratings
+from movie_autoencoder.splits import load_held_out
+from movie_autoencoder.training import Interrupted, TrainingError, train
+
+ROOT = Path(__file__).resolve().parents[1]
+FAST = ["training.epochs=24", "model.latent_dim=4", "model.l2=8", "model.hidden_fraction=0.2", "training.checkpoint_every=7"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "ratings.csv"
+    write_csv(generate(6_000, 120, 80, seed=5)[0], path)
+    return path
+
+
+def configured(data: Path, *settings: str) -> Config:
+    return Config().with_settings([f"data.path={json.dumps(str(data))}", *FAST, *settings])
+
+
+class Stopping(Reporter):
+    """Presses Ctrl-C at one epoch of one stage."""
+
+    def __init__(self, stage: str, epoch: int) -> None:
+        self.at, self.said = (stage, epoch), []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def epoch(self, line) -> None:
+        if (line.stage, line.epoch) == self.at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def weights(run: Path) -> dict[str, np.ndarray]:
+    return load_bundle(run / "bundle").model.to_arrays()
+
+
+def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
+    result = train(configured(data), out=tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"bundle", "split.npz", "history.csv", "config.toml"}
+    bundle = {path.name for path in (tmp_path / "run" / "bundle").iterdir()}
+    assert bundle == {"model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "ratings.parquet", "README.md",
+                      "bundle.json"}  # fmt: skip
+    assert result.validation["model"]["rmse"] < result.validation["damped_bias"]["rmse"]
+    assert Config.from_toml(tmp_path / "run" / "config.toml") == configured(data)
+    with (tmp_path / "run" / "history.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["stage"] for row in rows] == ["trial 1"] * 24 + ["refit"] * 24
+    best = min(float(row["validation_rmse"]) for row in rows if row["validation_rmse"])
+    assert result.validation["model"]["rmse"] == pytest.approx(best)
+    facts = load_bundle(tmp_path / "run" / "bundle").facts
+    assert facts["num_ratings"] == 5400 and facts["refit"] is True
+    test = load_held_out(tmp_path / "run" / "split.npz", "test")
+    assert len(test) == 600
+
+
+def test_the_test_part_influences_nothing(data: Path, tmp_path: Path) -> None:
+    """The same cells in the test part with other stars: equal weights, bit for bit."""
+    from movie_autoencoder.sources import read_ratings
+    from movie_autoencoder.splits import split_ratings
+
+    ratings = read_ratings(data)
+    split = split_ratings(ratings)
+    values = ratings.values.copy()
+    values[split.test] = np.where(values[split.test] > 2, 1.0, 4.0)
+    moved = Ratings.from_columns(
+        ratings.user_ids[ratings.user_index], ratings.item_ids[ratings.item_index], values, scale=ratings.scale
+    )
+    write_csv(moved, tmp_path / "moved.csv")
+    train(configured(data), out=tmp_path / "a")
+    train(configured(tmp_path / "moved.csv"), out=tmp_path / "b")
+    first, second = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_search_tries_settings_within_its_budget_and_keeps_the_best(data: Path, tmp_path: Path) -> None:
+    open_settings = ["model.l2=none", "model.hidden_fraction=none"]
+    result = train(configured(data, *open_settings), out=tmp_path / "run")
+    trials = [fit for fit in result.fits if fit["rmse"] is not None]
+    assert len(trials) >= 5 and len({json.dumps(fit["settings"]) for fit in trials}) == len(trials)
+    best = min(trials, key=lambda fit: fit["rmse"])
+    assert load_bundle(tmp_path / "run" / "bundle").facts["settings"] == best["settings"]
+    assert result.validation["model"]["rmse"] == pytest.approx(best["rmse"])
+    none = train(configured(data, *open_settings, "training.budget=0"), out=tmp_path / "none")
+    assert len([fit for fit in none.fits if fit["rmse"] is not None]) == 1
+
+
+def test_refit_stops_at_the_best_epoch_of_a_schedule_of_full_length(data: Path, tmp_path: Path) -> None:
+    result = train(configured(data, "training.epochs=80", "model.l2=0", "training.learning_rate=0.05"), out=tmp_path / "run")
+    trial, refit = result.fits
+    assert trial["epoch"] < 80 and refit["epoch"] == trial["epoch"] and refit["epochs"] == 80
+
+
+def test_without_refit_the_best_weights_are_restored(data: Path, tmp_path: Path) -> None:
+    result = train(configured(data, "training.refit=false"), out=tmp_path / "run")
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    held_out = load_held_out(tmp_path / "run" / "split.npz", "validation")
+    from movie_autoencoder.recommender import Recommender
+
+    stars = Recommender(bundle).predict(held_out.users, held_out.items)
+    assert np.sqrt(np.mean((stars - held_out.values) ** 2)) == pytest.approx(result.validation["model"]["rmse"], abs=1e-9)
+    assert bundle.facts["num_ratings"] == 4860
+
+
+@pytest.mark.parametrize(("stage", "epoch"), [("trial 1", 10), ("trial 2", 3), ("refit", 17)])
+def test_interrupted_and_resumed_ends_at_the_same_weights(data: Path, tmp_path: Path, stage: str, epoch: int) -> None:
+    settings = ["model.l2=none", "training.budget=0.0002"]
+    train(configured(data, *settings), out=tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(configured(data, *settings), out=tmp_path / "run", reporter=Stopping(stage, epoch))
+    assert not (tmp_path / "run" / "bundle").exists()
+    heard = Stopping("none", 0)
+    train(configured(data, *settings), out=tmp_path / "run", resume=True, reporter=heard)
+    assert any("Going on from the checkpoint" in line for line in heard.said)
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "run")
+    assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
+    texts = [(tmp_path / name / "history.csv").read_text() for name in ("whole", "run")]
+    columns = [[row.split(",")[:3] for row in text.splitlines()] for text in texts]
+    assert columns[0] == columns[1]
+
+
+def test_an_older_run_stays_valid_until_the_new_one_is_complete(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(configured(data), out=run)
+    before = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(Interrupted):
+        train(configured(data, "training.seed=1"), out=run, reporter=Stopping("refit", 5))
+    after = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert {path: content for path, content in after.items() if path.parts[0] != "checkpoint"} == before
+    train(configured(data, "training.seed=1"), out=run, resume=True)
+    assert load_bundle(run / "bundle").facts["config"]["training"]["seed"] == 1
+    assert not (run / "checkpoint").exists()
+
+
+def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
+    """SIGKILL, which no program can answer, at several moments."""
+    run = tmp_path / "run"
+    words = ["--data", str(data), "--out", str(run), "--set", "training.checkpoint_every=5", "--epochs", "400",
+             "--set", "model.latent_dim=4", "--set", "model.l2=8", "--set", "model.hidden_fraction=0.2"]  # fmt: skip
+    process = subprocess.Popen([sys.executable, ROOT / "train.py", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    progress = run / "checkpoint" / "progress.npz"
+    deadline = time.monotonic() + 60
+    while not progress.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and progress.exists() and not (run / "bundle").exists()
+    done = subprocess.run([sys.executable, ROOT / "train.py", *words, "--resume"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Going on from the checkpoint" in done.stdout
+    assert load_bundle(run / "bundle").facts["epochs"] >= 1
+    again = subprocess.run([sys.executable, ROOT / "train.py", *words, "--resume"], capture_output=True, text=True, check=False)
+    assert again.returncode == 0 and "Nothing to resume" in again.stdout
+
+
+def test_resume_with_other_settings_names_the_difference(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train(configured(data), out=run, reporter=Stopping("trial 1", 5))
+    with pytest.raises(CheckpointError, match=r"training\.seed was 0, now 3"):
+        train(configured(data, "training.seed=3"), out=run, resume=True)
+    train(configured(data), out=run, resume=True)
+    with pytest.raises(TrainingError, match=r"model\.l2 was 8\.0, now 9\.0"):
+        train(configured(data, "model.l2=9"), out=run, resume=True)
+
+
+def test_resume_with_nothing_to_resume_starts_afresh(data: Path, tmp_path: Path) -> None:
+    assert not train(configured(data), out=tmp_path / "run", resume=True).resumed
+
+
+def test_damaged_checkpoint_is_named(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "progress.npz").write_bytes(b"PK broken")
+    with pytest.raises(CheckpointError, match=r"progress\.npz: damaged"):
+        train(configured(data), out=tmp_path, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_cause(data: Path, tmp_path: Path) -> None:
+    config = configured(data, "training.optimizer=sgd", "training.learning_rate=1e6", "training.epochs=30")
+    with pytest.raises(TrainingError, match=r"The loss (is not a finite|has grown to) .* in epoch \d+ of trial 1.*learning_rate="):
+        train(config, out=tmp_path)
+
+
+def test_unwritable_folder_is_refused_before_any_work(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TrainingError, match=r"cannot be written: .*--out"):
+        train(configured(data), out=tmp_path / "file" / "run")
+
+
+def test_full_disk_leaves_the_old_bundle_intact(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    train(configured(data), out=run)
+    before = weights(run)
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device", "bundle")
+
+    monkeypatch.setattr(training, "save_bundle", full)
+    with pytest.raises(OSError, match="No space left"):
+        train(configured(data, "training.seed=1"), out=run)
+    assert all(np.array_equal(before[name], array) for name, array in weights(run).items())
+    monkeypatch.undo()
+    train(configured(data, "training.seed=1"), out=run, resume=True)
+    assert load_bundle(run / "bundle").facts["config"]["training"]["seed"] == 1
+
+
+def test_too_small_data_says_the_counts(tmp_path: Path) -> None:
+    (tmp_path / "tiny.csv").write_text("userId,movieId,rating\n1,1,3\n2,1,4\n2,2,5\n")
+    config = Config().with_settings([f"data.path={json.dumps(str(tmp_path / 'tiny.csv'))}"])
+    with pytest.raises(TrainingError, match="too small to mean anything: 3 ratings, 2 users, 2 items"):
+        train(config, out=tmp_path / "run")
+
+
+def test_what_cannot_fit_is_refused_politely(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("movie_autoencoder.estimates.available_memory", lambda: 1e8)
+    with pytest.raises(TooLargeError, match=r"needs about 0\.9 GB of memory, and 0\.1 GB are free"):
+        train(configured(data), out=tmp_path)
+
+
+def test_item_rows_cannot_be_split_by_user(data: Path, tmp_path: Path) -> None:
+    config = Config().with_settings([f"data.path={json.dumps(str(data))}", "model.name=autorec", "split.by=user"])
+    with pytest.raises(TrainingError, match="one input for each training user"):
+        train(config, out=tmp_path)
+
+
+@pytest.mark.parametrize("by", ["user", "time"])
+def test_other_splits_train_and_beat_the_biases(tmp_path: Path, by: str) -> None:
+    write_csv(generate(9_000, 150, 100, seed=8)[0], tmp_path / "ratings.csv")
+    config = configured(tmp_path / "ratings.csv", f"split.by={by}", "training.epochs=60")
+    if by == "time":  # the generator's timestamps follow the users, so a cut by time leaves whole users unseen
+        assert train(config, out=tmp_path / "run").validation["model"]["rmse"] > 0
+    else:
+        validation = train(config, out=tmp_path / "run").validation
+        assert validation["model"]["rmse"] < validation["damped_bias"]["rmse"]
+
+
+def test_no_validation_and_no_test_trains_on_everything(data: Path, tmp_path: Path) -> None:
+    config = configured(data, "split.test_fraction=0", "split.validation_fraction=0")
+    result = train(config, out=tmp_path / "run")
+    assert result.validation == {} and "unchecked" in result.lines()[0]
+    assert load_bundle(tmp_path / "run" / "bundle").facts["num_ratings"] == 6000
+
+
+def test_a_model_that_is_no_better_than_the_biases_is_reported_loudly(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = np.unique(rng.integers(0, 60 * 50, 900))
+    noise = Ratings.from_columns(pairs // 50, pairs % 50, rng.integers(1, 6, len(pairs)))
+    write_csv(noise, tmp_path / "ratings.csv")
+    config = configured(tmp_path / "ratings.csv", "model.l2=0", "training.learning_rate=0.05", "training.epochs=1")
+    result = train(config, out=tmp_path / "run")
+    if result.validation["model"]["rmse"] >= result.validation["damped_bias"]["rmse"]:
+        assert any(line.startswith("WARNING: dual is not better than damped_bias") for line in result.lines())
+    better = {"model": {"rmse": 1.0, "mae": 1.0}, "damped_bias": {"rmse": 0.9, "mae": 0.8}}
+    worse = training.TrainResult(tmp_path, result.model, better)
+    assert any("WARNING: dual is not better than damped_bias on validation (0.1000 worse)" in one for one in worse.lines())
+
+
+SETTINGS_THAT_CHANGE_THE_MODEL = [
+    "training.seed=1", "training.optimizer=sgd", "training.learning_rate=0.02", "training.schedule=constant",
+    "training.epochs=9", "training.average=0.5", "training.refit=false", "split.test_fraction=0.2",
+    "split.validation_fraction=0.2", "split.by=user", "model.latent_dim=5", "model.l2=9", "model.hidden_fraction=0.3",
+    "model.hidden_rows=0.2", "model.damping=7",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", SETTINGS_THAT_CHANGE_THE_MODEL)
+def test_every_setting_changes_the_result(data: Path, tmp_path_factory: pytest.TempPathFactory, setting: str) -> None:
+    runs = [tmp_path_factory.mktemp("run") for _ in range(2)]
+    train(configured(data), out=runs[0])
+    train(configured(data, setting), out=runs[1])
+    first, second = (load_bundle(run / "bundle") for run in runs)
+    users, items = first.user_ids[:30], first.item_ids[:30]
+    from movie_autoencoder.recommender import Recommender
+
+    predictions = [Recommender(bundle).predict(users, items) for bundle in (first, second)]
+    assert not np.allclose(*predictions, atol=1e-7)
+
+
+def test_settings_that_leave_the_model_alone_change_what_they_say(data: Path, tmp_path: Path) -> None:
+    train(configured(data, "bundle.ratings=false"), out=tmp_path / "bare")
+    assert load_bundle(tmp_path / "bare" / "bundle").ratings is None
+    assert not (tmp_path / "bare" / "bundle" / "ratings.parquet").exists()
+    by_user = [configured(data, "split.by=user", f"split.fold_in={count}") for count in (2, 9)]
+    parts = []
+    for place, config in enumerate(by_user):
+        train(config, out=tmp_path / str(place))
+        parts.append(len(load_held_out(tmp_path / str(place) / "split.npz", "test").fold_in))
+    train(configured(data, "data.scale=0:10"), out=tmp_path / "scale")
+    assert load_bundle(tmp_path / "scale" / "bundle").model.scale.maximum == 10
+    assert parts[0] == 24 and parts[0] < parts[1]
