@@ -119,7 +119,7 @@ def test_the_page_says_what_is_scored_and_keeps_the_two_errors_apart(written, ev
     for figure in (evaluation.rmse, evaluation.mae, evaluation.mse, evaluation.reconstruction_mse):
         assert f"{figure:.4f}" in text
     assert "Two errors, never to be mixed" in text
-    assert "reconstructed better than the framed" in text
+    assert "reconstructed better than the framed, held-out ones" in text
     assert "NOT better than the baseline damped_bias" in text
     for name in ("global_mean", "item_mean", "damped_bias"):
         assert f'<th scope="row">{name}</th>' in text
@@ -268,3 +268,9 @@ def test_drawing_changes_nothing_global(slim):
         env={"PYTHONPATH": str(source), "MPLCONFIGDIR": matplotlib.get_configdir()},
     )  # fmt: skip
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_documentation_names_every_picture_and_every_key(evaluation):
+    text = (Path(__file__).resolve().parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    keys = [*evaluation.to_dict(pictures=True), *evaluation.to_dict()["baselines"]["item_mean"], *PICTURES]
+    assert [key for key in keys if f"`{key}`" not in text] == []

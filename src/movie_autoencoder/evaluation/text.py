@@ -71,7 +71,9 @@ def example_lines(person: Person | None) -> list[str]:
                 for one in entries
             ]
     if person.shown:
-        lines.append("  Shown ratings are reconstructed better than held-out ones: the encoder has read them.")
+        lines.append(
+            "  Shown ratings are, as a rule, reconstructed better than held-out ones: the encoder has read them."
+        )
     return lines
 
 

@@ -145,8 +145,8 @@ _TRAINING = (
 _PANEL = (
     "Columns are people, from those who rated little to those who rated much; rows are movies that several of them "
     "rated. Colours of the first two matrices are stars, from dark (few) to bright (many). Cells without a frame were "
-    "shown to the encoder and are reconstructed better than the framed, held-out ones, because the encoder has read "
-    "them: only the framed cells say how well the model predicts."
+    "shown to the encoder and are, as a rule, reconstructed better than the framed, held-out ones, because the encoder "
+    "has read them: only the framed cells say how well the model predicts."
 )
 _AGREEMENT = (
     "Left: how predictions spread for each star value. A good predictor is careful: its mean rises less steeply than "

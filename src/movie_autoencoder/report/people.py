@@ -29,7 +29,7 @@ from .style import (
 )
 
 _HELD_OUT_LABEL = "held out: the encoder has not seen it"
-_SHOWN_LABEL = "shown: reconstructed better, since the encoder has read it"
+_SHOWN_LABEL = "shown: as a rule reconstructed better, the encoder has read it"
 
 Grid = npt.NDArray[np.float64]
 
