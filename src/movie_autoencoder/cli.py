@@ -11,11 +11,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from . import __version__
+
+if TYPE_CHECKING:
+    from .config import Config
 
 app = typer.Typer(
     name="movie-autoencoder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -44,7 +47,6 @@ def train(
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
     """Train an autoencoder on ratings and save it."""
-    from .config import Config, ConfigError
     from .progress import LineReporter, LiveReporter, Reporter
     from .training import train as run_training
 
@@ -53,12 +55,9 @@ def train(
         "training.optimizer": optimizer, "split.test_fraction": test_fraction,
         "split.validation_fraction": validation_fraction, "split.by": split, "training.threads": threads,
     }  # fmt: skip
-    base = Config.from_toml(config) if config is not None else Config()
     texts = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
-    try:
-        chosen = base.with_settings([*texts[: model is not None], *(settings or []), *texts[model is not None :]])
-    except ConfigError as error:
-        raise typer.BadParameter(str(error)) from None
+    # --model first, since another model starts from its own defaults; then --set, then the options with names
+    chosen = _configured(config, [*texts[: model is not None], *(settings or []), *texts[model is not None :]])
     reporter = Reporter() if quiet else LiveReporter() if sys.stdout.isatty() else LineReporter()
     result = run_training(chosen, out=out, resume=resume, reporter=reporter)
     if not quiet and not result.resumed:
@@ -91,6 +90,49 @@ def evaluate(
     _print_lines([*evaluation.lines(), "", *evaluation.example_lines()])
     if written is not None:
         _print_lines(["", f"Report     {written}"])
+
+
+@app.command()
+def inspect(
+    data: Annotated[str | None, typer.Argument(help="Ratings: a file, folder, zip or known name.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    debug: Annotated[bool, _DEBUG] = False,
+) -> None:
+    """Show statistics of a data set, and what training on it takes."""
+    from .estimates import estimate
+    from .inspection import inspect_ratings
+    from .training import read_data
+
+    config = _configured(None, [*(settings or []), *([f"data.path={json.dumps(data)}"] if data is not None else [])])
+    _, ratings, _ = read_data(config, notify=lambda text: typer.echo(text, err=True))
+    inspection, needed = inspect_ratings(ratings), estimate(ratings, config)
+    if as_json:
+        typer.echo(json.dumps(inspection.to_dict() | {"estimate": vars(needed)}, allow_nan=False))
+        return
+    _print_lines([*inspection.lines(), *needed.lines()])
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    debug: Annotated[bool, _DEBUG] = False,
+) -> None:
+    """Show versions, devices, threads, free memory, and what is missing."""
+    from .inspection import doctor as examine
+
+    health = examine()
+    _print_lines([json.dumps(health.to_dict(), allow_nan=False)] if as_json else health.lines())
+
+
+def _configured(file: Path | None, settings: Sequence[str]) -> Config:
+    from .config import Config, ConfigError
+
+    base = Config.from_toml(file) if file is not None else Config()
+    try:
+        return base.with_settings(settings)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _print_lines(lines: Sequence[str]) -> None:

@@ -35,7 +35,7 @@ from .models.contract import Learner, TrainedModel, in_vocabulary
 from .models.inference import SavedModel
 from .models.settings import AutorecSettings, DualSettings
 from .progress import Reporter
-from .ratings import Ratings, Scale
+from .ratings import Ratings
 from .sources import find_data, read_catalogue, read_ratings
 from .splits import HeldOut, Split, split_ratings
 from .tuning import Trial, choose_damping, next_trial
@@ -256,17 +256,26 @@ def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learne
     return learner, training.learning_rate or rate
 
 
-def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
+def read_data(
+    config: Config, *, notify: Callable[[str], None] | None = None
+) -> tuple[Path, Ratings, Catalogue | None]:
+    """Finds and reads the ratings that a configuration means, and what is known of their items.
+
+    Args:
+        config: its ``data`` section says which and how.
+        notify: told of what takes time, such as a download.
+    """
     data = config.data
-    path = find_data(data.path, notify=report.say)
+    path = find_data(data.path, notify=notify)
     columns = {"user": data.user_column, "item": data.item_column, "rating": data.rating_column,
                "timestamp": data.timestamp_column}  # fmt: skip
+    ratings = read_ratings(path, format=data.format, scale=data.scale, columns=columns, on_bad_rows=data.on_bad_rows)
+    return path, ratings, read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
+
+
+def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
     started = time.perf_counter()
-    ratings = read_ratings(
-        path, format=data.format, scale=Scale.parse(data.scale) if data.scale else None, columns=columns,
-        on_bad_rows=data.on_bad_rows,
-    )  # fmt: skip
-    catalogue = read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
+    path, ratings, catalogue = read_data(config, notify=report.say)
     report.data(path, ratings, catalogue, time.perf_counter() - started)
     counts = {"ratings": len(ratings), "users": ratings.num_users, "items": ratings.num_items}
     if any(counts[name] < smallest for name, smallest in _SMALLEST.items()):
