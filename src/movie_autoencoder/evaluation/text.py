@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 def table_lines(evaluation: Evaluation) -> list[str]:
+    """All predictors on the same ratings, the two errors apart, what is unknown counted, warnings last."""
     low, high = evaluation.rmse_ci95
     width = max(len(name) for name in ("predictor", evaluation.model, *evaluation.baselines))
     lines = [
@@ -57,6 +58,7 @@ def table_lines(evaluation: Evaluation) -> list[str]:
 
 
 def example_lines(person: Person | None) -> list[str]:
+    """One person's stars beside their reconstruction, shown and held-out ratings apart; nothing without a person."""
     if person is None:
         return []
     lines = [f"User {person.user}: stars given, and reconstructed"]

@@ -16,6 +16,7 @@ from .history import Row, curve
 from .style import HELD_OUT, INK, MODEL, new_figure, predictor_style, tidy
 
 _FEW = 10  # a bin of predictions with fewer ratings has no mean worth drawing
+_LABEL_WIDTH = 100  # characters that fit side by side under the bars
 _DASHES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
 
 
@@ -205,7 +206,8 @@ def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str)
     bottom.margins(y=0.3)
     bottom.set_xlim(-0.6, max(len(groups), 5) - 0.4)
     labels = [group.label for group in groups]
-    slanted = sum(map(len, labels)) > 75
+    room = _LABEL_WIDTH / max(len(groups), 5)
+    slanted = any((len(one) + len(next_one)) / 2 > room for one, next_one in zip(labels, labels[1:], strict=False))
     bottom.set_xticks(
         places, labels, rotation=35 if slanted else 0, ha="right" if slanted else "center", rotation_mode="anchor",
     )  # fmt: skip
