@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -35,14 +36,18 @@ def train(
     config: Annotated[Path | None, typer.Option(help="Configuration file (TOML); options here override it.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE; may be repeated.")] = None,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/latest"),
-    seed: Annotated[int | None, typer.Option(help="Seed of split, weights and hiding.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Length of the schedule; dual: in steps.")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of split, weights and hiding.")] = None,
+    epochs: Annotated[str | None, typer.Option(metavar="N", help="Length of the schedule; dual: in steps.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, adamw, nadam, rmsprop, adagrad or sgd.")] = None,
-    test_fraction: Annotated[float | None, typer.Option(help="Share held out for evaluation; 0: train on all.")] = None,
-    validation_fraction: Annotated[float | None, typer.Option(help="Share of the rest that chooses settings.")] = None,
+    test_fraction: Annotated[
+        str | None, typer.Option(metavar="F", help="Share held out for evaluation; 0: train on all.")
+    ] = None,
+    validation_fraction: Annotated[
+        str | None, typer.Option(metavar="F", help="Share of the rest that chooses settings.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Hold out by rating, user or time.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
-    threads: Annotated[int | None, typer.Option(help="Processor threads; 0: all.")] = None,
+    threads: Annotated[str | None, typer.Option(metavar="N", help="Processor threads; 0: all.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
@@ -50,16 +55,18 @@ def train(
     from .progress import LineReporter, LiveReporter, Reporter
     from .training import train as run_training
 
-    given = {
+    given = {  # as text: the configuration checks them, and names value and what is allowed
         "model.name": model, "data.path": data, "training.seed": seed, "training.epochs": epochs,
         "training.optimizer": optimizer, "split.test_fraction": test_fraction,
         "split.validation_fraction": validation_fraction, "split.by": split, "training.threads": threads,
     }  # fmt: skip
-    texts = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+    numbers = {"training.seed", "training.epochs", "training.threads", "split.test_fraction", "split.validation_fraction"}
+    texts = [f"{key}={value if key in numbers else json.dumps(value)}" for key, value in given.items() if value is not None]
     # --model first, since another model starts from its own defaults; then --set, then the options with names
     chosen = _configured(config, [*texts[: model is not None], *(settings or []), *texts[model is not None :]])
     reporter = Reporter() if quiet else LiveReporter() if sys.stdout.isatty() else LineReporter()
-    result = run_training(chosen, out=out, resume=resume, reporter=reporter)
+    with _answering_interrupts():
+        result = run_training(chosen, out=out, resume=resume, reporter=reporter)
     if not quiet and not result.resumed:
         _print_lines(result.lines())
         _print_lines([f"Saved      {out}. Next: python evaluate.py{'' if out == Path('runs/latest') else f' {out}'}"])
@@ -153,6 +160,22 @@ def _options(
     """An autoencoder for movie ratings."""
 
 
+class _Interrupted(Exception):
+    """Ctrl-C, past typer, which would answer it without a word."""
+
+
+@contextmanager
+def _answering_interrupts() -> Iterator[None]:
+    from .training import Interrupted
+
+    try:
+        yield
+    except Interrupted:
+        raise _Interrupted("Interrupted. What was done is saved; go on with the same command and --resume.") from None
+    except KeyboardInterrupt:
+        raise _Interrupted("Interrupted. Nothing was lost; start again, or go on with --resume.") from None
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits with the contract's code: 0, 1, 2 or 130.
 
@@ -169,9 +192,8 @@ def _exit_code(words: list[str]) -> int:
         return outcome if isinstance(outcome, int) else 0
     except typer.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        saved = " What was done is saved; go on with the same command and --resume." if str(stop) else ""
-        _complain(f"Interrupted.{saved}")
+    except (_Interrupted, KeyboardInterrupt, typer.Abort) as stop:
+        sys.stderr.write(f"\n{str(stop) or 'Interrupted.'}\n")
         return 130
     except BrokenPipeError:
         sys.stdout = None  # type: ignore[assignment]  # the reader has gone; there is nobody to tell

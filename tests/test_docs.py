@@ -1,0 +1,84 @@
+"""The documentation is true: every option and setting stands in it, links lead somewhere, its Python runs."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from movie_autoencoder.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "data" / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+def test_options_and_settings_page_is_current() -> None:
+    reference = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == reference["page"]()
+
+
+def test_every_setting_has_a_description() -> None:
+    for config in (Config(), Config().with_settings(["model.name=autorec"])):
+        for section in type(config).model_fields:
+            for key, field in type(getattr(config, section)).model_fields.items():
+                assert field.description or (section, key) == ("model", "name"), (section, key)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+def test_settings_and_options_named_in_the_docs_exist() -> None:
+    from typer.main import get_command
+
+    from movie_autoencoder.cli import app
+
+    options = {word for command in get_command(app).commands.values() for option in command.params for word in option.opts}
+    options |= {"--version", "--help"}
+    both = {**Config().model_dump(), "model": Config().model_dump()["model"]
+            | Config().with_settings(["model.name=autorec"]).model_dump()["model"]}  # fmt: skip
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for section, key in re.findall(r"--set (\w+)\.(\w+)=", text):
+            assert key in both[section], f"{page.name}: {section}.{key}"
+        for line in re.findall(r"(?:train\.py|evaluate\.py|movie-autoencoder \w+)(?: [^\n`]*)?", text):
+            for word in re.findall(r"(?<!\S)--[a-z][a-z-]*", line):
+                assert word in options, f"{page.name}: {word}"
+
+
+def test_readme_has_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ('python3 -m venv .venv && .venv/bin/pip install -e ".[sample]" && .venv/bin/python train.py '
+            "&& .venv/bin/python evaluate.py") in text  # fmt: skip
+    assert 'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/pytest' in text
+
+
+def test_version_is_the_same_everywhere() -> None:
+    import movie_autoencoder
+
+    version = movie_autoencoder.__version__
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_python_of_getting_started_runs(movielens_small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ml-latest-small").symlink_to(movielens_small)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    assert "train(" in code
+    quick = code.replace('"training.seed=1"', '"training.seed=1", "training.budget=0", "training.epochs=5"')
+    assert quick != code
+    exec(compile(quick, "getting-started.md", "exec"), {})  # the page's own code
+    assert (tmp_path / "runs" / "small" / "bundle" / "bundle.json").exists()
+
+
+def test_python_version_is_supported() -> None:
+    assert (3, 11) <= sys.version_info[:2] < (3, 14)
