@@ -141,7 +141,9 @@ class Ratings:
         order = _sorted_order(user_index, item_index, len(user_ids), len(item_ids))
         num_rows = len(stars)
         if order is not None:
-            user_index, item_index, stars = user_index[order], item_index[order], stars[order]
+            counts = np.bincount(user_index, minlength=len(user_ids))
+            user_index = np.repeat(np.arange(len(user_ids), dtype=np.int32), counts)  # user_index[order], read in a row
+            item_index, stars = item_index[order], stars[order]
             times = times[order] if times is not None else None
         keep = _latest(user_index, item_index, times)
         if keep is not None:
