@@ -267,7 +267,7 @@ def test_times(write: Write, times: tuple[str, str], expected: tuple[int, int]) 
         path = write(name, f"user,item,rating,date\n1,1,3,{times[0]}\n1,2,4,{times[1]}\n1,3,{text},{times[0]}\n")
         ratings = read_ratings(path, on_bad_rows="skip")
         assert ratings.timestamps is not None and ratings.timestamps[:2].tolist() == list(expected)
-    assert read_ratings(path, on_bad_rows="skip", columns={"timestamp": "none"}).timestamps is None
+    assert read_ratings(path, on_bad_rows="skip", columns={"timestamp": "-"}).timestamps is None
 
 
 def test_ids_with_a_leading_zero_are_text(write: Write) -> None:

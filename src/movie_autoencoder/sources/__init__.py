@@ -43,7 +43,7 @@ def read_ratings(
         scale: the stars that can be given, as a `Scale` or like ``"0.5-5"``; a rating outside is an error. Detected
             from the ratings when left out.
         columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``) for tables whose
-            names are not recognised; positions such as ``"#1"`` for tables without a header; ``"none"`` for the
+            names are not recognised; positions such as ``"#1"`` for tables without a header; ``"-"`` for the
             timestamp leaves it out.
         on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them in
             ``ratings.source.num_skipped``.

@@ -261,7 +261,7 @@ def _complaint(cells: list[Any], scale: Scale | None, kind: TimeKind | None) -> 
     dates = "an ISO 8601 date such as 2005-09-06 or 2005-09-06 12:30:00"
     allowed = "seconds since 1970" if kind in ("seconds", "number") else dates
     what = "is missing" if time is None or not time.strip() else f"{shown(time)} is no such time"
-    return f"the timestamp {what}", f'{allowed}; leave the column out with data.timestamp_column="none"'
+    return f"the timestamp {what}", f"{allowed}; leave the column out with data.timestamp_column=-"
 
 
 def _as_float(text: str) -> float | None:

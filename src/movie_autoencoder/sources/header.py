@@ -154,7 +154,7 @@ def choose_columns(
 
     Args:
         names: columns of the table.
-        columns: column by role (user, item, rating, timestamp); ``"none"`` leaves the timestamp out.
+        columns: column by role (user, item, rating, timestamp); ``"-"`` leaves the timestamp out.
         file: name of the table for messages.
         example: fields of the first row.
 
@@ -171,7 +171,7 @@ def choose_columns(
     chosen: dict[str, str] = {}
     for role, known in KNOWN_COLUMNS.items():
         wanted = columns.get(role)
-        if wanted and wanted.lower() == "none" and role == "timestamp":
+        if wanted == "-" and role == "timestamp":
             continue
         found = wanted if wanted in names else None
         if not wanted:
