@@ -18,21 +18,20 @@ import tensorflow as tf
 from ..baselines import BiasSolver
 from ..ratings import Ratings
 from .contract import Arrays
-from .inference import AutorecWeights, TrainedAutorec, autorec_rows
-from .observed import Tensor, decode_at, dense_matrix, sparse_matrix, squared_error, times
+from .inference import AutorecWeights, TrainedAutorec
+from .observed import Cells, Matrix, Tensor, compressed, dense_matrix, inner_products, squared_error, times
 from .optimizer import Stepper
+from .rows import Rows, read, unit
 from .settings import AutorecSettings
 
 # By trial on validation parts.
-_LEARNING_RATES = {"adam": 1e-3, "adamw": 1e-3, "nadam": 1e-3, "rmsprop": 1e-3, "adagrad": 0.01}
+_LEARNING_RATES = {"adam": 3e-3, "adamw": 3e-3, "nadam": 3e-3, "rmsprop": 2e-3, "adagrad": 0.02}
 _DENSE_FROM = 0.015
 
 
 def default_learning_rate(optimizer: str, settings: AutorecSettings) -> float:
-    """A learning rate that works for an optimizer."""
-    if optimizer != "sgd":
-        return _LEARNING_RATES[optimizer]
-    return 1.0 / settings.hidden[-1]
+    """A learning rate that works for an optimizer; that of sgd is the smaller, the more activations add up."""
+    return 0.4 / settings.hidden[-1] if optimizer == "sgd" else _LEARNING_RATES[optimizer]
 
 
 class AutorecAutoencoder(keras.Model):
@@ -69,38 +68,37 @@ class AutorecAutoencoder(keras.Model):
         """What is penalised: every matrix; the shifts are free."""
         return [*self.kernels, self.output_table]
 
-    def _layers(self, inputs: Tensor, first: int, last: int) -> Tensor:
+    def _through(self, inputs: Tensor, first: int, last: int) -> Tensor:
         for layer in range(first, last):
             inputs = self.activation(times(inputs, self.kernels[layer].value) + self.shifts[layer])
         return inputs
 
-    def encode(self, rows: Tensor) -> Tensor:
+    def encode(self, rows: Matrix | Tensor) -> Tensor:
         """Codes of rows.
 
         Args:
-            rows: from `sparse_matrix` or `dense_matrix`, shape ``(batch, num_columns)``.
+            rows: from `observed.compressed` or `observed.dense_matrix`, shape ``(batch, num_columns)``.
 
         Returns:
             Shape ``(batch, code_dim)``.
         """
-        return self._layers(rows, 0, self.code_layer + 1)
+        return self._through(rows, 0, self.code_layer + 1)
 
-    def decode(self, codes: Tensor, cells: Tensor | None = None) -> Tensor:
+    def decode(self, codes: Tensor, cells: Cells | None = None) -> Tensor:
         """Rows from codes.
 
         Args:
             codes: shape ``(batch, code_dim)``.
-            cells: row and column of the outputs to evaluate, shape ``(n, 2)``, int64, sorted; all when left out.
+            cells: which outputs to evaluate; all when left out.
 
         Returns:
             Shape ``(n,)``; of whole rows ``(batch, num_columns)``.
         """
-        features = self._layers(codes, self.code_layer + 1, len(self.kernels))
+        features = self._through(codes, self.code_layer + 1, len(self.kernels))
         table = self.output_table.value
         if cells is None:
             return tf.linalg.matmul(features, table, transpose_b=True) + self.output_shift
-        shape = tf.stack([tf.shape(features, tf.int64)[0], tf.shape(table, tf.int64)[0]])
-        return decode_at(cells, shape, features, table) + tf.gather(self.output_shift.value, cells[:, 1])
+        return inner_products(cells, features, table) + tf.gather(self.output_shift.value, cells.by_row[:, 1])
 
     def call(self, inputs: Tensor) -> Tensor:
         """Reconstructs whole rows (see `encode` and `decode`)."""
@@ -129,9 +127,8 @@ class AutorecLearner:
         self.settings = settings
         self._seed = seed
         self._batch_size = batch_size
-        self._solver = BiasSolver(ratings, settings.damping)
-        self._biases = self._solver.solve()
-        self._rows = autorec_rows(ratings, self._biases, settings)
+        self._biases = BiasSolver(ratings, settings.damping).solve()
+        self._rows = Rows.of(ratings, self._biases, ratings.scale, rows=settings.rows, residual=settings.residual)
         num_columns = self._rows.num_columns
         self.dense = settings.kernel == "dense" or (settings.kernel == "auto" and ratings.density >= _DENSE_FROM)
         self.model = AutorecAutoencoder(num_columns, settings.hidden, settings.activation, seed=seed)
@@ -141,80 +138,69 @@ class AutorecLearner:
         self._pace = tf.constant(
             (len(ratings) / np.maximum(counts, len(self._rows) / batch_size)).astype(np.float32)
         )
-        spec = tf.TensorSpec
-        self._step = tf.function(
-            self._step_eagerly,
-            input_signature=[
-                spec([None, 2], tf.int64), spec([None], tf.float32), spec([None], tf.float32), spec([None], tf.float32),
-                spec([], tf.int64), spec([], tf.float32), spec([2], tf.int32),
-            ],
-        )  # fmt: skip
-
-    variant_hidden_bias = False
-    visible_weight = 1.0
+        signature = [
+            tf.TensorSpec([None, 2], tf.int64), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None]),
+            tf.TensorSpec([None]), tf.TensorSpec([], tf.int64), tf.TensorSpec([]), tf.TensorSpec([2], tf.int32),
+        ]  # fmt: skip
+        self._step = tf.function(self._step_eagerly, autograph=False, input_signature=signature)
 
     def epoch(self, epoch: int, learning_rate: float) -> float:
-        """One pass; returns the mean squared error at all ratings, each before its batch's step, squared rating points."""
-        rows, settings = self._rows, self.settings
+        """One pass; returns the mean squared error over all ratings, each at its batch's step, squared rating points."""
+        rows, dropout = self._rows, self.settings.dropout
         rng = np.random.default_rng([self._seed, 3, epoch])
         order = rng.permutation(np.flatnonzero(np.diff(rows.starts)))
-        inputs, targets = rows.inputs, rows.targets
-        weights = np.ones(len(inputs), np.float32)
-        if settings.dropout:
-            kept = rng.random(len(inputs), dtype=np.float32) >= settings.dropout
-            if self.variant_hidden_bias:
-                at = np.arange(len(self.ratings)) if rows.order is None else rows.order
-                rows = autorec_rows(self.ratings, self._solver.solve(at[~kept]), settings)
-                inputs, targets = rows.inputs, rows.targets
-            inputs = inputs * (kept / np.float32(1 - settings.dropout))
-            weights = np.where(kept, np.float32(self.visible_weight), np.float32(1))
-        seeds = rng.integers(2**31, size=(len(order) // self._batch_size + 1, 2), dtype=np.int32)
+        inputs = rows.inputs
+        if dropout:
+            inputs = inputs * ((rng.random(len(inputs), dtype=np.float32) >= dropout) / np.float32(1 - dropout))
+        starts = range(0, len(order), self._batch_size)
+        seeds = rng.integers(2**31, size=(len(starts), 2), dtype=np.int32)
         total = 0.0
-        for step, start in enumerate(range(0, len(order), self._batch_size)):
+        for start, seed in zip(starts, seeds, strict=True):
             chosen = order[start : start + self._batch_size]
-            cells, places = rows.batch(chosen)
-            total += float(
-                self._step(
-                    tf.constant(cells), tf.constant(inputs[places]), tf.constant(targets[places]), tf.constant(weights[places]),
-                    tf.constant(len(chosen), tf.int64), tf.constant(learning_rate, tf.float32), tf.constant(seeds[step]),
-                )
+            cells, by_column, places = rows.batch(chosen)
+            error = self._step(
+                tf.constant(cells), tf.constant(by_column), tf.constant(inputs[places]), tf.constant(rows.targets[places]),
+                tf.constant(len(chosen), tf.int64), tf.constant(learning_rate, tf.float32), tf.constant(seed),
             )  # fmt: skip
-        return total / len(inputs)
+            total += float(error)
+        return total / len(inputs) * unit(self.ratings.scale) ** 2
 
     def _dropped(self, codes: Tensor, seed: Tensor) -> Tensor:
         rate = self.settings.code_dropout
         return tf.nn.experimental.stateless_dropout(codes, rate, seed) if rate else codes
 
     def _step_eagerly(
-        self, cells: Tensor, inputs: Tensor, targets: Tensor, weights: Tensor, num_rows: Tensor, learning_rate: Tensor, seed: Tensor
-    ) -> Tensor:
+        self, by_row: Tensor, by_column: Tensor, inputs: Tensor, targets: Tensor, num_rows: Tensor,
+        learning_rate: Tensor, seed: Tensor,
+    ) -> Tensor:  # fmt: skip
         model, settings = self.model, self.settings
-        shape = tf.stack([num_rows, self._num_columns])
-        rows = (dense_matrix if self.dense else sparse_matrix)(cells, inputs, shape)
+        cells = Cells.given(by_row, by_column, tf.stack([num_rows, self._num_columns]))
+        rows = (dense_matrix if self.dense else compressed)(cells, inputs)
         share = tf.cast(num_rows, tf.float32) / len(self._rows)
         per_batch = len(self.ratings) * min(1.0, self._batch_size / len(self._rows))
         with tf.GradientTape() as tape:
             codes = self._dropped(model.encode(rows), seed)
-            predicted = tf.gather_nd(model.decode(codes), cells) if self.dense else model.decode(codes, cells)
+            predicted = tf.gather_nd(model.decode(codes), by_row) if self.dense else model.decode(codes, cells)
             error = squared_error(predicted, targets)
-            werror = tf.reduce_sum(weights * tf.square(predicted - targets))
             penalty = tf.add_n([tf.reduce_sum(tf.square(table.value)) for table in model.tables])
-            loss = (werror + settings.l2 * share * penalty) / per_batch
+            loss = (error + settings.l2 * share * penalty) / per_batch
         self._apply(tape, loss, learning_rate)
         for refeed in range(settings.refeeds):
-            if not refeed:
-                rows = tf.stop_gradient(model.decode(model.encode(rows)))
+            # The whole output is a row of which every cell is observed.
+            target = tf.stop_gradient(model.decode(model.encode(rows)))
+            rows = read(target, tf.cast(self._num_columns, tf.float32))
             with tf.GradientTape() as tape:
                 again = model.decode(self._dropped(model.encode(rows), seed + refeed + 1))
-                loss = tf.reduce_mean(tf.square(again - rows)) * 1.0
+                loss = tf.reduce_mean(tf.square(again - target))
             self._apply(tape, loss, learning_rate)
-            rows = tf.stop_gradient(again)
         return error
 
     def _apply(self, tape: Tensor, loss: Tensor, learning_rate: Tensor) -> None:
         model = self.model
         variables = self._stepper.variables
         gradients = tape.gradient(loss, [variable.value for variable in variables])
+        # As in the dual model, a table's row is pulled only by the ratings of its column; a column's gradient is put on
+        # the footing of one that every row has rated, within the bound of one batch.
         scaled = []
         for variable, gradient in zip(variables, gradients, strict=True):
             gradient = tf.convert_to_tensor(gradient)

@@ -140,10 +140,9 @@ class DualLearner:
         self._stepper = Stepper(self.model.trainable_variables, optimizer, average)
         self._cells = Cells.of(ratings.user_index, ratings.item_index, ratings.num_users, ratings.num_items)
         self._values = tf.constant(ratings.values)
-        cells, hidden, users, items, number = (tf.TensorSpec(shape, tf.float32) for shape in (
-            [len(ratings)], [None], [ratings.num_users], [ratings.num_items], []))
-        signature = [cells, tf.TensorSpec(hidden.shape, tf.int64), tf.TensorSpec(hidden.shape, tf.int32), number,
-                     users, items, users, items, number, number]
+        users, items, number = (tf.TensorSpec(shape) for shape in ([ratings.num_users], [ratings.num_items], []))
+        hidden = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None], tf.int32)]
+        signature = [tf.TensorSpec([len(ratings)]), *hidden, number, users, items, users, items, number, number]
         self._step = tf.function(self._step_eagerly, autograph=False, input_signature=signature)
 
     def hidden(self, epoch: int) -> IntArray:
@@ -183,11 +182,10 @@ class DualLearner:
         model, cells = self.model, self._cells
         residual = self._values - mean
         residual -= tf.gather(user_bias, cells.by_row[:, 0]) + tf.gather(item_bias, cells.by_row[:, 1])
-        asked = tf.gather(cells.by_row, hidden)
         inputs = {
             "cells": cells, "stars": residual * visible, "marks": visible,
             "user_counts": user_counts, "item_counts": item_counts,
-            "asked": Cells(asked, tf.reverse(tf.gather(asked, order), [1]), order, cells.shape),
+            "asked": Cells.given(tf.gather(cells.by_row, hidden), order, cells.shape),
         }  # fmt: skip
         num_hidden = tf.cast(tf.size(hidden), tf.float32)
         with tf.GradientTape() as tape:

@@ -46,6 +46,11 @@ class Cells(NamedTuple):
             tf.constant(order), tf.constant([num_rows, num_columns], tf.int64),
         )  # fmt: skip
 
+    @classmethod
+    def given(cls, by_row: Tensor, order: Tensor, shape: Tensor) -> Cells:
+        """Cells sorted by row and then column, and their order by column and then row."""
+        return cls(by_row, tf.reverse(tf.gather(by_row, order), [1]), order, shape)
+
 
 class Matrix(NamedTuple):
     """A sparse matrix and its transpose, both in compressed rows."""
@@ -78,7 +83,7 @@ def product(matrix: Matrix, dense: Tensor, *, transpose: bool = False) -> Tensor
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def multiplied(dense: Tensor) -> tuple[Tensor, Any]:
-        return _product(forward, dense, False), lambda upstream: _product(backward, upstream, False)
+        return _product(forward, dense), lambda upstream: _product(backward, upstream)
 
     return multiplied(dense)
 
@@ -99,7 +104,7 @@ def inner_products(cells: Cells, left: Tensor, right: Tensor) -> Tensor:
     def inner(left: Tensor, right: Tensor) -> tuple[Tensor, Any]:
         def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
             matrix = compressed(cells, upstream)
-            return _product(matrix.plain, right, False), _product(matrix.transposed, left, False)
+            return _product(matrix.plain, right), _product(matrix.transposed, left)
 
         products = tf.reduce_sum(tf.gather(left, cells.by_row[:, 0]) * tf.gather(right, cells.by_row[:, 1]), axis=1)
         return products, gradient
@@ -107,84 +112,21 @@ def inner_products(cells: Cells, left: Tensor, right: Tensor) -> Tensor:
     return inner(left, right)
 
 
-def sparse_matrix(cells: Tensor, values: Tensor, shape: Tensor) -> Tensor:
-    """A CSR matrix from sorted cells; multiplied in parallel, unlike ``tf.sparse.sparse_dense_matmul`` on CPUs.
-
-    Args:
-        cells: row and column of each stored cell, shape ``(n, 2)``, int64, sorted by row and then column.
-        values: shape ``(n,)``, float32; a stored 0 costs time but changes nothing.
-        shape: number of rows and columns, shape ``(2,)``, int64.
-    """
-    return tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=cells, values=values, dense_shape=shape)
-
-
-def _product(matrix: Tensor, dense: Tensor, transpose: bool) -> Tensor:
+def _product(matrix: Tensor, dense: Tensor) -> Tensor:
     return tf.raw_ops.SparseMatrixMatMul(
-        a=matrix, b=dense, transpose_a=transpose, transpose_b=False, adjoint_a=False, adjoint_b=False,
+        a=matrix, b=dense, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False,
         transpose_output=False, conjugate_output=False,
     )  # fmt: skip
 
 
-def matmul(matrix: Tensor, dense: Tensor, *, transpose: bool = False) -> Tensor:
-    """``matrix @ dense``, or ``matrix.T @ dense``; differentiable in ``dense`` only.
-
-    Args:
-        matrix: from `sparse_matrix`, shape ``(rows, columns)``.
-        dense: shape ``(columns, k)``, with ``transpose`` ``(rows, k)``.
-
-    Returns:
-        Shape ``(rows, k)``, with ``transpose`` ``(columns, k)``.
-    """
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def product(dense: Tensor) -> tuple[Tensor, Any]:
-        def gradient(upstream: Tensor) -> Tensor:
-            return _product(matrix, upstream, not transpose)
-
-        return _product(matrix, dense, transpose), gradient
-
-    return product(dense)
+def dense_matrix(cells: Cells, values: Tensor) -> Tensor:
+    """A dense matrix with 0 where nothing is stored: for a batch of rows, never for all of them."""
+    return tf.scatter_nd(cells.by_row, values, cells.shape)
 
 
-def dense_matrix(cells: Tensor, values: Tensor, shape: Tensor) -> Tensor:
-    """A dense matrix with 0 where nothing is stored: for a batch of rows, never for all of them.
-
-    Args:
-        cells: row and column of each stored cell, shape ``(n, 2)``, int64, none twice.
-        values: shape ``(n,)``, float32.
-        shape: number of rows and columns, shape ``(2,)``, int64.
-    """
-    return tf.scatter_nd(cells, values, shape)
-
-
-def times(rows: Tensor, table: Tensor) -> Tensor:
-    """``rows @ table`` for rows from `sparse_matrix` or `dense_matrix`; shape ``(rows, k)``."""
-    return matmul(rows, table) if rows.dtype == tf.variant else tf.linalg.matmul(rows, table)
-
-
-def decode_at(cells: Tensor, shape: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """Inner products of rows of ``left`` with rows of ``right``, at given cells only.
-
-    Args:
-        cells: shape ``(n, 2)``, int64, sorted as for `sparse_matrix`.
-        shape: number of rows of ``left`` and of ``right``, shape ``(2,)``, int64.
-        left: shape ``(rows, k)``.
-        right: shape ``(columns, k)``.
-
-    Returns:
-        Shape ``(n,)``.
-    """
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def inner(left: Tensor, right: Tensor) -> tuple[Tensor, Any]:
-        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-            matrix = sparse_matrix(cells, upstream, shape)
-            return _product(matrix, right, False), _product(matrix, left, True)
-
-        products = tf.reduce_sum(tf.gather(left, cells[:, 0]) * tf.gather(right, cells[:, 1]), axis=1)
-        return products, gradient
-
-    return inner(left, right)
+def times(rows: Matrix | Tensor, table: Tensor) -> Tensor:
+    """``rows @ table`` for rows from `compressed` or `dense_matrix`; shape ``(rows, k)``."""
+    return product(rows, table) if isinstance(rows, Matrix) else tf.linalg.matmul(rows, table)
 
 
 def squared_error(predicted: Tensor, target: Tensor) -> Tensor:

@@ -1,0 +1,201 @@
+"""The classic autoencoder: both sides as rows, masked loss, dropout, re-feeding, and its NumPy form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from movie_autoencoder.baselines import BiasSolver, damped_bias
+from movie_autoencoder.metrics import rmse
+from movie_autoencoder.models.autorec import AutorecLearner, default_learning_rate
+from movie_autoencoder.models.contract import in_vocabulary
+from movie_autoencoder.models.inference import TrainedAutorec
+from movie_autoencoder.models.observed import Cells, compressed, dense_matrix
+from movie_autoencoder.models.optimizer import scheduled
+from movie_autoencoder.models.rows import Rows, unit
+from movie_autoencoder.models.settings import AutorecSettings
+from movie_autoencoder.ratings import Ratings
+from movie_autoencoder.splits import split_ratings
+
+SETTINGS = AutorecSettings(
+    rows="item", hidden=(16,), activation="sigmoid", dropout=0.3, code_dropout=0.0, l2=20.0, residual=True, refeeds=0,
+    damping=3.0, kernel="auto",
+)  # fmt: skip
+
+
+def learner_on(ratings: Ratings, settings: AutorecSettings = SETTINGS, **options) -> AutorecLearner:
+    return AutorecLearner(ratings, settings, **({"optimizer": "adam", "average": 0.9, "seed": 0, "batch_size": 32} | options))
+
+
+def train(learner: AutorecLearner, epochs: int, *, first: int = 0, optimizer: str = "adam") -> AutorecLearner:
+    rate = default_learning_rate(optimizer, learner.settings)
+    for epoch in range(first, epochs):
+        learner.epoch(epoch, rate * scheduled("cosine", epoch / epochs))
+    return learner
+
+
+def all_rows(learner: AutorecLearner) -> tuple[Rows, Cells]:
+    rows = learner._rows
+    row = np.repeat(np.arange(len(rows)), np.diff(rows.starts)).astype(np.int32)
+    return rows, Cells.of(row, rows.columns, len(rows), rows.num_columns)
+
+
+DEEP = replace(SETTINGS, rows="user", hidden=(12, 6, 12), activation="selu", code_dropout=0.2, refeeds=1)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, residual=False), DEEP, replace(DEEP, activation="swish"),
+                                      *(replace(SETTINGS, activation=name) for name in ("tanh", "relu", "elu", "linear"))])  # fmt: skip
+def test_keras_and_numpy_agree(planted: Ratings, settings: AutorecSettings) -> None:
+    learner = train(learner_on(planted, settings, average=0.0), 2)
+    model = learner.trained()
+    rows, cells = all_rows(learner)
+    matrix = dense_matrix(cells, tf.constant(rows.inputs))
+    codes = learner.model.encode(matrix).numpy()
+    side = model.users if settings.rows == "user" else model.items
+    assert codes == pytest.approx(side.latent, abs=1e-4)
+    biases = BiasSolver(planted, 3.0).solve()
+    decoded = learner.model(matrix).numpy() * unit(planted.scale) + biases.mean
+    u, i = np.meshgrid(np.arange(40), np.arange(40), indexing="ij")
+    expected = decoded[:40, :40] if settings.rows == "user" else decoded[:40, :40].T
+    if settings.residual:
+        expected = expected + biases.users[:40, None] + biases.items[None, :40]
+    stars = model.reconstruct(u.ravel(), i.ravel()).reshape(40, 40)
+    assert stars == pytest.approx(expected, abs=2e-4)
+
+
+def test_sparse_and_dense_kernels_agree(planted: Ratings) -> None:
+    learner = learner_on(planted)
+    rows, cells = all_rows(learner)
+    inputs = tf.constant(rows.inputs)
+    sparse, dense = compressed(cells, inputs), dense_matrix(cells, inputs)
+    assert learner.model.encode(sparse).numpy() == pytest.approx(learner.model.encode(dense).numpy(), abs=1e-5)
+    codes = learner.model.encode(dense)
+    whole = tf.gather_nd(learner.model.decode(codes), cells.by_row)
+    assert learner.model.decode(codes, cells).numpy() == pytest.approx(whole.numpy(), abs=1e-5)
+    ends = [train(learner_on(planted, replace(SETTINGS, kernel=kernel)), 3).trained() for kernel in ("sparse", "dense")]
+    u = i = np.arange(100)
+    assert ends[0].predict(u, i) == pytest.approx(ends[1].predict(u, i), abs=1e-3)
+
+
+def test_epoch_loss_is_the_mean_over_ratings_with_an_uneven_last_batch(planted: Ratings) -> None:
+    """At a learning rate of 0, no dropout: sum of squares over all ratings, divided once."""
+    settings = replace(SETTINGS, dropout=0.0)
+    learner = learner_on(planted, settings, batch_size=50)  # 120 rows: 50, 50, 20
+    loss = learner.epoch(0, 0.0)
+    model = learner.trained()
+    raw = model.reconstruct(planted.user_index, planted.item_index)
+    assert loss == pytest.approx(float(np.mean((raw - planted.values) ** 2)), rel=1e-4)
+
+
+def test_loss_counts_observed_cells_only_and_zero_is_a_rating() -> None:
+    rng = np.random.default_rng(0)
+    pairs = np.argwhere(rng.random((30, 20)) < 0.5)
+    stars = rng.integers(1, 6, len(pairs)).astype(float)
+    predictions = []
+    for shift in (0.0, -3.0):
+        ratings = Ratings.from_columns(pairs[:, 0], pairs[:, 1], stars + shift)
+        model = train(learner_on(ratings), 5).trained()
+        predictions.append(model.predict(np.arange(20), np.arange(20)))
+    assert predictions[1] + 3.0 == pytest.approx(predictions[0], abs=1e-4)
+
+
+def test_held_out_stars_change_nothing(planted: Ratings) -> None:
+    split = split_ratings(planted, seed=3)
+    values = planted.values.copy()
+    values[split.test] = 5.5 - values[split.test]
+    moved = Ratings.from_columns(planted.user_index, planted.item_index, values, scale=planted.scale)
+    ends = [train(learner_on(split_ratings(one, seed=3).training_ratings), 2).trained() for one in (planted, moved)]
+    u = i = np.arange(60)
+    assert np.array_equal(ends[0].predict(u, i), ends[1].predict(u, i))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "nadam", "rmsprop", "adagrad", "sgd"])
+def test_planted_tastes_are_found_with_every_optimizer(planted: Ratings, optimizer: str) -> None:
+    split = split_ratings(planted, test_fraction=0.0, seed=1)
+    training, held_out = split.training_ratings, split.held_out("validation")
+    users, items = training.locate_users(held_out.users), training.locate_items(held_out.items)
+    learner = learner_on(training, replace(SETTINGS, hidden=(32,)), optimizer=optimizer)
+    model = train(learner, 40, optimizer=optimizer).trained()
+    bias = min(rmse(held_out.values, damped_bias(training, d).predict(users, items)) for d in (1.0, 3.0, 8.0))
+    assert rmse(held_out.values, model.predict(users, items)) < bias - 0.005
+
+
+def test_state_taken_up_ends_at_the_same_weights(planted: Ratings) -> None:
+    settings = replace(DEEP, dropout=0.4)
+    whole = learner_on(planted, settings)
+    resumed = learner_on(planted, settings)
+    for epoch in range(4):
+        whole.epoch(epoch, 0.001)
+    half = learner_on(planted, settings)
+    for epoch in range(2):
+        half.epoch(epoch, 0.001)
+    resumed.restore(half.state())
+    for epoch in range(2, 4):
+        resumed.epoch(epoch, 0.001)
+    first, second = whole.trained().to_arrays(), resumed.trained().to_arrays()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, DEEP, replace(DEEP, residual=False)])
+def test_arrays_and_back_is_the_same_model(planted: Ratings, settings: AutorecSettings) -> None:
+    model = train(learner_on(planted, settings), 1).trained()
+    again = TrainedAutorec.from_arrays(model.to_arrays(), planted.scale)
+    u = i = np.arange(-1, 100)
+    assert np.array_equal(model.predict(u, i), again.predict(u, i))
+    if settings.rows == "user":
+        assert np.array_equal(model.fold_in(planted).factors, again.fold_in(planted).factors)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_folding_in_training_users_gives_their_own_encoding(planted: Ratings, residual: bool) -> None:
+    model = train(learner_on(planted, replace(DEEP, residual=residual)), 2).trained()
+    folded = model.fold_in(planted)
+    assert folded.latent == pytest.approx(model.users.latent, abs=1e-3)
+    i = np.arange(100) % planted.num_items
+    own = model.reconstruct(np.arange(100), i)
+    assert model.reconstruct(np.arange(100), i, readers=folded) == pytest.approx(own, abs=1e-3)
+    alone = in_vocabulary(planted.take(np.arange(len(planted))[planted.row(7)]), planted.item_ids)
+    assert model.fold_in(alone).latent[0] == pytest.approx(folded.latent[7], abs=1e-5)
+
+
+def test_item_rows_refuse_new_users_with_the_reason(planted: Ratings) -> None:
+    model = learner_on(planted).trained()
+    with pytest.raises(ValueError, match="one input and one output for each training user"):
+        model.fold_in(planted)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, DEEP, replace(SETTINGS, residual=False)])
+def test_who_is_unknown_gets_the_damped_biases(planted: Ratings, settings: AutorecSettings) -> None:
+    model = train(learner_on(planted, settings), 3).trained()
+    bias = damped_bias(planted, 3.0)
+    u, i = np.array([-1, 5, -1]), np.array([4, -1, -1])
+    assert model.predict(u, i) == pytest.approx(bias.predict(u, i), abs=1e-5)
+
+
+CHANGES = [
+    {"rows": "user"}, {"hidden": (15,)}, {"activation": "tanh"}, {"dropout": 0.1}, {"code_dropout": 0.3}, {"l2": 300.0},
+    {"residual": False}, {"refeeds": 1}, {"damping": 9.0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_every_setting_matters(planted: Ratings, change: dict) -> None:
+    u = i = np.arange(60)
+    plain, changed = (train(learner_on(planted, one), 2).trained() for one in (SETTINGS, replace(SETTINGS, **change)))
+    assert not np.allclose(plain.predict(u, i), changed.predict(u, i), atol=1e-7)
+
+
+def test_batch_size_and_seed_matter(planted: Ratings) -> None:
+    u = i = np.arange(60)
+    ends = [train(learner_on(planted, **o), 2).trained().predict(u, i) for o in ({}, {}, {"batch_size": 64}, {"seed": 1})]
+    assert np.array_equal(ends[0], ends[1])
+    assert not np.allclose(ends[0], ends[2]) and not np.allclose(ends[0], ends[3])
+
+
+def test_kernel_is_chosen_by_density(planted: Ratings) -> None:
+    assert learner_on(planted).dense
+    thin = Ratings.from_columns(np.arange(400) // 2, np.arange(400) % 390, np.arange(400) % 5 + 1.0)
+    assert thin.density < 0.01 and not learner_on(thin).dense
