@@ -1,7 +1,7 @@
 """Writes docs/configuration.md from the code: every option of every command and every configuration key.
 
-    python docs/reference.py          writes the page
-    python docs/reference.py --print  prints it; a test compares that with the page
+python docs/reference.py          writes the page
+python docs/reference.py --print  prints it; a test compares that with the page
 """
 
 from __future__ import annotations
@@ -27,20 +27,24 @@ def page() -> str:
     ]
     group = typer.main.get_command(cli.app)
     for name, command in sorted(group.commands.items()):
-        parts.append(f"\n## movie-autoencoder {name}\n\n{(command.help or '').strip()}\n\n| option | meaning |\n|---|---|\n")
+        parts.append(
+            f"\n## movie-autoencoder {name}\n\n{(command.help or '').strip()}\n\n| option | meaning |\n|---|---|\n"
+        )
         for option in command.params:
             words = ", ".join(option.opts) if option.opts[0].startswith("-") else option.opts[0].upper()
             parts.append(f"| `{words}` | {getattr(option, 'help', None) or ''} |\n")
     parts.append(
-        "\n## Settings\n\nIn a file (`--config`, TOML) or one at a time (`--set SECTION.KEY=VALUE`). An unknown key is an "
-        "error. Where no default stands, the value is chosen on validation or by a rule (docs/models.md).\n"
+        "\n## Settings\n\nIn a file (`--config`, TOML) or one at a time (`--set SECTION.KEY=VALUE`). An unknown key is "
+        "an error. Where no default stands, the value is chosen on validation or by a rule (docs/models.md).\n"
     )
     sections = {
         "data": config.DataConfig, "split": config.SplitConfig, "model (dual)": config.DualConfig,
         "model (autorec)": config.AutorecConfig, "training": config.TrainingConfig, "bundle": config.BundleConfig,
     }  # fmt: skip
     for title, section in sections.items():
-        parts.append(f"\n### {title}\n\n{(section.__doc__ or '').strip()}\n\n| key | default | meaning |\n|---|---|---|\n")
+        parts.append(
+            f"\n### {title}\n\n{(section.__doc__ or '').strip()}\n\n| key | default | meaning |\n|---|---|---|\n"
+        )
         prefix = title.split(" ")[0]
         for key, field in section.model_fields.items():
             parts.append(f"| `{prefix}.{key}` | {_default(field)} | {field.description or 'which model'} |\n")

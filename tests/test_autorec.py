@@ -27,7 +27,9 @@ SETTINGS = AutorecSettings(
 
 
 def learner_on(ratings: Ratings, settings: AutorecSettings = SETTINGS, **options) -> AutorecLearner:
-    return AutorecLearner(ratings, settings, **({"optimizer": "adam", "average": 0.9, "seed": 0, "batch_size": 32} | options))
+    return AutorecLearner(
+        ratings, settings, **({"optimizer": "adam", "average": 0.9, "seed": 0, "batch_size": 32} | options)
+    )
 
 
 def train(learner: AutorecLearner, epochs: int, *, first: int = 0, optimizer: str = "adam") -> AutorecLearner:
@@ -46,8 +48,13 @@ def all_rows(learner: AutorecLearner) -> tuple[Rows, Cells]:
 DEEP = replace(SETTINGS, rows="user", hidden=(12, 6, 12), activation="selu", code_dropout=0.2, refeeds=1)
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, residual=False), DEEP, replace(DEEP, activation="swish"),
-                                      *(replace(SETTINGS, activation=name) for name in ("tanh", "relu", "elu", "linear"))])  # fmt: skip
+NETWORKS = [
+    SETTINGS, replace(SETTINGS, residual=False), DEEP, replace(DEEP, activation="swish"),
+    *(replace(SETTINGS, activation=name) for name in ("tanh", "relu", "elu", "linear")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", NETWORKS)
 def test_keras_and_numpy_agree(planted: Ratings, settings: AutorecSettings) -> None:
     learner = train(learner_on(planted, settings, average=0.0), 2)
     model = learner.trained()
@@ -190,7 +197,9 @@ def test_every_setting_matters(planted: Ratings, change: dict) -> None:
 
 def test_batch_size_and_seed_matter(planted: Ratings) -> None:
     u = i = np.arange(60)
-    ends = [train(learner_on(planted, **o), 2).trained().predict(u, i) for o in ({}, {}, {"batch_size": 64}, {"seed": 1})]
+    ends = [
+        train(learner_on(planted, **o), 2).trained().predict(u, i) for o in ({}, {}, {"batch_size": 64}, {"seed": 1})
+    ]
     assert np.array_equal(ends[0], ends[1])
     assert not np.allclose(ends[0], ends[2]) and not np.allclose(ends[0], ends[3])
 

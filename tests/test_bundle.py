@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movie_autoencoder.baselines import BiasSolver, fit_baselines
+from movie_autoencoder.baselines import fit_baselines
 from movie_autoencoder.bundle import Bundle, BundleError, load_bundle, save_bundle
 from movie_autoencoder.catalogue import Catalogue
 from movie_autoencoder.models.dual import DualLearner
@@ -49,7 +49,9 @@ def test_save_and_load_predict_the_same(bundle: Bundle, folder: Path, planted: R
                           bundle.baselines["damped_bias"].fold_in(planted).offset)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "ratings.parquet", "README.md"])
+@pytest.mark.parametrize(
+    "name", ["model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "ratings.parquet", "README.md"]
+)
 def test_a_changed_byte_is_refused_by_file_name(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1

@@ -29,7 +29,9 @@ def test_bad_settings_say_what_is_allowed(setting: str, message: str) -> None:
 
 
 def test_settings_apply_in_order_and_text_may_be_bare() -> None:
-    config = Config().with_settings(["training.optimizer=sgd", "model.l2=3", "model.l2=4.5", "data.path=my ratings.csv"])
+    config = Config().with_settings(
+        ["training.optimizer=sgd", "model.l2=3", "model.l2=4.5", "data.path=my ratings.csv"]
+    )
     assert (config.training.optimizer, config.model.l2, config.data.path) == ("sgd", 4.5, "my ratings.csv")
 
 
@@ -43,7 +45,9 @@ def test_none_leaves_a_setting_open_again() -> None:
     assert Config().with_settings(["model.l2=3", "model.l2=none"]).model.l2 is None
 
 
-@pytest.mark.parametrize("settings", [[], ["model.name=autorec", "model.hidden=[8,4,8]"], ["split.by=user", "split.fold_in=5"]])
+@pytest.mark.parametrize(
+    "settings", [[], ["model.name=autorec", "model.hidden=[8,4,8]"], ["split.by=user", "split.fold_in=5"]]
+)
 def test_toml_and_back_is_the_identity(tmp_path: Path, settings: list[str]) -> None:
     config = Config().with_settings(settings)
     (tmp_path / "config.toml").write_text(config.to_toml())

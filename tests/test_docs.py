@@ -39,7 +39,9 @@ def test_settings_and_options_named_in_the_docs_exist() -> None:
 
     from movie_autoencoder.cli import app
 
-    options = {word for command in get_command(app).commands.values() for option in command.params for word in option.opts}
+    options = {
+        word for command in get_command(app).commands.values() for option in command.params for word in option.opts
+    }
     options |= {"--version", "--help"}
     both = {**Config().model_dump(), "model": Config().model_dump()["model"]
             | Config().with_settings(["model.name=autorec"]).model_dump()["model"]}  # fmt: skip

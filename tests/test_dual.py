@@ -22,11 +22,15 @@ from movie_autoencoder.splits import split_ratings
 SETTINGS = DualSettings(latent_dim=6, l2=5.0, hidden_fraction=0.25, hidden_rows=0.0, damping=3.0)
 
 
-def learner_on(ratings: Ratings, settings: DualSettings = SETTINGS, *, optimizer: str = "adam", **options) -> DualLearner:
+def learner_on(
+    ratings: Ratings, settings: DualSettings = SETTINGS, *, optimizer: str = "adam", **options
+) -> DualLearner:
     return DualLearner(ratings, settings, optimizer=optimizer, **({"average": 0.95, "seed": 0} | options))
 
 
-def train(learner: DualLearner, epochs: int, *, optimizer: str = "adam", first: int = 0, schedule: int = 0) -> DualLearner:
+def train(
+    learner: DualLearner, epochs: int, *, optimizer: str = "adam", first: int = 0, schedule: int = 0
+) -> DualLearner:
     rate = default_learning_rate(optimizer, learner.ratings)
     for epoch in range(first, epochs):
         learner.epoch(epoch, rate * scheduled("cosine", epoch / (schedule or epochs)))
@@ -59,7 +63,8 @@ def test_encoding_and_decoding_by_hand() -> None:
     column = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
     weights = DualWeights(
         item_stars=column, item_marks=10 * column, user_stars=column[:2], user_marks=-column[:2],
-        user_shift=np.float32([0.5]), item_shift=np.float32([0.25]), user_tilt=np.float32([2]), item_tilt=np.float32([3]),
+        user_shift=np.float32([0.5]), item_shift=np.float32([0.25]), user_tilt=np.float32([2]),
+        item_tilt=np.float32([3]),
     )  # fmt: skip
     biases = Biases(4.0, np.array([0.5, 0.0]), np.array([0.5, -0.5, 0.0]), np.array([2.0, 1.0]), np.ones(3))
     model = TrainedDual.from_weights(weights, ratings, biases, damping=1.0, hidden_fraction=0.19)
@@ -288,7 +293,9 @@ def test_state_taken_up_ends_at_the_same_weights(planted: Ratings) -> None:
 )
 def test_every_setting_matters(planted: Ratings, change: dict[str, float]) -> None:
     u, i = np.arange(50), np.arange(50)
-    plain, changed = (train(learner_on(planted, s), 3).trained().predict(u, i) for s in (SETTINGS, replace(SETTINGS, **change)))
+    plain, changed = (
+        train(learner_on(planted, s), 3).trained().predict(u, i) for s in (SETTINGS, replace(SETTINGS, **change))
+    )
     assert not np.allclose(plain, changed, atol=1e-7)
 
 

@@ -48,7 +48,9 @@ def modules() -> list[Path]:
 
 
 def test_every_module_has_its_place() -> None:
-    names = {place(".".join(path.relative_to(PACKAGE).with_suffix("").parts)) for path in modules()} - {"models.__init__"}
+    names = {place(".".join(path.relative_to(PACKAGE).with_suffix("").parts)) for path in modules()} - {
+        "models.__init__"
+    }
     assert names == set(ORDER)
 
 
@@ -72,7 +74,15 @@ def test_the_check_sees_a_wrong_import(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["import movie_autoencoder", "from movie_autoencoder import cli"])
 def test_a_light_import_loads_nothing_heavy(line: str) -> None:
-    heavy = ("tensorflow", "keras", "pandas", "scipy", "pyarrow", "matplotlib", "numpy" if line.startswith("import") else "keras")
+    heavy = (
+        "tensorflow",
+        "keras",
+        "pandas",
+        "scipy",
+        "pyarrow",
+        "matplotlib",
+        "numpy" if line.startswith("import") else "keras",
+    )
     code = f"import sys; {line}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -26,7 +26,13 @@ from movie_autoencoder.splits import load_held_out
 from movie_autoencoder.training import Interrupted, TrainingError, train
 
 ROOT = Path(__file__).resolve().parents[1]
-FAST = ["training.epochs=24", "model.latent_dim=4", "model.l2=8", "model.hidden_fraction=0.2", "training.checkpoint_every=7"]
+FAST = [
+    "training.epochs=24",
+    "model.latent_dim=4",
+    "model.l2=8",
+    "model.hidden_fraction=0.2",
+    "training.checkpoint_every=7",
+]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +116,9 @@ def test_search_tries_settings_within_its_budget_and_keeps_the_best(data: Path, 
 
 
 def test_refit_stops_at_the_best_epoch_of_a_schedule_of_full_length(data: Path, tmp_path: Path) -> None:
-    result = train(configured(data, "training.epochs=80", "model.l2=0", "training.learning_rate=0.05"), out=tmp_path / "run")
+    result = train(
+        configured(data, "training.epochs=80", "model.l2=0", "training.learning_rate=0.05"), out=tmp_path / "run"
+    )
     trial, refit = result.fits
     assert trial["epoch"] < 80 and refit["epoch"] == trial["epoch"] and refit["epochs"] == 80
 
@@ -122,7 +130,9 @@ def test_without_refit_the_best_weights_are_restored(data: Path, tmp_path: Path)
     from movie_autoencoder.recommender import Recommender
 
     stars = Recommender(bundle).predict(held_out.users, held_out.items)
-    assert np.sqrt(np.mean((stars - held_out.values) ** 2)) == pytest.approx(result.validation["model"]["rmse"], abs=1e-9)
+    assert np.sqrt(np.mean((stars - held_out.values) ** 2)) == pytest.approx(
+        result.validation["model"]["rmse"], abs=1e-9
+    )
     assert bundle.facts["num_ratings"] == 4860
 
 
@@ -161,7 +171,9 @@ def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["--data", str(data), "--out", str(run), "--set", "training.checkpoint_every=5", "--epochs", "400",
              "--set", "model.latent_dim=4", "--set", "model.l2=8", "--set", "model.hidden_fraction=0.2"]  # fmt: skip
-    process = subprocess.Popen([sys.executable, ROOT / "train.py", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "train.py", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     progress = run / "checkpoint" / "progress.npz"
     deadline = time.monotonic() + 60
     while not progress.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -170,11 +182,15 @@ def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL and progress.exists() and not (run / "bundle").exists()
-    done = subprocess.run([sys.executable, ROOT / "train.py", *words, "--resume"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "train.py", *words, "--resume"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "Going on from the checkpoint" in done.stdout
     assert load_bundle(run / "bundle").facts["epochs"] >= 1
-    again = subprocess.run([sys.executable, ROOT / "train.py", *words, "--resume"], capture_output=True, text=True, check=False)
+    again = subprocess.run(
+        [sys.executable, ROOT / "train.py", *words, "--resume"], capture_output=True, text=True, check=False
+    )
     assert again.returncode == 0 and "Nothing to resume" in again.stdout
 
 
@@ -202,7 +218,9 @@ def test_damaged_checkpoint_is_named(data: Path, tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_cause(data: Path, tmp_path: Path) -> None:
     config = configured(data, "training.optimizer=sgd", "training.learning_rate=1e6", "training.epochs=30")
-    with pytest.raises(TrainingError, match=r"The loss (is not a finite|has grown to) .* in epoch \d+ of trial 1.*learning_rate="):
+    with pytest.raises(
+        TrainingError, match=r"The loss (is not a finite|has grown to) .* in epoch \d+ of trial 1.*learning_rate="
+    ):
         train(config, out=tmp_path)
 
 
@@ -277,7 +295,9 @@ def test_a_model_that_is_no_better_than_the_biases_is_reported_loudly(tmp_path: 
         assert any(line.startswith("WARNING: dual is not better than damped_bias") for line in result.lines())
     better = {"model": {"rmse": 1.0, "mae": 1.0}, "damped_bias": {"rmse": 0.9, "mae": 0.8}}
     worse = training.TrainResult(tmp_path, result.model, better)
-    assert any("WARNING: dual is not better than damped_bias on validation (0.1000 worse)" in one for one in worse.lines())
+    assert any(
+        "WARNING: dual is not better than damped_bias on validation (0.1000 worse)" in one for one in worse.lines()
+    )
 
 
 SETTINGS_THAT_CHANGE_THE_MODEL = [

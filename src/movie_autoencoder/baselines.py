@@ -38,8 +38,8 @@ class Biases:
     mean: float
     users: FloatArray
     items: FloatArray
-    user_counts: FloatArray
-    item_counts: FloatArray
+    user_counts: npt.NDArray[Any]
+    item_counts: npt.NDArray[Any]
 
 
 class BiasSolver:

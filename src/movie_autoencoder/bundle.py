@@ -108,7 +108,9 @@ def load_bundle(folder: Path) -> Bundle:
         if not path.is_file():
             raise BundleError(f"{path}: missing from the bundle. Copy the whole folder, or train again.")
         if checksum(path) != expected:
-            raise BundleError(f"{path}: damaged: its SHA-256 is not the one in {_MANIFEST}. Train again, or copy it anew.")
+            raise BundleError(
+                f"{path}: damaged: its SHA-256 is not the one in {_MANIFEST}. Train again, or copy it anew."
+            )
     scale = Scale(*manifest["scale"])
     vocabulary = load_arrays(folder / "vocabulary.npz")
     ratings = None
@@ -134,10 +136,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         version = manifest["format_version"]
     except FileNotFoundError:
         raise BundleError(
-            f"{folder}: no trained model here ({_MANIFEST} is missing). Train one with: python train.py --out {folder.parent}"
+            f"{folder}: no trained model here ({_MANIFEST} is missing). Train one with: "
+            f"python train.py --out {folder.parent}"
         ) from None
     except NotADirectoryError:
-        raise BundleError(f"{folder.parent}: not a run's folder but a file. Give the folder that training wrote.") from None
+        raise BundleError(
+            f"{folder.parent}: not a run's folder but a file. Give the folder that training wrote."
+        ) from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError):
@@ -162,8 +167,8 @@ def _load_ratings(path: Path, user_ids: Ids, item_ids: Ids, scale: Scale) -> Rat
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    columns = [table.column(name).to_numpy() for name in ("user_index", "item_index", "rating")]
-    return Ratings(*columns, user_ids, item_ids, scale)
+    users, items, stars = (table.column(name).to_numpy() for name in ("user_index", "item_index", "rating"))
+    return Ratings(users, items, stars, user_ids, item_ids, scale)
 
 
 def _baseline_arrays(baselines: Mapping[str, TrainedModel]) -> dict[str, npt.NDArray[Any]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from .bundle import Bundle
 
-_MOVIELENS = """The ratings come from MovieLens (GroupLens, University of Minnesota). Their licence applies to this bundle too:
-research use, no commercial use without permission, acknowledgement of
+_MOVIELENS = """The ratings come from MovieLens (GroupLens, University of Minnesota). Their licence applies to this
+bundle too: research use, no commercial use without permission, acknowledgement of
 F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5, 4 (2015),
 https://doi.org/10.1145/2827872. The data set's own README has the exact terms."""
-_NETFLIX = """The ratings come from the Netflix Prize. Its terms apply to this bundle too: research use, no redistribution."""
+_NETFLIX = (
+    """The ratings come from the Netflix Prize. Its terms apply to this bundle too: research use, no redistribution."""
+)
 _OTHER = """The licence of the ratings that it was trained on applies to this bundle too."""
 
 
@@ -39,7 +41,8 @@ Predicts stars from {scale} for {len(bundle.user_ids):,} users and {len(bundle.i
 `movie_autoencoder.Recommender.load(RUN)`. No pickle is inside.
 
 ## Training
-Seed {facts["config"]["training"]["seed"]}, {facts["epochs"]} epochs of a schedule of {facts["schedule_epochs"]}, settings:
+Seed {facts["config"]["training"]["seed"]}, {facts["epochs"]} epochs of a schedule of {facts["schedule_epochs"]}.
+Settings:
 
 | | |
 |---|---|

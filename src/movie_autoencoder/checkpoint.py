@@ -76,10 +76,14 @@ class Checkpoint:
             raise CheckpointError(f"{folder / _FILE}: damaged ({error}). Leave --resume out to train anew.") from None
         if differences := _differences(kept["fingerprint"], fingerprint):
             raise CheckpointError(
-                f"The unfinished run in {folder.parent} has other settings: {differences}. Give the same settings, another "
-                "--out, or leave --resume out to train anew."
+                f"The unfinished run in {folder.parent} has other settings: {differences}. Give the same settings, "
+                "another --out, or leave --resume out to train anew."
             )
-        checkpoint.history, checkpoint._finished, checkpoint._current = kept["history"], kept["finished"], kept["current"]
+        checkpoint.history, checkpoint._finished, checkpoint._current = (
+            kept["history"],
+            kept["finished"],
+            kept["current"],
+        )
         checkpoint._arrays = arrays
         checkpoint.resumed = True
         return checkpoint
@@ -87,7 +91,11 @@ class Checkpoint:
     def describe(self) -> str:
         """What has been done, in words."""
         done = f"{len(self._finished)} fit{'' if len(self._finished) == 1 else 's'} finished"
-        return done if self._current is None else f"{done}, {self._current['stage']} after {self._current['epochs']} epochs"
+        return (
+            done
+            if self._current is None
+            else f"{done}, {self._current['stage']} after {self._current['epochs']} epochs"
+        )
 
     def finished(self, stage: str) -> dict[str, Any] | None:
         """Best epoch, validation RMSE and seconds of a fit that is finished, else None."""
@@ -97,7 +105,9 @@ class Checkpoint:
         """The state of the fit that was interrupted, when it is this one."""
         if self._current is None or self._current["stage"] != stage:
             return None
-        arrays = {name.removeprefix("learner/"): array for name, array in self._arrays.items() if name.startswith("learner/")}
+        arrays = {
+            name.removeprefix("learner/"): array for name, array in self._arrays.items() if name.startswith("learner/")
+        }
         current = self._current
         return State(
             arrays, current["epochs"], current["seconds"], current["best_epoch"],
@@ -107,7 +117,9 @@ class Checkpoint:
     def best_model(self, stage: str, scale: Scale) -> TrainedModel | None:
         """The best model so far of a fit, or None when it was not kept."""
         if self._current is not None and self._current["stage"] == stage:
-            arrays = {name.removeprefix("best/"): array for name, array in self._arrays.items() if name.startswith("best/")}
+            arrays = {
+                name.removeprefix("best/"): array for name, array in self._arrays.items() if name.startswith("best/")
+            }
         else:
             path = self._model_path(stage)
             if not path.is_file():
@@ -157,7 +169,9 @@ def _model_arrays(model: Any) -> Arrays:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
-    rows = [f"the {name} differ" for name in ("data", "split") if old[name] != new[name] and old["config"] == new["config"]]
+    rows = [
+        f"the {name} differ" for name in ("data", "split") if old[name] != new[name] and old["config"] == new["config"]
+    ]
     return "; ".join([*differing(old["config"], new["config"]), *rows[:1]])
 
 

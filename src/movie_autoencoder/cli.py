@@ -7,6 +7,7 @@ contract (docs/design.md).
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,9 @@ _DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 
 @app.command()
 def train(
-    data: Annotated[str | None, typer.Option(help="Ratings: a file, folder, zip or known name. Without it: data/.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Ratings: a file, folder, zip or known name. Without it: data/.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="dual or autorec.")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file (TOML); options here override it.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE; may be repeated.")] = None,
@@ -60,8 +63,16 @@ def train(
         "training.optimizer": optimizer, "split.test_fraction": test_fraction,
         "split.validation_fraction": validation_fraction, "split.by": split, "training.threads": threads,
     }  # fmt: skip
-    numbers = {"training.seed", "training.epochs", "training.threads", "split.test_fraction", "split.validation_fraction"}
-    texts = [f"{key}={value if key in numbers else json.dumps(value)}" for key, value in given.items() if value is not None]
+    numbers = {
+        "training.seed",
+        "training.epochs",
+        "training.threads",
+        "split.test_fraction",
+        "split.validation_fraction",
+    }
+    texts = [
+        f"{key}={value if key in numbers else json.dumps(value)}" for key, value in given.items() if value is not None
+    ]
     # --model first, since another model starts from its own defaults; then --set, then the options with names
     chosen = _configured(config, [*texts[: model is not None], *(settings or []), *texts[model is not None :]])
     reporter = Reporter() if quiet else LiveReporter() if sys.stdout.isatty() else LineReporter()
@@ -75,7 +86,9 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The run's folder.")] = Path("runs/latest"),
-    ratings: Annotated[str | None, typer.Option(help="Score this file of held-out ratings instead of the test part.")] = None,
+    ratings: Annotated[
+        str | None, typer.Option(help="Score this file of held-out ratings instead of the test part.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report and no pictures.")] = False,
     debug: Annotated[bool, _DEBUG] = False,
@@ -155,7 +168,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """An autoencoder for movie ratings."""
 
@@ -196,7 +211,7 @@ def _exit_code(words: list[str]) -> int:
         sys.stderr.write(f"\n{str(stop) or 'Interrupted.'}\n")
         return 130
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # the reader has gone; there is nobody to tell
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the reader has gone; there is nobody to tell
         return 1
     except Exception as error:
         if "--debug" in words:
@@ -213,7 +228,9 @@ def _message(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}. Check the path, the permissions and the free space; nothing there was changed."
+        return (
+            f"{where}{error.strerror}. Check the path, the permissions and the free space; nothing there was changed."
+        )
     if isinstance(error, MemoryError):
         return "Not enough memory. Use fewer ratings, a smaller model, or a machine with more."
     return f"{type(error).__name__}: {error}. This should not happen; run again with --debug and report what it prints."

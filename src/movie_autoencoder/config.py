@@ -34,7 +34,9 @@ class DataConfig(_Section):
     item_column: str | None = Field(None, description="likewise for item ids")
     rating_column: str | None = Field(None, description="likewise for the stars")
     timestamp_column: str | None = Field(None, description="likewise for the moment of rating")
-    scale: str | None = Field(None, description="stars that can be given, MINIMUM:MAXIMUM[:STEP]; detected when left out")
+    scale: str | None = Field(
+        None, description="stars that can be given, MINIMUM:MAXIMUM[:STEP]; detected when left out"
+    )
     on_bad_rows: Literal["error", "skip"] = Field("error", description="stop at a bad row, or skip and count it")
 
 
@@ -77,7 +79,9 @@ class AutorecConfig(_Section):
     )
     dropout: Fraction = Field(0.5, description="share of a row's ratings hidden from the encoder (denoising)")
     code_dropout: Fraction = Field(0.0, description="dropout on the code")
-    l2: Annotated[float, Field(ge=0)] = Field(50.0, description="penalty on the weights, beside the sum of squared errors")
+    l2: Annotated[float, Field(ge=0)] = Field(
+        50.0, description="penalty on the weights, beside the sum of squared errors"
+    )
     residual: bool = Field(True, description="read and reconstruct what damped biases leave over, not raw stars")
     refeeds: Annotated[int, Field(ge=0, le=4)] = Field(0, description="dense re-feeding steps after each step")
     damping: Annotated[float, Field(ge=0)] | None = Field(None, description="damping of the biases, in ratings")
@@ -192,7 +196,9 @@ def _parse(text: str) -> Any:
 
 
 def _checked(values: Mapping[str, Any]) -> Config:
-    filled = {section: dict(content) if isinstance(content, Mapping) else content for section, content in values.items()}
+    filled = {
+        section: dict(content) if isinstance(content, Mapping) else content for section, content in values.items()
+    }
     if isinstance(filled.get("model"), dict):
         filled["model"].setdefault("name", "dual")
     try:

@@ -28,7 +28,9 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """One line of text."""
-        return [f"Estimate   {self.memory / 1e9:.1f} GB of memory at the peak, about {_round(self.seconds)} on two cores"]
+        return [
+            f"Estimate   {self.memory / 1e9:.1f} GB of memory at the peak, about {_round(self.seconds)} on two cores"
+        ]
 
 
 class TooLargeError(ValueError):

@@ -27,7 +27,9 @@ class Reporter:
     def data(self, path: Path, ratings: Ratings, catalogue: Catalogue | None, seconds: float) -> None:
         """The ratings were read."""
         source = ratings.source
-        titles = f", titles of {len(catalogue.align(ratings.item_ids)):,} items" if catalogue is not None else ", no titles"
+        titles = (
+            f", titles of {len(catalogue.align(ratings.item_ids)):,} items" if catalogue is not None else ", no titles"
+        )
         self.say(f"Data       {path} ({source.format}, read in {seconds:.1f} s{titles})")
         self.say(
             f"           {len(ratings):,} ratings by {ratings.num_users:,} users of {ratings.num_items:,} items, "
@@ -44,8 +46,8 @@ class Reporter:
         shown = len(split.validation_fold_in) + len(split.test_fold_in)
         fold_in = f" ({shown:,} more are fold-in)" if shown else ""
         self.say(
-            f"Split      by {split.by}, seed {split.seed}: {len(split.train):,} train, {len(split.validation):,} validation, "
-            f"{len(split.test):,} test{fold_in}"
+            f"Split      by {split.by}, seed {split.seed}: {len(split.train):,} train, "
+            f"{len(split.validation):,} validation, {len(split.test):,} test{fold_in}"
         )
 
     def start(self, stage: str, epochs: int, done: int, num_ratings: int, trial: Trial) -> None:
@@ -88,9 +90,10 @@ class LineReporter(Reporter):
     def _progress(self, line: Any) -> str:
         self._seconds = self._seconds or line.seconds
         pace = line.seconds / line.epoch
+        left = pace * (self._epochs - line.epoch)
         return (
             f"epoch {line.epoch:>4}/{self._epochs}  loss {line.loss:.4f}{self._validation}  "
-            f"{self._num_ratings / max(pace, 1e-9) / 1e6:.1f} M ratings/s  {pace * (self._epochs - line.epoch):.0f} s left"
+            f"{self._num_ratings / max(pace, 1e-9) / 1e6:.1f} M ratings/s  {left:.0f} s left"
         )
 
 
@@ -127,7 +130,9 @@ class LiveReporter(LineReporter):
 
 def _settings(trial: Trial) -> str:
     values = {name: value for name, value in vars(trial.settings).items() if name != "kernel"}
-    return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+    return ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
+    )
 
 
 def _outcome(best_epoch: int, rmse: float | None, seconds: float) -> str:

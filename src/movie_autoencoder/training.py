@@ -25,7 +25,7 @@ from .baselines import fit_baselines
 from .bundle import Bundle, load_bundle, read_manifest, save_bundle
 from .card import model_card
 from .catalogue import Catalogue
-from .checkpoint import Checkpoint, differing
+from .checkpoint import Checkpoint, CheckpointError, differing
 from .config import AutorecConfig, Config
 from .estimates import check_fits, estimate
 from .files import write_text
@@ -33,7 +33,7 @@ from .metrics import mae, rmse
 from .models.backend import start_tensorflow
 from .models.contract import Learner, TrainedModel, in_vocabulary
 from .models.inference import SavedModel
-from .models.settings import AutorecSettings, DualSettings
+from .models.settings import DualSettings
 from .progress import Reporter
 from .ratings import Ratings
 from .sources import find_data, read_catalogue, read_ratings
@@ -66,12 +66,12 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A finished fit: its trial, its best epoch on validation, and the model there."""
+    """A finished fit: its trial, its best epoch on validation, and the model there (kept of the best trial alone)."""
 
     trial: Trial
     epoch: int
     rmse: float
-    model: TrainedModel
+    model: TrainedModel | None
     seconds: float
 
 
@@ -98,22 +98,26 @@ class TrainResult:
         """The validation figures beside the baselines, as text; loud when the model is no better than the biases."""
         if not self.validation:
             return ["Validation none: there was no validation part, so settings follow the rules and are unchecked."]
-        names = {"model": self.model.name}
         rows = [
-            f"{'Validation' if place == 0 else '':<10} {names.get(name, name):<12} RMSE {figures['rmse']:.4f}  MAE {figures['mae']:.4f}"
-            for place, (name, figures) in enumerate(self.validation.items())
+            f"{'Validation' if name == 'model' else '':<10} {self.model.name if name == 'model' else name:<12} "
+            f"RMSE {figures['rmse']:.4f}  MAE {figures['mae']:.4f}"
+            for name, figures in self.validation.items()
         ]
         gain = self.validation["damped_bias"]["rmse"] - self.validation["model"]["rmse"]
         if gain <= 0:
             rows.append(
-                f"WARNING: {self.model.name} is not better than damped_bias on validation ({-gain:.4f} worse). More ratings "
-                "would help; until then the baseline is the better choice."
+                f"WARNING: {self.model.name} is not better than damped_bias on validation ({-gain:.4f} worse). More "
+                "ratings would help; until then the baseline is the better choice."
             )
         return rows
 
 
 def train(
-    config: Config | None = None, *, out: str | Path = "runs/latest", resume: bool = False, reporter: Reporter | None = None
+    config: Config | None = None,
+    *,
+    out: str | Path = "runs/latest",
+    resume: bool = False,
+    reporter: Reporter | None = None,
 ) -> TrainResult:
     """Trains on the configured ratings and writes a run's folder; the test part is never scored.
 
@@ -156,9 +160,17 @@ def train(
         while (trial := next_trial(config, training, damping, fits)) is not None:
             fits.append(trainer.fit(f"trial {len(fits) + 1}", training, trial, score))
         best = min(fits, key=lambda fit: fit.rmse)
+        if best.model is None:
+            raise CheckpointError(
+                f"{checkpoint.folder}: the best trial's model is missing. Train anew without --resume."
+            )
         validation = _validation_figures(best.model, training, held_out, damping)
         final_ratings = split.refit_ratings if config.training.refit and len(held_out) else training
-        final = trainer.fit("refit", final_ratings, best.trial, None, stop=best.epoch) if final_ratings is not training else best
+        final = (
+            trainer.fit("refit", final_ratings, best.trial, None, stop=best.epoch)
+            if final_ratings is not training
+            else best
+        )
 
     bundle = _bundle(config, split, final_ratings, final, catalogue, damping, validation, fits)
     _write_run(run, config, split, bundle, checkpoint)
@@ -169,14 +181,22 @@ def train(
 class _Trainer:
     """Runs fits one after another, each of which can be taken up from the checkpoint."""
 
-    def __init__(self, config: Config, checkpoint: Checkpoint, report: Reporter, interrupted: Callable[[], bool]) -> None:
+    def __init__(
+        self, config: Config, checkpoint: Checkpoint, report: Reporter, interrupted: Callable[[], bool]
+    ) -> None:
         self._config = config
         self._checkpoint = checkpoint
         self._report = report
         self._interrupted = interrupted
 
     def fit(
-        self, stage: str, ratings: Ratings, trial: Trial, score: Callable[[TrainedModel], float] | None, *, stop: int = 0
+        self,
+        stage: str,
+        ratings: Ratings,
+        trial: Trial,
+        score: Callable[[TrainedModel], float] | None,
+        *,
+        stop: int = 0,
     ) -> Fit:
         """Trains one model along its schedule, and keeps the best on validation.
 
@@ -241,7 +261,9 @@ def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learne
         config: optimizer, moving average, batch size and seed.
     """
     training, settings = config.training, trial.settings
-    common = {"optimizer": training.optimizer, "average": training.average, "seed": training.seed}
+    common: dict[str, Any] = {
+        "optimizer": training.optimizer, "average": training.average, "seed": training.seed,
+    }  # fmt: skip
     learner: Learner
     if isinstance(settings, DualSettings):
         from .models import dual
@@ -256,9 +278,7 @@ def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learne
     return learner, training.learning_rate or rate
 
 
-def read_data(
-    config: Config, *, notify: Callable[[str], None] | None = None
-) -> tuple[Path, Ratings, Catalogue | None]:
+def read_data(config: Config, *, notify: Callable[[str], None] | None = None) -> tuple[Path, Ratings, Catalogue | None]:
     """Finds and reads the ratings that a configuration means, and what is known of their items.
 
     Args:
@@ -281,7 +301,9 @@ def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
     if any(counts[name] < smallest for name, smallest in _SMALLEST.items()):
         found = ", ".join(f"{count} {name}" for name, count in counts.items())
         needed = ", ".join(f"{count} {name}" for name, count in _SMALLEST.items())
-        raise TrainingError(f"{path}: too small to mean anything: {found}. The least is {needed}. Give a larger data set.")
+        raise TrainingError(
+            f"{path}: too small to mean anything: {found}. The least is {needed}. Give a larger data set."
+        )
     return ratings, catalogue
 
 
@@ -401,8 +423,8 @@ def _finished(run: Path, config: Config) -> TrainResult | None:
     facts = read_manifest(run / "bundle")["facts"]
     if differences := differing(facts["config"], config.to_dict()):
         raise TrainingError(
-            f"{run} holds a finished run with other settings: {'; '.join(differences)}. Give the same settings, another --out, or "
-            "leave --resume out to train anew."
+            f"{run} holds a finished run with other settings: {'; '.join(differences)}. Give the same settings, "
+            "another --out, or leave --resume out to train anew."
         )
     return TrainResult(run, load_bundle(run / "bundle").model, facts["validation"], facts["fits"], resumed=True)
 
@@ -439,8 +461,8 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 def _diverged(stage: str, epoch: int, loss: float, rate: float, config: Config) -> str:
     what = "is not a finite number" if not math.isfinite(loss) else f"has grown to {loss:.3g}"
     return (
-        f"The loss {what} in epoch {epoch + 1} of {stage}. The likely cause is a learning rate that is too large: it was "
-        f"{rate:.3g} with {config.training.optimizer}. Try --set training.learning_rate={rate / 10:.2g}."
+        f"The loss {what} in epoch {epoch + 1} of {stage}. The likely cause is a learning rate that is too large: it "
+        f"was {rate:.3g} with {config.training.optimizer}. Try --set training.learning_rate={rate / 10:.2g}."
     )
 
 

@@ -135,9 +135,7 @@ class AutorecLearner:
         self._stepper = Stepper(self.model.trainable_variables, optimizer, average)
         self._num_columns = tf.constant(num_columns, tf.int64)
         counts = np.bincount(self._rows.columns, minlength=num_columns)
-        self._pace = tf.constant(
-            (len(ratings) / np.maximum(counts, len(self._rows) / batch_size)).astype(np.float32)
-        )
+        self._pace = tf.constant((len(ratings) / np.maximum(counts, len(self._rows) / batch_size)).astype(np.float32))
         signature = [
             tf.TensorSpec([None, 2], tf.int64), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None]),
             tf.TensorSpec([None]), tf.TensorSpec([], tf.int64), tf.TensorSpec([]), tf.TensorSpec([2], tf.int32),
@@ -145,13 +143,14 @@ class AutorecLearner:
         self._step = tf.function(self._step_eagerly, autograph=False, input_signature=signature)
 
     def epoch(self, epoch: int, learning_rate: float) -> float:
-        """One pass; returns the mean squared error over all ratings, each at its batch's step, squared rating points."""
+        """One pass; the mean squared error over all ratings, each at its batch's step, in squared rating points."""
         rows, dropout = self._rows, self.settings.dropout
         rng = np.random.default_rng([self._seed, 3, epoch])
         order = rng.permutation(np.flatnonzero(np.diff(rows.starts)))
         inputs = rows.inputs
         if dropout:
-            inputs = inputs * ((rng.random(len(inputs), dtype=np.float32) >= dropout) / np.float32(1 - dropout))
+            kept = rng.random(len(inputs), dtype=np.float32) >= dropout
+            inputs = inputs * kept / np.float32(1 - dropout)
         starts = range(0, len(order), self._batch_size)
         seeds = rng.integers(2**31, size=(len(starts), 2), dtype=np.int32)
         total = 0.0
@@ -159,7 +158,8 @@ class AutorecLearner:
             chosen = order[start : start + self._batch_size]
             cells, by_column, places = rows.batch(chosen)
             error = self._step(
-                tf.constant(cells), tf.constant(by_column), tf.constant(inputs[places]), tf.constant(rows.targets[places]),
+                tf.constant(cells), tf.constant(by_column), tf.constant(inputs[places]),
+                tf.constant(rows.targets[places]),
                 tf.constant(len(chosen), tf.int64), tf.constant(learning_rate, tf.float32), tf.constant(seed),
             )  # fmt: skip
             total += float(error)

@@ -16,7 +16,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from ..baselines import BiasSolver
@@ -129,9 +128,7 @@ class DualLearner:
         seed: seed of first weights and hiding.
     """
 
-    def __init__(
-        self, ratings: Ratings, settings: DualSettings, *, optimizer: str, average: float, seed: int
-    ) -> None:
+    def __init__(self, ratings: Ratings, settings: DualSettings, *, optimizer: str, average: float, seed: int) -> None:
         self.ratings = ratings
         self.settings = settings
         self._seed = seed
@@ -149,13 +146,13 @@ class DualLearner:
         """Positions of the cells hidden in an epoch, ascending; at least one is hidden and one is visible."""
         ratings, settings = self.ratings, self.settings
         rng = np.random.default_rng([self._seed, 3, epoch])
-        chance: npt.ArrayLike = settings.hidden_fraction
+        chance: Any = np.float32(settings.hidden_fraction)
         if settings.hidden_rows:
             users, items = (
                 np.where(rng.random(size) < settings.hidden_rows, rng.random(size), 0.0).astype(np.float32)
                 for size in (ratings.num_users, ratings.num_items)
             )
-            chance = np.maximum(np.maximum(users[ratings.user_index], items[ratings.item_index]), np.float32(chance))
+            chance = np.maximum(np.maximum(users[ratings.user_index], items[ratings.item_index]), chance)
         hidden = np.flatnonzero(rng.random(len(ratings), dtype=np.float32) < chance)
         if not 0 < len(hidden) < len(ratings):
             hidden = rng.integers(len(ratings), size=1)
@@ -168,10 +165,13 @@ class DualLearner:
         order = stable_order(self.ratings.item_index[hidden], self.ratings.num_items)
         visible = np.ones(len(self.ratings), dtype=np.float32)
         visible[hidden] = 0.0
-        numbers = (biases.mean, biases.users, biases.items, biases.user_counts, biases.item_counts, learning_rate)
+        numbers = (
+            biases.mean, biases.users, biases.items, biases.user_counts, biases.item_counts, learning_rate,
+            self.settings.l2,
+        )  # fmt: skip
         error = self._step(
-            tf.constant(visible), tf.constant(hidden, tf.int64), tf.constant(order), *(tf.constant(number, tf.float32) for number in numbers),
-            tf.constant(self.settings.l2, tf.float32),
+            tf.constant(visible), tf.constant(hidden, tf.int64), tf.constant(order),
+            *(tf.constant(number, tf.float32) for number in numbers),
         )  # fmt: skip
         return float(error)
 

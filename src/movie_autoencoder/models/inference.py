@@ -18,7 +18,7 @@ from ..baselines import Biases, fold_in_bias
 from ..ratings import FloatArray, Ratings, Scale
 from .contract import Arrays, Encoded, TrainedModel, with_unknown
 from .rows import Rows, unit
-from .settings import AutorecSettings, settings_from_dict
+from .settings import AutorecSettings
 
 Table = npt.NDArray[np.float32]
 
@@ -165,6 +165,7 @@ class AutorecWeights:
     output_shift: Table
 
 
+_SELU = (1.0507009873554805, 1.6732632423543772)  # Klambauer et al. 2017, arXiv:1706.02515
 _ACTIVATIONS: dict[str, Callable[[Table], Table]] = {
     "linear": lambda x: x,
     "sigmoid": lambda x: _sigmoid(x),
@@ -174,7 +175,6 @@ _ACTIVATIONS: dict[str, Callable[[Table], Table]] = {
     "selu": lambda x: np.float32(_SELU[0]) * np.where(x > 0, x, np.float32(_SELU[1]) * np.expm1(np.minimum(x, 0))),
     "swish": lambda x: x * _sigmoid(x),
 }
-_SELU = (1.0507009873554805, 1.6732632423543772)  # Klambauer et al. 2017, arXiv:1706.02515
 _ROWS_AT_A_TIME = 4096
 
 
@@ -217,8 +217,8 @@ class TrainedAutorec(TrainedModel):
 
     @classmethod
     def _assembled(
-        cls, mean: float, scale: Scale, weights: AutorecWeights, settings: AutorecSettings, codes: Table, features: Table,
-        row_bias: Table, column_bias: Table,
+        cls, mean: float, scale: Scale, weights: AutorecWeights, settings: AutorecSettings, codes: Table,
+        features: Table, row_bias: Table, column_bias: Table,
     ) -> TrainedAutorec:  # fmt: skip
         rows = _row_side(settings, codes, features, row_bias)
         points = np.float32(unit(scale))
@@ -266,7 +266,7 @@ class TrainedAutorec(TrainedModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedAutorec:
         """The model that gave these arrays."""
-        settings = settings_from_dict(json.loads(str(arrays["settings"])))
+        settings = AutorecSettings.from_dict(json.loads(str(arrays["settings"])))
         layers = range(len(settings.hidden))
         weights = AutorecWeights(
             tuple(arrays[f"kernel_{layer}"] for layer in layers), tuple(arrays[f"shift_{layer}"] for layer in layers),

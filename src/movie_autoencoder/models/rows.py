@@ -85,7 +85,8 @@ class Rows:
     def inputs(self) -> Stars:
         """What the encoder reads at each place, shape ``(num_ratings,)``."""
         counts = np.diff(self.starts)
-        return read(self.targets, np.repeat(counts, counts).astype(np.float32))
+        inputs: Stars = read(self.targets, np.repeat(counts, counts).astype(np.float32))
+        return inputs
 
     def __len__(self) -> int:
         return len(self.starts) - 1

@@ -40,6 +40,11 @@ class AutorecSettings:
     damping: float
     kernel: str
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> AutorecSettings:
+        """The settings that gave these plain values."""
+        return cls(**{**values, "hidden": tuple(values["hidden"])})
+
 
 Settings = DualSettings | AutorecSettings
 
@@ -53,4 +58,4 @@ def settings_from_dict(values: dict[str, Any]) -> Settings:
     """The settings that gave these values."""
     if "latent_dim" in values:
         return DualSettings(**values)
-    return AutorecSettings(**{**values, "hidden": tuple(values["hidden"])})
+    return AutorecSettings.from_dict(values)
