@@ -84,3 +84,9 @@ def test_python_of_getting_started_runs(movielens_small: Path, tmp_path: Path, m
 
 def test_python_version_is_supported() -> None:
     assert (3, 11) <= sys.version_info[:2] < (3, 14)
+
+
+def test_the_readmes_table_is_that_of_the_saved_results() -> None:
+    table = runpy.run_path(str(ROOT / "benchmarks" / "table.py"))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{table['START']}{table['table']()}{table['END']}" in text

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from movie_autoencoder import inspection
-from movie_autoencoder.inspection import doctor, free_memory, inspect_ratings
+from movie_autoencoder.estimates import free_memory
+from movie_autoencoder.inspection import doctor, inspect_ratings
 from movie_autoencoder.ratings import Ratings, Scale
 
 

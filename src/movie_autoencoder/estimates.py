@@ -5,7 +5,7 @@ Seconds follow from the work at the speed of two ordinary cores; nothing depends
 
 from __future__ import annotations
 
-import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from .config import AutorecConfig, Config
 from .ratings import Ratings
 from .tuning import planned_work
 
-_TENSORFLOW = 0.85e9  # bytes of a process that has imported it
-_DUAL_RATING, _DUAL_NUMBER = 190, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
+_TENSORFLOW = 1.0e9  # bytes of a process that has imported it
+_DUAL_RATING, _DUAL_NUMBER = 270, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
 _SECONDS = 1.6e-9  # a unit of work, on two cores
 _OVERHEAD = 12.0  # seconds: imports, first compilation, saving
 
@@ -58,7 +58,7 @@ def check_fits(ratings: Ratings, config: Config) -> None:
     Raises:
         TooLargeError: more is needed than is free.
     """
-    needed, free = estimate(ratings, config).memory, available_memory()
+    needed, free = estimate(ratings, config).memory, free_memory()
     if free is not None and needed > free:
         raise TooLargeError(
             f"Training on {len(ratings):,} ratings by {ratings.num_users:,} users of {ratings.num_items:,} items needs "
@@ -67,18 +67,30 @@ def check_fits(ratings: Ratings, config: Config) -> None:
         )
 
 
-def available_memory() -> float | None:
-    """Bytes of memory that a new process can use; None where the system does not say."""
+def free_memory() -> int | None:
+    """Memory that can be had without swapping, bytes: the system's, or the container's limit where that is less."""
+    found = [size for size in (_meminfo(), _cgroup()) if size is not None]
+    return min(found) if found else None
+
+
+def _meminfo() -> int | None:
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
+        return int(found[1]) * 1024 if found else None
     except OSError:
-        pass
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
         return None
+
+
+def _cgroup() -> int | None:
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return max(int(Path(limit).read_text(encoding="ascii")) - int(Path(used).read_text(encoding="ascii")), 0)
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return None
 
 
 def _round(seconds: float) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from .estimates import free_memory
 from .ratings import IntArray, Ratings
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -215,12 +216,6 @@ def doctor(folder: Path = Path(".")) -> Health:
     )
 
 
-def free_memory() -> int | None:
-    """Memory that can be had without swapping, bytes: the system's, or the container's limit where that is less."""
-    found = [size for size in (_meminfo(), _cgroup()) if size is not None]
-    return min(found) if found else None
-
-
 def _histogram(ratings: Ratings) -> dict[float, int]:
     scale, values = ratings.scale, ratings.values
     if scale.step and len(scale.levels) <= 21:
@@ -287,26 +282,6 @@ def _devices() -> tuple[tuple[str, ...], str | None]:
 
 def _threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _meminfo() -> int | None:
-    try:
-        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
-        return int(found[1]) * 1024 if found else None
-    except OSError:
-        return None
-
-
-def _cgroup() -> int | None:
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        try:
-            return max(int(Path(limit).read_text(encoding="ascii")) - int(Path(used).read_text(encoding="ascii")), 0)
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return None
 
 
 def _free_disk(folder: Path) -> int | None:

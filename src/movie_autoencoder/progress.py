@@ -131,7 +131,7 @@ class LiveReporter(LineReporter):
 def _settings(trial: Trial) -> str:
     values = {name: value for name, value in vars(trial.settings).items() if name != "kernel"}
     return ", ".join(
-        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )
 
 

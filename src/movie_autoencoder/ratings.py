@@ -356,6 +356,7 @@ def _compact(index: IntArray, size: int) -> tuple[npt.NDArray[np.int32], IntArra
 
 
 def locate(vocabulary: Ids, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Place of each id in an ascending vocabulary, -1 where it is unknown; numbers written as text are found too."""
     wanted = np.asarray(ids)
     if wanted.dtype.kind == "O":
         wanted = np.asarray([str(one) for one in wanted])
