@@ -1,7 +1,7 @@
 """Writes the README's table of figures from benchmarks/results/*.json, which `figures.py` made.
 
-    python benchmarks/table.py           writes it into README.md
-    python benchmarks/table.py --print   prints it; a test compares that with the README
+python benchmarks/table.py           writes it into README.md
+python benchmarks/table.py --print   prints it; a test compares that with the README
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def table() -> str:
     dual = result("accuracy-dual")
     lines = [
         f"ml-latest-small, random 90/10, {len(dual['runs'])} splits (seeds 0-{len(dual['runs']) - 1}), ids and stars "
-        "only; every choice made on validation, the test part scored once. Seconds are of whole processes; "
+        "only; every choice made on validation, the test part scored once. Processor seconds of a whole run; "
         f"{dual['machine']}.\n",
-        "| model | test RMSE, mean ± spread | below `damped_bias` | least of the splits | seconds | peak GB |",
+        "| model | test RMSE, mean ± spread | below `damped_bias` | least of the splits | processor seconds | peak GB |",
         "|---|---|---|---|---|---|",
     ]
     bias = [run["damped_bias"] for run in dual["runs"]]
     for name, title in MODELS.items():
         one = result(name)
-        seconds = statistics.median(run["seconds"] for run in one["runs"])
+        seconds = statistics.median(run["processor_seconds"] for run in one["runs"])
         peak = max(run["peak_gb"] for run in one["runs"])
         lines.append(
             f"| {title} | {one['rmse_mean']:.4f} ± {one['rmse_spread']:.4f} | {one['below_damped_bias_mean']:.4f} | "

@@ -335,3 +335,36 @@ def test_settings_that_leave_the_model_alone_change_what_they_say(data: Path, tm
     train(configured(data, "data.scale=0:10"), out=tmp_path / "scale")
     assert load_bundle(tmp_path / "scale" / "bundle").model.scale.maximum == 10
     assert parts[0] == 24 and parts[0] < parts[1]
+
+
+def test_every_data_setting_changes_what_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    rows = [f"{n % 7},{n % 5},{n % 4 + 1},{n % 3 + 1},{100 + n},{n}" for n in range(35)]
+    path.write_text("who,what,points,stars,late,early\n" + "\n".join(rows) + "\n7,1,bad,2,1,1\n")
+    base = [f"data.path={json.dumps(str(path))}", "data.user_column=who", "data.item_column=what"]
+    stars = [*base, "data.rating_column=stars", "data.timestamp_column=late"]
+
+    def read(*settings: str) -> Ratings:
+        return training.read_data(Config().with_settings(settings))[1]
+
+    usual = read(*stars)
+    assert (usual.num_users, usual.num_items, len(usual)) == (8, 5, 36) and usual.timestamps is not None
+    assert read(*stars, "data.timestamp_column=early").timestamps.max() < usual.timestamps.max()
+    assert read(*stars, "data.user_column=what", "data.item_column=who").num_users == 5
+    assert read(*stars, "data.scale=0:9:1").scale.maximum == 9
+    skipped = read(*stars, "data.rating_column=points", "data.on_bad_rows=skip")
+    assert skipped.source.num_skipped == 1 and skipped.values.max() == 4
+    with pytest.raises(ValueError, match=r"odd\.csv:37: .*'bad'"):
+        read(*stars, "data.rating_column=points")
+    with pytest.raises(ValueError, match="netflix|Netflix"):
+        read(*stars, "data.format=netflix")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_those_asked_for(threads: int) -> None:
+    code = (
+        "import sys; from movie_autoencoder.models.backend import start_tensorflow as start; start(int(sys.argv[1])); "
+        "import tensorflow as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(threads)], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (str(threads), "")
