@@ -48,7 +48,8 @@ def test_settings_and_options_named_in_the_docs_exist() -> None:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for section, key in re.findall(r"--set (\w+)\.(\w+)=", text):
-            assert key in both[section], f"{page.name}: {section}.{key}"
+            if section != "SECTION":
+                assert key in both[section], f"{page.name}: {section}.{key}"
         for line in re.findall(r"(?:train\.py|evaluate\.py|movie-autoencoder \w+)(?: [^\n`]*)?", text):
             for word in re.findall(r"(?<!\S)--[a-z][a-z-]*", line):
                 assert word in options, f"{page.name}: {word}"
