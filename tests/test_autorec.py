@@ -15,7 +15,7 @@ from movie_autoencoder.models.contract import in_vocabulary
 from movie_autoencoder.models.inference import TrainedAutorec
 from movie_autoencoder.models.observed import Cells, compressed, dense_matrix
 from movie_autoencoder.models.optimizer import scheduled
-from movie_autoencoder.models.rows import Rows, unit
+from movie_autoencoder.models.rows import Rows, read, unit
 from movie_autoencoder.models.settings import AutorecSettings
 from movie_autoencoder.ratings import Ratings
 from movie_autoencoder.splits import split_ratings
@@ -128,6 +128,51 @@ def test_planted_tastes_are_found_with_every_optimizer(planted: Ratings, optimiz
     model = train(learner, 40, optimizer=optimizer).trained()
     bias = min(rmse(held_out.values, damped_bias(training, d).predict(users, items)) for d in (1.0, 3.0, 8.0))
     assert rmse(held_out.values, model.predict(users, items)) < bias - 0.005
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "elu", "swish", "selu", "linear"])
+def test_plain_gradient_steps_are_stable_with_every_activation(planted: Ratings, activation: str) -> None:
+    for settings in (replace(SETTINGS, activation=activation), replace(DEEP, activation=activation)):
+        learner = learner_on(planted, settings, optimizer="sgd", batch_size=8)
+        rate = default_learning_rate("sgd", settings)
+        losses = [learner.epoch(epoch, rate) for epoch in range(8)]
+        assert losses[-1] < losses[0]
+
+
+def test_one_trace_serves_all_batches(planted: Ratings) -> None:
+    learner = train(learner_on(planted, batch_size=50), 3)  # the last batch of an epoch is smaller
+    assert learner._step.experimental_get_tracing_count() == 1
+
+
+def test_refeeding_brings_the_second_pass_closer_to_the_first(planted: Ratings) -> None:
+    changes = []
+    for refeeds in (0, 1):
+        learner = train(learner_on(planted, replace(DEEP, refeeds=refeeds, code_dropout=0.0)), 20)
+        rows, cells = all_rows(learner)
+        first = learner.model(dense_matrix(cells, tf.constant(rows.inputs)))
+        second = learner.model(read(first, np.float32(rows.num_columns)))
+        changes.append(float(tf.reduce_mean(tf.square(second - first)) / tf.math.reduce_variance(first)))
+    assert changes[1] < 0.5 * changes[0]
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, DEEP])
+def test_renumbered_users_and_items_renumber_predictions(planted: Ratings, settings: AutorecSettings) -> None:
+    model = train(learner_on(planted, settings), 2).trained()
+    rng = np.random.default_rng(5)
+    users, items = rng.permutation(planted.num_users), rng.permutation(planted.num_items)  # new number of each
+    renumbered = Ratings.from_columns(
+        users[planted.user_index], items[planted.item_index], planted.values, scale=planted.scale
+    )
+    place = np.argsort(users if settings.rows == "item" else items)  # old column at each new place
+    weights = model.weights
+    weights = replace(
+        weights, kernels=(weights.kernels[0][place], *weights.kernels[1:]), output_table=weights.output_table[place],
+        output_shift=weights.output_shift[place],
+    )  # fmt: skip
+    biases = BiasSolver(renumbered, settings.damping).solve()
+    again = TrainedAutorec.from_weights(weights, renumbered, biases, settings)
+    u, i = planted.user_index, planted.item_index
+    assert again.reconstruct(users[u], items[i]) == pytest.approx(model.reconstruct(u, i), abs=1e-4)
 
 
 def test_state_taken_up_ends_at_the_same_weights(planted: Ratings) -> None:

@@ -72,7 +72,7 @@ class AutorecConfig(_Section):
     name: Literal["autorec"]
     rows: Literal["user", "item"] = Field("item", description="what a row is: a user's ratings, or an item's")
     hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(min_length=1)] = Field(
-        (128,), description="widths of the hidden layers, from the input on; the narrowest is the code"
+        (128,), description="widths of the hidden layers, from the input on; the middle one is the code"
     )
     activation: Literal["sigmoid", "tanh", "relu", "elu", "selu", "swish", "linear"] = Field(
         "sigmoid", description="activation of the hidden layers"
@@ -82,7 +82,9 @@ class AutorecConfig(_Section):
     l2: Annotated[float, Field(ge=0)] = Field(
         50.0, description="penalty on the weights, beside the sum of squared errors"
     )
-    residual: bool = Field(True, description="read and reconstruct what damped biases leave over, not raw stars")
+    residual: bool = Field(
+        True, description="read and reconstruct what damped biases leave over; otherwise stars less their mean"
+    )
     refeeds: Annotated[int, Field(ge=0, le=4)] = Field(0, description="dense re-feeding steps after each step")
     damping: Annotated[float, Field(ge=0)] | None = Field(None, description="damping of the biases, in ratings")
     kernel: Literal["auto", "dense", "sparse"] = Field("auto", description="input products; by density when auto")
