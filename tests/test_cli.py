@@ -163,7 +163,7 @@ def test_missing_and_damaged_bundles_are_refused(run: Path, tmp_path: Path) -> N
     assert done.returncode == 1 and "model.npz: damaged" in done.stderr
 
 
-def test_without_data_the_sample_is_used_and_else_the_three_ways_are_named(data: Path, tmp_path: Path) -> None:
+def test_what_lies_in_data_is_used(data: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ratings.csv").write_bytes((data / "ratings.csv").read_bytes())
     done = command("train", *FAST, cwd=tmp_path)
@@ -188,3 +188,24 @@ def test_inspect_doctor_and_version(data: Path) -> None:
     assert run_tool("nonsense").returncode == 2
     for name in ("train", "evaluate", "inspect", "doctor"):
         assert run_tool(name, "--help").returncode == 0
+
+
+def test_separate_ratings_are_read_like_the_training_ratings(data: Path, tmp_path: Path) -> None:
+    lines = (data / "ratings.csv").read_text().splitlines()
+    for name, part in (("train", lines[1:4500]), ("held", lines[4500:])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["who,what,points,at", *part]) + "\n")
+    columns = ["data.user_column=who", "data.item_column=what", "data.rating_column=points"]
+    words = [word for column in columns for word in ("--set", column)]
+    assert command("train", "--data", tmp_path / "train.csv", "--out", tmp_path / "run", *words, *FAST).returncode == 0
+    done = command("evaluate", tmp_path / "run", "--ratings", tmp_path / "held.csv", "--json", "--no-report")
+    assert done.returncode == 0 and json.loads(done.stdout)["num_ratings"] == len(lines) - 4500
+
+
+def test_without_matplotlib_the_table_is_printed_and_the_pip_line_named(run: Path) -> None:
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; sys.modules['matplotlib.figure'] = None; "
+        f"from movie_autoencoder.cli import main; main(['evaluate', {str(run)!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "damped_bias" in done.stdout
+    assert "matplotlib" in done.stderr and 'pip install -e ".[train]"' in done.stderr

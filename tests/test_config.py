@@ -16,6 +16,7 @@ from movie_autoencoder.config import Config, ConfigError
         ("modle.l2=3", r"There is no section 'modle' .*Sections: data, split, model, training, bundle"),
         ("split.test_fraction=1.5", r"split\.test_fraction: input should be less than 1\. Received: 1\.5"),
         ("training.optimizer=adamm", r"training\.optimizer: input should be 'adam', .*Received: 'adamm'"),
+        ("model.damping=0", r"model\.damping: .*greater than 0"),
         ("training.seed=-1", r"training\.seed: .*greater than or equal to 0"),
         ("training.learning_rate=nan", r"training\.learning_rate: .*finite"),
         ("model.latent_dim=many", r"model\.latent_dim: .*integer.*Received: 'many'"),

@@ -368,3 +368,49 @@ def test_threads_are_those_asked_for(threads: int) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(threads)], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == (str(threads), "")
+
+
+def test_without_validation_nothing_is_searched(data: Path, tmp_path: Path) -> None:
+    settings = ["model.l2=none", "model.hidden_fraction=none", "split.validation_fraction=0", "training.epochs=2"]
+    assert len(train(configured(data, *settings), out=tmp_path / "run").fits) == 1
+
+
+def test_resume_on_other_ratings_is_refused(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(data.read_bytes())
+    train(configured(path), out=tmp_path / "run")
+    path.write_text("\n".join(path.read_text().splitlines()[:-5]) + "\n")
+    with pytest.raises(TrainingError, match="the ratings are not those that it was trained on"):
+        train(configured(path), out=tmp_path / "run", resume=True)
+
+
+def test_killed_while_the_bundle_is_swapped_the_older_one_comes_back(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(configured(data), out=run)
+    before = weights(run)
+    (run / "bundle").rename(run / ".bundle.older")
+    with pytest.raises(Interrupted):
+        train(configured(data, "training.seed=1"), out=run, reporter=Stopping("trial 1", 2))
+    assert all(np.array_equal(before[name], array) for name, array in weights(run).items())
+
+
+def test_the_split_of_another_run_is_not_scored(data: Path, tmp_path: Path) -> None:
+    from movie_autoencoder import evaluate
+
+    for seed in (0, 1):
+        train(configured(data, f"training.seed={seed}", "bundle.ratings=false"), out=tmp_path / str(seed))
+    (tmp_path / "1" / "split.npz").replace(tmp_path / "0" / "split.npz")
+    with pytest.raises(ValueError, match="the split of another run than the bundle beside it"):
+        evaluate(tmp_path / "0")
+
+
+def test_the_live_line_is_taken_away_when_training_stops(data: Path, tmp_path: Path) -> None:
+    closed = []
+
+    class Closing(Stopping):
+        def close(self) -> None:
+            closed.append(True)
+
+    with pytest.raises(Interrupted):
+        train(configured(data), out=tmp_path / "run", reporter=Closing("trial 1", 2))
+    assert closed == [True]

@@ -68,6 +68,7 @@ class Checkpoint:
         checkpoint = cls(folder, fingerprint)
         if not resume or not cls.exists(folder):
             shutil.rmtree(folder, ignore_errors=True)
+            checkpoint._write()  # from here on there is a run to resume
             return checkpoint
         try:
             arrays = load_arrays(folder / _FILE)

@@ -95,20 +95,28 @@ def evaluate(
 ) -> None:
     """Score a trained model on ratings that it has never seen, and draw the results."""
     from .evaluation import evaluate as run_evaluation
-    from .sources import read_ratings
+    from .recommender import Recommender
+    from .training import read_as_trained
 
-    held_out = read_ratings(ratings) if ratings is not None else None
-    evaluation = run_evaluation(run, ratings=held_out)
-    written: Path | None = None
-    if not no_report:
+    recommender = Recommender.load(run)
+    held_out = read_as_trained(ratings, recommender.metadata) if ratings is not None else None
+    evaluation = run_evaluation(recommender, ratings=held_out)
+    if as_json:
+        typer.echo(json.dumps(evaluation.to_dict(), allow_nan=False))
+    else:
+        _print_lines([*evaluation.lines(), "", *evaluation.example_lines()])
+    if no_report:
+        return
+    try:
         from .report import write_report
 
         written = write_report(evaluation, run)
-    if as_json:
-        typer.echo(json.dumps(evaluation.to_dict(), allow_nan=False))
-        return
-    _print_lines([*evaluation.lines(), "", *evaluation.example_lines()])
-    if written is not None:
+    except ModuleNotFoundError as missing:
+        raise ImportError(
+            f'The report needs {missing.name}, which is not installed. Install it with: pip install -e ".[train]", or '
+            "leave the report out with --no-report."
+        ) from None
+    if not as_json:
         _print_lines(["", f"Report     {written}"])
 
 
@@ -188,7 +196,7 @@ def _answering_interrupts() -> Iterator[None]:
     except Interrupted:
         raise _Interrupted("Interrupted. What was done is saved; go on with the same command and --resume.") from None
     except KeyboardInterrupt:
-        raise _Interrupted("Interrupted. Nothing was lost; start again, or go on with --resume.") from None
+        raise _Interrupted("Interrupted. Give the same command again; with --resume, if it was training.") from None
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

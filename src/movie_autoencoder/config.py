@@ -63,7 +63,7 @@ class DualConfig(_Section):
     hidden_rows: Fraction = Field(
         0.0, description="share of users and items of which, in each step, more is hidden, up to everything"
     )
-    damping: Annotated[float, Field(ge=0)] | None = Field(None, description="damping of the biases, in ratings")
+    damping: Annotated[float, Field(gt=0)] | None = Field(None, description="damping of the biases, in ratings")
 
 
 class AutorecConfig(_Section):
@@ -86,7 +86,7 @@ class AutorecConfig(_Section):
         True, description="read and reconstruct what damped biases leave over; otherwise stars less their mean"
     )
     refeeds: Annotated[int, Field(ge=0, le=4)] = Field(0, description="dense re-feeding steps after each step")
-    damping: Annotated[float, Field(ge=0)] | None = Field(None, description="damping of the biases, in ratings")
+    damping: Annotated[float, Field(gt=0)] | None = Field(None, description="damping of the biases, in ratings")
     kernel: Literal["auto", "dense", "sparse"] = Field("auto", description="input products; by density when auto")
 
 
@@ -101,7 +101,7 @@ class TrainingConfig(_Section):
     average: Fraction = Field(0.95, description="memory of the moving average of the weights, a step; 0: none")
     batch_size: Annotated[int, Field(ge=1)] = Field(256, description="rows of one step; autorec only")
     budget: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="work allowed for choosing settings; 0: none is tried, the rules decide"
+        1.0, description="dual: work allowed for choosing settings; 0: none is tried, the rules decide"
     )
     refit: bool = Field(True, description="train again on training and validation ratings before saving")
     checkpoint_every: Annotated[int, Field(ge=1)] = Field(50, description="epochs between checkpoints")
@@ -111,7 +111,9 @@ class TrainingConfig(_Section):
 class BundleConfig(_Section):
     """What is saved."""
 
-    ratings: bool = Field(True, description="keep the training ratings; folding in and reconstruction error need them")
+    ratings: bool = Field(
+        True, description="keep the training ratings; reconstruction error and the check for overlap need them"
+    )
 
 
 class Config(_Section):

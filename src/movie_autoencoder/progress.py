@@ -27,9 +27,7 @@ class Reporter:
     def data(self, path: Path, ratings: Ratings, catalogue: Catalogue | None, seconds: float) -> None:
         """The ratings were read."""
         source = ratings.source
-        titles = (
-            f", titles of {len(catalogue.align(ratings.item_ids)):,} items" if catalogue is not None else ", no titles"
-        )
+        titles = f", titles of {_titled(catalogue, ratings):,} items" if catalogue is not None else ", no titles"
         self.say(f"Data       {path} ({source.format}, read in {seconds:.1f} s{titles})")
         self.say(
             f"           {len(ratings):,} ratings by {ratings.num_users:,} users of {ratings.num_items:,} items, "
@@ -59,23 +57,25 @@ class Reporter:
     def finish(self, stage: str, best_epoch: int, rmse: float | None, seconds: float) -> None:
         """A fit has ended."""
 
+    def close(self) -> None:
+        """Training is over, well or not; what was taken of the terminal is given back."""
+
 
 class LineReporter(Reporter):
     """Writes plain lines, ten an fit at most: for files and pipes."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
-        self._stage, self._epochs, self._done, self._num_ratings = "", 0, 0, 0
-        self._trial: Trial | None = None
-        self._seconds, self._validation = 0.0, ""
+        self._stage, self._epochs, self._num_ratings = "", 0, 0
+        self._validation = ""
 
     def say(self, text: str) -> None:
         self._stream.write(text + "\n")
         self._stream.flush()
 
     def start(self, stage: str, epochs: int, done: int, num_ratings: int, trial: Trial) -> None:
-        self._stage, self._epochs, self._done, self._num_ratings, self._trial = stage, epochs, done, num_ratings, trial
-        self._seconds, self._validation = 0.0, ""
+        self._stage, self._epochs, self._num_ratings = stage, epochs, num_ratings
+        self._validation = ""
         self.say(f"{stage.capitalize():<10} {_settings(trial)}")
 
     def epoch(self, line: Any) -> None:
@@ -88,7 +88,6 @@ class LineReporter(Reporter):
         self.say(f"           {_outcome(best_epoch, rmse, seconds)}")
 
     def _progress(self, line: Any) -> str:
-        self._seconds = self._seconds or line.seconds
         pace = line.seconds / line.epoch
         left = pace * (self._epochs - line.epoch)
         return (
@@ -126,6 +125,10 @@ class LiveReporter(LineReporter):
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+
+def _titled(catalogue: Catalogue, ratings: Ratings) -> int:
+    return int((catalogue.align(ratings.item_ids).titles != "").sum())
 
 
 def _settings(trial: Trial) -> str:

@@ -65,7 +65,15 @@ class Recommender:
         """Encodes anyone from their ratings, by item id: latent vectors of shape ``(num_users, latent_dim)``.
 
         Ratings of items that training did not see say nothing here and are left out.
+
+        Raises:
+            ValueError: stars outside the scale that the model was trained on, or ids of another kind.
         """
+        if not self.scale.contains(ratings.values).all():
+            raise ValueError(
+                f"These ratings lie on the scale {ratings.scale}, and the model on {self.scale}. Map them first: "
+                "ratings.scale.convert(ratings.values, recommender.scale)."
+            )
         return self.model.fold_in(in_vocabulary(ratings, self.item_ids))
 
     def predict(self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike) -> FloatArray:

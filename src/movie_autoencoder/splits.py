@@ -35,12 +35,14 @@ class HeldOut:
         items: item id, same shape.
         values: stars, same shape, rating points.
         fold_in: ratings of users who are not in the training part (a split by user), or None.
+        digest: of the split that it was saved with.
     """
 
     users: Ids
     items: Ids
     values: FloatArray
     fold_in: Ratings | None = None
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -133,7 +135,9 @@ def load_held_out(path: Path, part: Literal["validation", "test"]) -> HeldOut:
                 arrays[f"{part}_fold_in_users"], arrays[f"{part}_fold_in_items"], arrays[f"{part}_fold_in_values"],
                 scale=Scale(*arrays["scale"].tolist()),
             )  # fmt: skip
-        return HeldOut(arrays[f"{part}_users"], arrays[f"{part}_items"], arrays[f"{part}_values"], fold_in)
+        return HeldOut(
+            arrays[f"{part}_users"], arrays[f"{part}_items"], arrays[f"{part}_values"], fold_in, str(arrays["digest"])
+        )
     except KeyError as missing:
         raise ValueError(f"{path}: not a saved split: it lacks {missing}. Train the run again.") from None
 

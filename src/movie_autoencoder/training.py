@@ -13,20 +13,18 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .baselines import fit_baselines
 from .bundle import Bundle, load_bundle, read_manifest, save_bundle
 from .card import model_card
 from .catalogue import Catalogue
 from .checkpoint import Checkpoint, CheckpointError, differing
-from .config import AutorecConfig, Config
+from .config import AutorecConfig, Config, DataConfig
 from .estimates import check_fits, estimate
 from .files import write_text
 from .metrics import mae, rmse
@@ -41,6 +39,7 @@ from .splits import HeldOut, Split, split_ratings
 from .tuning import Trial, choose_damping, next_trial
 
 _SMALLEST = {"ratings": 20, "users": 2, "items": 2}
+_OLDER = ".bundle.older"
 _DIVERGED = 100.0  # a root mean squared error of so many scales is no longer training
 
 
@@ -66,7 +65,7 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A finished fit: its trial, its best epoch on validation, and the model there (kept of the best trial alone)."""
+    """A finished fit: its trial, its best epoch on validation, and the model there (None where it was not kept)."""
 
     trial: Trial
     epoch: int
@@ -138,13 +137,13 @@ def train(
     """
     config, run, report = config or Config(), Path(out), reporter or Reporter()
     _check_writable(run)
-    if resume and (finished := _finished(run, config)):
+    _restore_older(run)
+    ratings, catalogue = _read(config, report)
+    split = _split(ratings, config, report)
+    if resume and (finished := _finished(run, config, split)):
         report.say(f"{run} is finished: its bundle was trained with these settings. Nothing to resume.")
         return finished
     start_tensorflow(config.training.threads)
-
-    ratings, catalogue = _read(config, report)
-    split = _split(ratings, config, report)
     training, held_out = split.training_ratings, split.held_out("validation")
     score = _scorer(training, held_out) if len(held_out) else None
     report.lines(estimate(split.refit_ratings, config).lines())
@@ -153,7 +152,7 @@ def train(
     if checkpoint.resumed:
         report.say(f"Going on from the checkpoint in {run / 'checkpoint'} ({checkpoint.describe()}).")
 
-    with _interruptible() as interrupted:
+    with _interruptible() as interrupted, closing(report):
         trainer = _Trainer(config, checkpoint, report, interrupted)
         damping = choose_damping(training, score)
         fits: list[Fit] = []
@@ -171,10 +170,9 @@ def train(
             if final_ratings is not training
             else best
         )
-
-    bundle = _bundle(config, split, final_ratings, final, catalogue, damping, validation, fits)
-    _write_run(run, config, split, bundle, checkpoint)
-    checkpoint.discard()
+        bundle = _bundle(config, split, final_ratings, final, catalogue, damping, validation, fits)
+        _write_run(run, config, split, bundle, checkpoint)
+        checkpoint.discard()
     return TrainResult(run, bundle.model, validation, bundle.facts["fits"])
 
 
@@ -208,10 +206,10 @@ class _Trainer:
             stop: epoch to stop after, in a schedule of full length; 0 for its end.
         """
         training, checkpoint = self._config.training, self._checkpoint
-        learner, learning_rate = make_learner(ratings, trial, self._config)
         if (done := checkpoint.finished(stage)) is not None:
             rmse = math.inf if done["rmse"] is None else done["rmse"]
             return Fit(trial, done["epoch"], rmse, checkpoint.best_model(stage, ratings.scale), done["seconds"])
+        learner, learning_rate = make_learner(ratings, trial, self._config)
         last, every = stop or trial.epochs, max(1, trial.epochs // 20)
         first, seconds, best_epoch, best_rmse = 0, 0.0, 0, math.inf
         best: TrainedModel | None = None
@@ -287,10 +285,27 @@ def read_data(config: Config, *, notify: Callable[[str], None] | None = None) ->
     """
     data = config.data
     path = find_data(data.path, notify=notify)
-    columns = {"user": data.user_column, "item": data.item_column, "rating": data.rating_column,
-               "timestamp": data.timestamp_column}  # fmt: skip
+    columns = _columns(data)
     ratings = read_ratings(path, format=data.format, scale=data.scale, columns=columns, on_bad_rows=data.on_bad_rows)
     return path, ratings, read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
+
+
+def read_as_trained(path: str, facts: Mapping[str, Any]) -> Ratings:
+    """Reads other ratings the way that a bundle's training ratings were read: format, columns, bad rows.
+
+    Args:
+        path: file, folder or zip.
+        facts: the bundle's.
+    """
+    data = Config.from_dict({"data": facts["config"]["data"]}).data
+    return read_ratings(path, format=data.format, columns=_columns(data), on_bad_rows=data.on_bad_rows)
+
+
+def _columns(data: DataConfig) -> dict[str, str | None]:
+    return {
+        "user": data.user_column, "item": data.item_column, "rating": data.rating_column,
+        "timestamp": data.timestamp_column,
+    }  # fmt: skip
 
 
 def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
@@ -399,8 +414,15 @@ def _write_run(run: Path, config: Config, split: Split, bundle: Bundle, checkpoi
     for name in ("split.npz", "config.toml", "history.csv"):
         (staged / name).replace(run / name)
     if (run / "bundle").exists():
-        (run / "bundle").replace(staged / "older")
+        (run / "bundle").replace(run / _OLDER)
     (staged / "bundle").replace(run / "bundle")
+    shutil.rmtree(run / _OLDER, ignore_errors=True)
+
+
+def _restore_older(run: Path) -> None:
+    """Puts an older bundle back where a run was killed between taking it away and putting the new one in its place."""
+    if (run / _OLDER).exists() and not (run / "bundle").exists():
+        (run / _OLDER).replace(run / "bundle")
 
 
 def _history_csv(history: list[dict[str, Any]]) -> str:
@@ -416,14 +438,17 @@ def _fingerprint(config: Config, split: Split) -> dict[str, Any]:
     return {"config": config.to_dict(), "data": split.ratings.digest, "split": split.digest}
 
 
-def _finished(run: Path, config: Config) -> TrainResult | None:
+def _finished(run: Path, config: Config, split: Split) -> TrainResult | None:
     """The result of a run that is complete, when there is nothing to resume."""
     if Checkpoint.exists(run / "checkpoint") or not (run / "bundle").exists():
         return None
     facts = read_manifest(run / "bundle")["facts"]
-    if differences := differing(facts["config"], config.to_dict()):
+    differences = differing(facts["config"], config.to_dict())
+    if facts["data"]["sha256"] != split.ratings.digest:
+        differences.append("the ratings are not those that it was trained on")
+    if differences:
         raise TrainingError(
-            f"{run} holds a finished run with other settings: {'; '.join(differences)}. Give the same settings, "
+            f"{run} holds a finished run with other settings or data: {'; '.join(differences)}. Give the same ones, "
             "another --out, or leave --resume out to train anew."
         )
     return TrainResult(run, load_bundle(run / "bundle").model, facts["validation"], facts["fits"], resumed=True)
@@ -466,9 +491,14 @@ def _diverged(stage: str, epoch: int, loss: float, rate: float, config: Config) 
     )
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
+def _versions() -> dict[str, str | None]:
+    """Versions of what computes; None for what another distribution provides, such as a nightly build."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    return {name: version(name) for name in ("tensorflow", "keras", "numpy", "scipy", "pandas")} | {
-        "numpy": np.__version__
-    }
+    found: dict[str, str | None] = {}
+    for name in ("tensorflow", "keras", "numpy", "scipy", "pandas"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found

@@ -7,13 +7,14 @@ the trial it was in. docs/models.md says what the rules rest on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .baselines import DAMPINGS, damped_bias
 from .config import AutorecConfig, Config, DualConfig
-from .models.settings import AutorecSettings, DualSettings, Settings, settings_from_dict, settings_to_dict
+from .models.settings import AutorecSettings, DualSettings, Settings, settings_to_dict
 from .ratings import Ratings
 
 DUAL_EPOCHS, AUTOREC_EPOCHS = 200, 60
@@ -34,11 +35,6 @@ class Trial:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a file."""
         return {"settings": settings_to_dict(self.settings), "epochs": self.epochs}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Trial:
-        """The trial that gave these values."""
-        return cls(settings_from_dict(values["settings"]), values["epochs"])
 
 
 class TrialResult(Protocol):
@@ -88,6 +84,8 @@ def next_trial(config: Config, ratings: Ratings, damping: float, results: Sequen
             damping=_DAMPING if model.damping is None else model.damping,
         )
         return Trial(settings, epochs)
+    if not math.isfinite(results[0].rmse):
+        return None  # without a validation part there is nothing to choose by
     tried = [(result.trial.settings, result.rmse) for result in results]
     spent = sum(_work(ratings, settings, epochs) for settings, _ in tried[1:])
     candidate = _next_dual(model, tried)

@@ -52,6 +52,11 @@ def test_part(recommender: Recommender, folder: Path | None) -> Cells:
             f"{path}: missing, so there is no test part to score. Train the run again, or pass --ratings FILE."
         )
     held_out = load_held_out(path, "test")
+    if held_out.digest != recommender.metadata.get("split", {}).get("sha256", held_out.digest):
+        raise EvaluationError(
+            f"{path}: the split of another run than the bundle beside it: a run was stopped while it was written. "
+            "Finish it with train.py --resume, or train again."
+        )
     if not len(held_out):
         raise EvaluationError(
             f"{path}: the run was trained on everything (test fraction 0), so it has no test part. "

@@ -52,10 +52,3 @@ Settings = DualSettings | AutorecSettings
 def settings_to_dict(settings: Settings) -> dict[str, Any]:
     """Plain values, for a file."""
     return asdict(settings)
-
-
-def settings_from_dict(values: dict[str, Any]) -> Settings:
-    """The settings that gave these values."""
-    if "latent_dim" in values:
-        return DualSettings(**values)
-    return AutorecSettings.from_dict(values)
