@@ -46,7 +46,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_prints_what_the_contract_says(data: Path, tmp_path: Path) -> None:
     done = command("train", "--data", data, "--out", tmp_path / "run", *FAST)
     for words in ("Data ", "5,000 ratings by 120 users of 80 items", "scale 0.5 to 5 in steps of 0.5", "Split ",
-                  "4,050 train, 450 validation, 500 test", "Estimate ", "GB of memory", "Trial 1", "latent_dim 4, l2 8",
+                  "4,050 train, 450 validation, 500 test", "Estimate ", "GB of memory", "Settings ",
+                  "optimizer adam", "Trial 1", "latent_dim 4, l2 8",
                   "epoch", "ratings/s", "s left", "Refit", "Validation", "dual ", "damped_bias", "Saved"):  # fmt: skip
         assert words in done.stdout, words
     assert "\x1b" not in done.stdout and "test RMSE" not in done.stdout

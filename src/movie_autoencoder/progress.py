@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .catalogue import Catalogue
+from .config import Config
 from .ratings import Ratings
 from .splits import Split
 from .tuning import Trial
@@ -47,6 +48,12 @@ class Reporter:
             f"Split      by {split.by}, seed {split.seed}: {len(split.train):,} train, "
             f"{len(split.validation):,} validation, {len(split.test):,} test{fold_in}"
         )
+
+    def settings(self, config: Config) -> None:
+        """The configuration, less what is left open: that stands with each trial."""
+        values = config.to_dict()
+        for title, section in (("Settings", "model"), ("", "training")):
+            self.say(f"{title:<10} {section}: {', '.join(f'{key} {value}' for key, value in values[section].items())}")
 
     def start(self, stage: str, epochs: int, done: int, num_ratings: int, trial: Trial) -> None:
         """A fit begins, or goes on after ``done`` epochs."""
@@ -88,12 +95,13 @@ class LineReporter(Reporter):
         self.say(f"           {_outcome(best_epoch, rmse, seconds)}")
 
     def _progress(self, line: Any) -> str:
-        pace = line.seconds / line.epoch
-        left = pace * (self._epochs - line.epoch)
-        return (
-            f"epoch {line.epoch:>4}/{self._epochs}  loss {line.loss:.4f}{self._validation}  "
-            f"{self._num_ratings / max(pace, 1e-9) / 1e6:.1f} M ratings/s  {left:.0f} s left"
-        )
+        speed, left = self._pace(line)
+        return f"epoch {line.epoch:>4}/{self._epochs}  loss {line.loss:.4f}{self._validation}  {speed}  {left} left"
+
+    def _pace(self, line: Any) -> tuple[str, str]:
+        """Ratings a second, and the time left."""
+        pace = max(line.seconds / line.epoch, 1e-9)
+        return f"{self._num_ratings / pace / 1e6:.1f} M ratings/s", f"{pace * (self._epochs - line.epoch):.0f} s"
 
 
 class LiveReporter(LineReporter):
@@ -113,8 +121,11 @@ class LiveReporter(LineReporter):
 
     def epoch(self, line: Any) -> None:
         if line.validation_rmse is not None:
-            self._validation = f"  validation RMSE {line.validation_rmse:.4f}"
-        self._status.update(f"{self._stage}  {self._progress(line)}")
+            self._validation = f"  validation {line.validation_rmse:.4f}"
+        speed, left = self._pace(line)  # short enough for one line of 80 columns
+        self._status.update(
+            f"{self._stage} {line.epoch}/{self._epochs}  loss {line.loss:.4f}{self._validation}  {speed}  {left}"
+        )
 
     def finish(self, stage: str, best_epoch: int, rmse: float | None, seconds: float) -> None:
         self.close()

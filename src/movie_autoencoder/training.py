@@ -147,6 +147,7 @@ def train(
     training, held_out = split.training_ratings, split.held_out("validation")
     score = _scorer(training, held_out) if len(held_out) else None
     report.lines(estimate(split.refit_ratings, config).lines())
+    report.settings(config)
     check_fits(split.refit_ratings, config)
     checkpoint = Checkpoint.open(run / "checkpoint", _fingerprint(config, split), resume=resume)
     if checkpoint.resumed:
@@ -391,7 +392,8 @@ def _bundle(
         ],
         "versions": _versions(),
     }  # fmt: skip
-    known = catalogue.align(ratings.item_ids) if catalogue is not None else Catalogue.empty(ratings.item_ids)
+    everything = split.ratings.item_ids  # titles also of held-out items that training did not see
+    known = catalogue.align(everything) if catalogue is not None else Catalogue.empty(everything)
     return Bundle(
         final.model,  # type: ignore[arg-type]  # learners give the saved forms
         fit_baselines(ratings, damping), ratings.user_ids, ratings.item_ids, ratings.user_counts, ratings.item_counts,
