@@ -1,0 +1,625 @@
+"""Our models and the peers on the same splits in one run: a table, saved as benchmarks/results/compare-NAME.json.
+
+    python benchmarks/peers/install.py                             # once: the peers' environments
+    python benchmarks/compare.py --data ml-latest-small            # everything, 10 splits; goes on where it stopped
+    python benchmarks/compare.py --data ml-latest-small --share 0.3 --splits 5
+    python benchmarks/compare.py --pair NAME TRAIN TEST            # files as they are, one split
+
+Every fit is a process of its own with the same number of threads. Peers are tuned once for each data set on a split
+outside those that are scored, then held fixed; docs/benchmarks.md says what is measured and how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = ROOT / "benchmarks"
+sys.path[:0] = [str(ROOT / "src"), str(HERE / "peers")]
+
+from grids import PEERS  # noqa: E402
+from install import complete, python_of  # noqa: E402
+
+from movie_autoencoder import Ratings, Scale, read_ratings, split_ratings  # noqa: E402
+from movie_autoencoder.files import save_arrays, write_json, write_text  # noqa: E402
+from movie_autoencoder.metrics import bootstrap_rmse, error_sums, interval  # noqa: E402
+from movie_autoencoder.sources import find_data  # noqa: E402
+
+OURS = {
+    "dual-fast": ["--model", "dual", "--speed", "fast"],
+    "dual-best": ["--model", "dual", "--speed", "best"],
+    "autorec": ["--model", "autorec"],
+}
+BLEND = "best-peer-blend"
+TUNING_SEED = 1000  # of the split that peers are tuned on; scored splits have the seeds 0, 1, 2, …
+TIMED = 3  # seconds are medians over the first splits, so that a quiet hour for these is enough: --fresh --splits 3
+RESAMPLES = 10_000
+SECONDS = ("fit_seconds", "predict_seconds", "process_seconds")
+CACHE = HERE / ".cache"
+Array = npt.NDArray[Any]
+
+
+class Unavailable(Exception):
+    """A model that cannot be run here; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One division of a data set: what models are fitted on and the cells that they are scored on.
+
+    Args:
+        train: the training ratings.
+        users: user id of each held-out rating, shape ``(n,)``.
+        items: item id, same shape.
+        values: stars, same shape; no model is shown them.
+        seed: of the split; our models train with the same one.
+    """
+
+    train: Ratings
+    users: Array
+    items: Array
+    values: Array
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        """Changes with every rating of either side."""
+        sha = hashlib.sha256(f"{self.train.digest} {self.train.scale} {self.seed}".encode())
+        for array in (self.users, self.items, self.values):
+            sha.update("\0".join(map(str, array.tolist())).encode())
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set by name, and how its parts are drawn."""
+
+    name: str
+    part: Callable[[int], Part]
+    seeds: tuple[int, ...]
+
+
+def random_splits(name: str, ratings: Ratings, num_splits: int, share: float = 1.0) -> Data:
+    """Random 90/10 splits; with a share, each of a random part of the ratings of its own."""
+
+    def part(seed: int) -> Part:
+        chosen = ratings
+        if share < 1:
+            order = np.random.default_rng([seed, 7]).permutation(len(ratings))
+            chosen = ratings.take(order[: round(len(ratings) * share)])
+        split = split_ratings(chosen, test_fraction=0.1, validation_fraction=0, seed=seed)
+        held_out = split.held_out("test")
+        return Part(split.training_ratings, held_out.users, held_out.items, held_out.values, seed)
+
+    return Data(name if share == 1 else f"{name}-{share:.0%}".replace("%", "pct"), part, tuple(range(num_splits)))
+
+
+def given_pair(name: str, train: Ratings, test: Ratings) -> Data:
+    """Two files as they are; a split of the training file serves for tuning."""
+    scale = Scale.detect(np.concatenate([train.values, test.values]))
+    train = replace(train, scale=scale)
+    scored = Part(train, test.user_ids[test.user_index], test.item_ids[test.item_index], test.values, 0)
+    tuning = random_splits(name, train, 1)
+    return Data(name, lambda seed: tuning.part(seed) if seed == TUNING_SEED else scored, (0,))
+
+
+def run(words: Sequence[object], threads: int, log: Path) -> tuple[float, float]:
+    """Runs a process; wall seconds and peak memory in MB.
+
+    Raises:
+        Unavailable: it failed; the message ends with the last line that it printed.
+    """
+    names = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON", "LK", "LK_BACKEND")
+    environment = os.environ | {f"{name}_NUM_THREADS": str(threads) for name in names}
+    started = time.perf_counter()
+    with log.open("wb") as printed:
+        process = subprocess.Popen(
+            [str(word) for word in words], stdout=printed, stderr=subprocess.STDOUT, cwd=ROOT, env=environment
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing was printed"]
+        raise Unavailable(f"its process ended with status {process.returncode}: {last[0]}")
+    return time.perf_counter() - started, usage.ru_maxrss / 1e3
+
+
+def run_peer(
+    model: str, part: Part, settings: Sequence[Mapping[str, Any]], threads: int
+) -> tuple[dict[str, Any], list[dict[str, Array]]]:
+    """One process of a peer that fits some configurations one after another.
+
+    Returns:
+        What was measured, and for each configuration its arrays: predictions, and probabilities where it gives them.
+
+    Raises:
+        Unavailable: its environment is not there, or it failed.
+    """
+    peer = PEERS[model]
+    if not complete(peer.environment):
+        raise Unavailable(f"its environment is missing: python benchmarks/peers/install.py {peer.environment}")
+    train = part.train
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.savez(
+            folder / "cells.npz", users=train.user_index, items=train.item_index, values=train.values,
+            num_users=train.num_users, num_items=train.num_items, levels=train.scale.levels,
+            bounds=[train.scale.minimum, train.scale.maximum], test_users=train.locate_users(part.users),
+            test_items=train.locate_items(part.items),
+        )  # fmt: skip
+        (folder / "job.json").write_text(json.dumps({"settings": list(settings), "threads": threads}))
+        script = HERE / "peers" / peer.script
+        seconds, peak = run([python_of(peer.environment), script, folder], threads, folder / "log.txt")
+        measured = json.loads((folder / "measured.json").read_text())
+        found = [dict(np.load(folder / f"predictions-{place}.npz")) for place in range(len(settings))]
+    return measured | {"process_seconds": seconds, "peak_mb": peak}, found
+
+
+@cache
+def options_of_train() -> str:
+    """What `train.py --help` prints."""
+    return subprocess.run(
+        [sys.executable, "train.py", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout  # fmt: skip
+
+
+def words_of(model: str) -> list[str]:
+    """The options of one of our models.
+
+    Raises:
+        Unavailable: `train.py` does not know them.
+    """
+    words = OURS[model]
+    if "--speed" in words and "--speed" not in options_of_train():
+        if model == "dual-best":
+            raise Unavailable("train.py has no option --speed")
+        return words[:2]
+    return words
+
+
+def run_ours(model: str, part: Part, threads: int) -> tuple[dict[str, Any], dict[str, Array]]:
+    """A whole `train.py` on a file of the training ratings, then a process that predicts from what it saved."""
+    train, scale = part.train, part.train.scale
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_ratings(train, folder / "train.csv")
+        np.savez(folder / "asked.npz", users=part.users, items=part.items)
+        step = f":{scale.step:g}" if scale.step else ""
+        words = ["--data", folder / "train.csv", "--out", folder / "run", "--test-fraction", 0, "--seed", part.seed,
+                 "--threads", threads, "--set", f"data.scale={scale.minimum:g}:{scale.maximum:g}{step}",
+                 *words_of(model), "--quiet"]  # fmt: skip
+        training, peak = run([sys.executable, "train.py", *words], threads, folder / "log.txt")
+        predicting, _ = run([sys.executable, HERE / "peers" / "with_bundle.py", folder], threads, folder / "log.txt")
+        measured = json.loads((folder / "measured.json").read_text())
+        with np.load(folder / "predictions-0.npz", allow_pickle=False) as arrays:
+            found = dict(arrays)
+    return measured | {"process_seconds": training + predicting, "peak_mb": peak}, found
+
+
+def write_ratings(ratings: Ratings, path: Path) -> None:
+    """Ids and stars alone, without a time, as a CSV that every reader knows."""
+    import pyarrow as pa
+    import pyarrow.csv as csv
+
+    columns = {"userId": ratings.user_ids[ratings.user_index], "movieId": ratings.item_ids[ratings.item_index],
+               "rating": ratings.values}  # fmt: skip
+    csv.write_csv(pa.table(columns), path)
+
+
+def code_digest(paths: Sequence[Path]) -> str:
+    """Changes with what Python files do, not with their comments, docstrings or layout."""
+    sha = hashlib.sha256()
+    for path in sorted(paths):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+        sha.update(f"{path.name} {ast.dump(tree)}".encode())
+    return sha.hexdigest()
+
+
+@cache
+def version_key(model: str) -> str:
+    """Changes with the code and the library versions that a model's predictions depend on."""
+    if model in OURS:
+        package = ROOT / "src" / "movie_autoencoder"
+        shown = {package / "evaluation", package / "report"}  # these only read what training left
+        return code_digest([path for path in package.rglob("*.py") if path.parent not in shown])
+    peer = PEERS[model]
+    folder = HERE / "peers"
+    pins = (folder / f"{peer.environment}.txt").read_text()
+    return code_digest([folder / "job.py", folder / peer.script]) + hashlib.sha256(pins.encode()).hexdigest()
+
+
+class Cache:
+    """Finished fits of one data set: predictions as .npz and what was measured as .json, by a key of all they rest on.
+
+    Args:
+        folder: where they lie.
+        fresh: models whose finished fits are made again, once in this run.
+    """
+
+    def __init__(self, folder: Path, fresh: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.fresh = set(fresh)
+        self.made: set[Path] = set()
+
+    def get(
+        self, model: str, label: str, basis: Any, make: Callable[[], tuple[dict[str, Any], dict[str, Array]]]
+    ) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What `make` gave for this basis, now or in an earlier run."""
+        text = json.dumps([basis, version_key(model)], sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = self.folder / model / f"{label}-{key}.json"
+        if not path.is_file() or (model in self.fresh and path not in self.made):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            measured, arrays = make()
+            save_arrays(path.with_suffix(".npz"), arrays)
+            write_json(path, measured)
+            self.made.add(path)
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays_read:
+            return json.loads(path.read_text(encoding="utf-8")), dict(arrays_read)
+
+
+def tune(model: str, part: Part, cache: Cache, threads: int) -> tuple[dict[str, Any], dict[str, Array]]:
+    """A peer's best configuration on the tuning split, every figure, and the predictions that it made there."""
+    grid = PEERS[model].grid
+
+    def make() -> tuple[dict[str, Any], dict[str, Array]]:
+        measured, found = run_peer(model, part, grid, threads)
+        errors = [rmse(one["predictions"], part.values) for one in found]
+        best = int(np.argmin(errors))
+        figures = [{"settings": settings, "rmse": error} for settings, error in zip(grid, errors, strict=True)]
+        facts = {"chosen": grid[best], "rmse": errors[best], "seconds": measured["process_seconds"], "grid": figures}
+        return facts, found[best] | {"users": part.users, "items": part.items, "values": part.values}
+
+    return cache.get(model, "tuning", [part.digest, grid], make)
+
+
+def score(
+    model: str, part: Part, settings: Mapping[str, Any] | None, cache: Cache, threads: int
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """One model on one scored split: what was measured, and its arrays."""
+
+    def make() -> tuple[dict[str, Any], dict[str, Array]]:
+        if settings is None:
+            measured, found = run_ours(model, part, threads)
+        else:
+            measured, several = run_peer(model, part, [settings], threads)
+            measured["settings"], found = dict(settings), several[0]
+        measured |= measured.pop("runs")[0] | {"threads": threads}
+        return measured, found | {"users": part.users, "items": part.items, "values": part.values}
+
+    basis = [part.digest, settings if settings is not None else words_of(model)]
+    return cache.get(model, f"split{part.seed}", basis, make)
+
+
+def rmse(predictions: Array, values: Array) -> float:
+    """Root mean squared error, rating points."""
+    return float(np.sqrt(np.mean(np.square(predictions - values, dtype=np.float64))))
+
+
+def nll(probabilities: Array, levels: Array, values: Array) -> float:
+    """Mean of minus the natural logarithm of the probability that the given stars had: nats per rating.
+
+    Args:
+        probabilities: shape ``(n, num_levels)``.
+        levels: the star value of each column.
+        values: the stars that were given, shape ``(n,)``.
+    """
+    column = np.abs(values[:, None] - levels).argmin(axis=1)
+    return float(-np.log(np.maximum(probabilities[np.arange(len(values)), column], 1e-12)).mean())
+
+
+def with_habit(probabilities: Array, part: Part, users: Array, power: float, smoothing: float) -> Array:
+    """Probabilities with each user's habit with the stars: p(s|u,i)·(h_u(s)/h(s))^power, and divided by their sum.
+
+    Args:
+        probabilities: of each cell and star value, shape ``(n, num_levels)``.
+        part: its training ratings give the histograms h_u of each user and h of all; levels nobody gave count once.
+        users: user id of each cell; an unknown one has no habit.
+        power: 0 leaves the probabilities as they are.
+        smoothing: ratings of the average person that are added to a user's own.
+    """
+    train, levels = part.train, part.train.scale.levels
+    column = np.abs(train.values[:, None] - levels).argmin(axis=1)
+    counts = np.zeros((train.num_users + 1, len(levels)))  # the last row: unknown users
+    np.add.at(counts, (train.user_index, column), 1.0)
+    overall = counts.sum(axis=0) + 1
+    overall /= overall.sum()
+    habits = counts + smoothing * overall
+    habits /= habits.sum(axis=1, keepdims=True)
+    weighted = probabilities * ((habits / overall) ** power)[train.locate_users(users)]
+    return weighted / weighted.sum(axis=1, keepdims=True)
+
+
+def fit_habit(probabilities: Array, part: Part) -> tuple[float, float]:
+    """The power and smoothing with the least NLL on a tuning split."""
+    levels = part.train.scale.levels
+
+    def loss(choice: tuple[float, float]) -> float:
+        return nll(with_habit(probabilities, part, part.users, *choice), levels, part.values)
+
+    choices = [(power / 10, float(smoothing)) for power in range(0, 13) for smoothing in (1, 3, 10, 30, 100)]
+    return min(choices, key=loss)
+
+
+def best_blend(predictions: Mapping[str, Array], values: Array) -> tuple[str, str, float, float]:
+    """The pair of predictors and the weight of the first whose average has the least error.
+
+    Returns:
+        First, second, weight of the first in [0, 1], RMSE.
+    """
+    found = []
+    names = sorted(predictions)
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            gap = predictions[first] - predictions[second]
+            size = float(np.square(gap).sum())
+            weight = float(gap @ (values - predictions[second])) / size if size else 0.5
+            weight = min(1.0, max(0.0, weight))
+            error = rmse(weight * predictions[first] + (1 - weight) * predictions[second], values)
+            found.append((first, second, weight, error))
+    return min(found, key=lambda one: one[3])
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction for several comparisons, in the given order.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
+
+
+def resampled_t(differences: Sequence[float], test_to_train: float) -> dict[str, float] | None:
+    """The corrected resampled t-test (Nadeau and Bengio 2003): splits share ratings, so their differences are alike.
+
+    Args:
+        differences: of each split.
+        test_to_train: held-out ratings per training rating.
+
+    Returns:
+        t and its two-sided p; None with fewer than two splits or no spread at all.
+    """
+    from scipy import stats
+
+    count = len(differences)
+    spread = float(np.var(differences, ddof=1)) if count > 1 else 0.0
+    if not spread:
+        return None
+    t = float(np.mean(differences)) / np.sqrt((1 / count + test_to_train) * spread)
+    return {"t": float(t), "p": float(2 * stats.t.sf(abs(t), count - 1))}
+
+
+def differences(ours: str, predictions: Mapping[str, list[Array]], parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Our best against every other model, below 0 in our favour; users drawn, with all their ratings of all splits.
+
+    Args:
+        ours: the model that is compared.
+        predictions: by model, for each split; all models are compared at once, so Holm's correction counts them all.
+        parts: the splits.
+    """
+    values = np.concatenate([part.values for part in parts])
+    group = np.unique(np.concatenate([part.users for part in parts]), return_inverse=True)[1]
+    sums = {name: error_sums(np.concatenate(found), values, groups=group) for name, found in predictions.items()}
+    squared = {name: one.squared for name, one in sums.items()}
+    draws = bootstrap_rmse(squared, sums[ours].counts, resamples=RESAMPLES)
+    lines = []
+    for name, found in predictions.items():
+        if name == ours:
+            continue
+        drawn = draws[ours] - draws[name]
+        tail = min(np.count_nonzero(drawn >= 0), np.count_nonzero(drawn <= 0))
+        each = [
+            rmse(mine, part.values) - rmse(theirs, part.values)
+            for mine, theirs, part in zip(predictions[ours], found, parts, strict=True)
+        ]
+        ratio = statistics.mean(len(part.values) / len(part.train) for part in parts)
+        lines.append({
+            "ours": ours, "model": name, "difference": float(np.mean(each)), "ci95": list(interval(drawn)),
+            "p": min(1.0, 2 * (tail + 1) / (RESAMPLES + 1)), "splits_lower": sum(one < 0 for one in each),
+            "resampled_t": resampled_t(each, ratio),
+        })  # fmt: skip
+    for line, p in zip(lines, holm([line["p"] for line in lines]), strict=True):
+        line["p_holm"] = p
+    return lines
+
+
+def compare(
+    data: Data, models: Sequence[str], cache: Cache, threads: int, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Tunes the peers, runs every model on every split, and gives the result that is saved."""
+    tuning_part = data.part(TUNING_SEED)
+    tuned: dict[str, dict[str, Any]] = {}
+    guesses: dict[str, dict[str, Array]] = {}
+    usable = []
+    for model in models:
+        try:
+            if model in PEERS:
+                tuned[model], guesses[model] = tune(model, tuning_part, cache, threads)
+                say(f"{data.name}: {model} tuned: {tuned[model]['rmse']:.4f} with {tuned[model]['chosen']}")
+            else:
+                words_of(model)
+            usable.append(model)
+        except Unavailable as reason:
+            say(f"{data.name}: {model} is left out: {reason}")
+    parts, results, predictions, probabilities = [], {}, {}, {}
+    for seed in data.seeds:
+        part = data.part(seed)
+        parts.append(part)
+        for model in list(usable):
+            settings = tuned[model]["chosen"] if model in tuned else None
+            try:
+                measured, arrays = score(model, part, settings, cache, threads)
+            except Unavailable as reason:
+                say(f"{data.name}: {model} is left out: {reason}")
+                usable.remove(model)
+                continue
+            results.setdefault(model, []).append(measured)
+            predictions.setdefault(model, []).append(arrays["predictions"])
+            if "probabilities" in arrays:
+                probabilities.setdefault(model, []).append(arrays["probabilities"])
+            say(f"{data.name}: split {seed}: {model} {rmse(arrays['predictions'], part.values):.4f}")
+    predictions = {model: predictions[model] for model in usable}
+    table = {model: summary(results[model], tuned.get(model)) for model in usable}
+    peers = {model: guesses[model]["predictions"] for model in usable if model in tuned}
+    blended: dict[str, Any] | None = None
+    if len(peers) > 1:
+        first, second, weight, error = best_blend(peers, tuning_part.values)
+        blended = {"models": [first, second], "weight": weight, "rmse": error}
+        pairs = zip(predictions[first], predictions[second], strict=True)
+        predictions[BLEND] = [weight * one + (1 - weight) * other for one, other in pairs]
+        table[BLEND] = {
+            **{key: table[first][key] + table[second][key] for key in SECONDS},
+            "peak_mb": max(table[first]["peak_mb"], table[second]["peak_mb"]), "version": "",
+            "settings": {"models": [first, second], "weight": weight},
+        }  # fmt: skip
+    for model, found in predictions.items():
+        table[model]["rmse"] = [rmse(one, part.values) for one, part in zip(found, parts, strict=True)]
+        table[model]["mae"] = [float(np.abs(one - part.values).mean()) for one, part in zip(found, parts, strict=True)]
+        table[model]["nll"] = None
+        if model in probabilities:
+            given = list(zip(probabilities[model], parts, strict=True))
+            levels = tuning_part.train.scale.levels
+            table[model]["nll"] = [nll(one, levels, part.values) for one, part in given]
+            if model in guesses:
+                choice = fit_habit(guesses[model]["probabilities"], tuning_part)
+                table[model]["nll_habit"] = [
+                    nll(with_habit(one, part, part.users, *choice), levels, part.values) for one, part in given
+                ]
+                table[model]["habit"] = dict(zip(("power", "smoothing"), choice, strict=True))
+    best = next((model for model in ("dual-best", "dual-fast", "autorec") if model in predictions), None)
+    return {
+        "data": data.name, "machine": machine(threads), "splits": list(data.seeds), "models": table,
+        "differences": differences(best, predictions, parts) if best and len(predictions) > 1 else [],
+        "tuning": {"seed": TUNING_SEED, **tuned, **({BLEND: blended} if blended else {})},
+        "held_out": [len(part.values) for part in parts],
+    }  # fmt: skip
+
+
+def summary(runs: Sequence[Mapping[str, Any]], tuning: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Seconds (medians over the first splits), memory, version and settings of one model; tuning in its process."""
+    searching = tuning["seconds"] if tuning else 0.0
+
+    def median(name: str) -> float:
+        return round(float(statistics.median(run[name] for run in runs[:TIMED])), 3)
+
+    return {
+        "fit_seconds": median("fit_seconds"), "predict_seconds": median("predict_seconds"),
+        "process_seconds": round(median("process_seconds") + searching, 3),
+        "peak_mb": round(max(run["peak_mb"] for run in runs[:TIMED])), "version": runs[0]["version"],
+        "settings": runs[0]["settings"], "threads": runs[0]["threads"],
+    }  # fmt: skip
+
+
+def machine(threads: int) -> str:
+    """What it ran on, in words."""
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {threads} threads each"
+
+
+def lines_of(result: Mapping[str, Any]) -> list[str]:
+    """The printed table."""
+    held_out = sum(result["held_out"])
+    lines = [f"{result['data']}: {len(result['splits'])} splits, {held_out:,} held-out ratings; {result['machine']}",
+             f"{'model':<22}{'RMSE':>17}{'MAE':>17}{'NLL':>8}{'fit s':>9}{'predict s':>11}{'process s':>11}{'MB':>7}  "
+             "version"]  # fmt: skip
+
+    def spread(values: Sequence[float]) -> str:
+        return f"{statistics.mean(values):.4f} ± {statistics.stdev(values) if len(values) > 1 else 0:.4f}"
+
+    models = result["models"]
+    for name in sorted(models, key=lambda name: statistics.mean(models[name]["rmse"])):
+        one = models[name]
+        surprise = f"{statistics.mean(one['nll']):.3f}" if one["nll"] else ""
+        lines.append(
+            f"{name:<22}{spread(one['rmse']):>17}{spread(one['mae']):>17}{surprise:>8}{one['fit_seconds']:>9.2f}"
+            f"{one['predict_seconds']:>11.2f}{one['process_seconds']:>11.1f}{one['peak_mb']:>7.0f}  {one['version']}"
+        )
+        if "nll_habit" in one:
+            lines.append(f"{'  with users habits':<56}{statistics.mean(one['nll_habit']):>8.3f}")
+    if result["differences"]:
+        lines += ["", f"{result['differences'][0]['ours']} minus …    RMSE, 95 % interval (users drawn), Holm's p, "
+                  "splits lower, p of the corrected t-test over splits"]  # fmt: skip
+    for line in sorted(result["differences"], key=lambda line: -line["difference"]):
+        low, high = line["ci95"]
+        test = f"{line['resampled_t']['p']:.2g}" if line["resampled_t"] else "–"
+        lines.append(
+            f"{line['model']:<22}{line['difference']:+.4f} [{low:+.4f}, {high:+.4f}]  {line['p_holm']:.2g}  "
+            f"{line['splits_lower']}/{len(result['splits'])}  {test}"
+        )
+    return lines
+
+
+def name_of(spec: str) -> str:
+    """The name under which a data set's result stands: of its file or folder."""
+    path = Path(spec)
+    return path.stem if path.is_file() else path.name
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    everything = [*OURS, *PEERS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", action="append", default=[], metavar="NAME|PATH", help="may be repeated")
+    parser.add_argument("--pair", action="append", default=[], nargs=3, metavar=("NAME", "TRAIN", "TEST"))
+    parser.add_argument("--models", default=",".join(everything), help="names with commas between; all when left out")
+    parser.add_argument("--splits", type=int, default=10, help="splits of each --data")
+    parser.add_argument("--share", type=float, default=1.0, help="a random share of each --data, another each split")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every process")
+    parser.add_argument("--fresh", action="store_true", help="run the named models again, tuning included")
+    parser.add_argument("--out", type=Path, help="where the result is saved, when there is one data set")
+    options = parser.parse_args(arguments)
+    models = options.models.split(",")
+    if unknown := [model for model in models if model not in everything]:
+        parser.error(f"There is no model {unknown[0]!r}. Models: {', '.join(everything)}.")
+    if not options.data and not options.pair:
+        parser.error("Give --data or --pair.")
+    if options.out and len(options.data) + len(options.pair) > 1:
+        parser.error("--out takes the result of one data set.")
+    if options.splits < 1 or not 0 < options.share <= 1:
+        parser.error("--splits is at least 1, and --share above 0 and at most 1.")
+    sets = [
+        random_splits(name_of(spec), read_ratings(find_data(spec, ROOT / "data")), options.splits, options.share)
+        for spec in options.data
+    ]
+    sets += [given_pair(name, read_ratings(train), read_ratings(test)) for name, train, test in options.pair]
+    for data in sets:
+        cache = Cache(CACHE / data.name, models if options.fresh else ())
+        result = compare(data, models, cache, options.threads, lambda text: print(text, flush=True))
+        words = sys.argv[1:] if arguments is None else arguments
+        result["command"] = " ".join(["python benchmarks/compare.py", *words])
+        path = options.out or HERE / "results" / f"compare-{data.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(result, indent=2) + "\n")
+        print("", *lines_of(result), f"Saved to {path}", sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished fits are kept: the same command goes on.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,90 @@
+"""What every peer's process does alike: reads a job, fits, predicts, measures, writes.
+
+    python with_LIBRARY.py FOLDER
+
+FOLDER holds `cells.npz` (training and test cells as places in the training vocabulary, -1 where it lacks the id; never
+a test star) and `job.json` (the settings to run one after another). For each of them `predictions-PLACE.npz` and, last,
+`measured.json` are written there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The training ratings of a job.
+
+    Args:
+        users: row of each rating, shape (n,), below num_users.
+        items: column, same shape, below num_items.
+        values: stars, same shape, rating points.
+        num_users: users of the vocabulary; each has a rating.
+        num_items: likewise.
+        levels: every star value that can be given, ascending; empty when the scale is continuous.
+        bounds: the ends of the scale.
+        threads: processor threads allowed.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    values: np.ndarray
+    num_users: int
+    num_items: int
+    levels: np.ndarray
+    bounds: tuple[float, float]
+    threads: int
+
+
+# (users, items) -> stars, or stars and the probability of each level; -1 is an unknown id
+Predict = Callable[[np.ndarray, np.ndarray], "np.ndarray | tuple[np.ndarray, np.ndarray]"]
+
+
+def main(fit: Callable[[Cells, dict[str, Any]], Predict], version: str) -> None:
+    """Carries out the job of the folder on the command line.
+
+    Args:
+        fit: fits one configuration and gives the function that predicts.
+        version: of the library.
+    """
+    folder = Path(sys.argv[1])
+    job = json.loads((folder / "job.json").read_text())
+    with np.load(folder / "cells.npz", allow_pickle=False) as arrays:
+        cells = Cells(
+            arrays["users"], arrays["items"], arrays["values"].astype(np.float64), int(arrays["num_users"]),
+            int(arrays["num_items"]), arrays["levels"], (float(arrays["bounds"][0]), float(arrays["bounds"][1])),
+            job["threads"],
+        )  # fmt: skip
+        users, items = arrays["test_users"], arrays["test_items"]
+    measured = []
+    for place, settings in enumerate(job["settings"]):
+        started = time.perf_counter()
+        predict = fit(cells, settings)
+        fitted = time.perf_counter()
+        answer = predict(users, items)
+        done = time.perf_counter()
+        stars, probabilities = answer if isinstance(answer, tuple) else (answer, None)
+        if not np.isfinite(stars).all():
+            stars = np.where(np.isfinite(stars), stars, cells.values.mean())  # a diverged fit loses on validation
+        found = {"predictions": np.clip(stars, *cells.bounds).astype(np.float64)}
+        if probabilities is not None:
+            found["probabilities"] = probabilities.astype(np.float64)
+        np.savez(folder / f"predictions-{place}.npz", **found)
+        measured.append({"fit_seconds": fitted - started, "predict_seconds": done - fitted})
+    (folder / "measured.json").write_text(json.dumps({"version": version, "runs": measured}))
+
+
+def with_biases(
+    mean: float, user_bias: np.ndarray, item_bias: np.ndarray, users: np.ndarray, items: np.ndarray
+) -> np.ndarray:
+    """Mean plus the biases that are known, shape (n,)."""
+    return mean + np.where(users >= 0, user_bias[users], 0.0) + np.where(items >= 0, item_bias[items], 0.0)

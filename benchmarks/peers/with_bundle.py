@@ -1,0 +1,35 @@
+"""Our own model in use: predicts a job's test cells from a saved bundle, in a process of its own.
+
+python with_bundle.py FOLDER      # FOLDER/run is what train.py saved; FOLDER/asked.npz holds users and items by id
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from movie_autoencoder import Recommender, __version__
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    started = time.perf_counter()
+    recommender = Recommender.load(folder / "run")
+    with np.load(folder / "asked.npz", allow_pickle=False) as asked:
+        users, items = asked["users"], asked["items"]
+    found = {"predictions": np.asarray(recommender.predict(users, items), dtype=np.float64)}
+    np.savez(folder / "predictions-0.npz", **found)
+    seconds = time.perf_counter() - started
+    facts = recommender.metadata
+    (folder / "measured.json").write_text(json.dumps({
+        "version": __version__, "settings": facts["settings"],
+        "runs": [{"fit_seconds": facts["fits"][-1]["seconds"], "predict_seconds": seconds}],
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
