@@ -117,10 +117,10 @@ def test_search_tries_settings_within_its_budget_and_keeps_the_best(data: Path, 
 
 def test_refit_stops_at_the_best_epoch_of_a_schedule_of_full_length(data: Path, tmp_path: Path) -> None:
     result = train(
-        configured(data, "training.epochs=80", "model.l2=0", "training.learning_rate=0.05"), out=tmp_path / "run"
+        configured(data, "training.epochs=200", "model.l2=0", "training.learning_rate=0.05"), out=tmp_path / "run"
     )
     trial, refit = result.fits
-    assert trial["epoch"] < 80 and refit["epoch"] == trial["epoch"] and refit["epochs"] == 80
+    assert trial["epoch"] < 200 and refit["epoch"] == trial["epoch"] and refit["epochs"] == 200
 
 
 def test_without_refit_the_best_weights_are_restored(data: Path, tmp_path: Path) -> None:

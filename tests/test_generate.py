@@ -1,0 +1,161 @@
+"""The generator gives what its docstring says: counts, missing not at random, habits, an oracle that nobody beats."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generate import PRESETS, Generated, Population, generate, generate_all, preset, write_csv
+
+from movie_autoencoder import read_ratings
+from movie_autoencoder.baselines import damped_bias
+from movie_autoencoder.metrics import rmse
+from movie_autoencoder.splits import split_ratings
+
+USERS, ITEMS, SEED = 800, 600, 4
+
+
+@pytest.fixture(scope="module")
+def made() -> Generated:
+    return generate_all(40_000, USERS, ITEMS, num_unrated=10_000, seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def people() -> Population:
+    return Population.draw(USERS, ITEMS, seed=SEED)
+
+
+def cells(made: Generated, *, rated: bool) -> tuple[np.ndarray, np.ndarray]:
+    """User and item number of each cell, from 0."""
+    ratings = made.ratings if rated else made.unrated
+    assert ratings is not None
+    return ratings.user_ids[ratings.user_index] - 1, ratings.item_ids[ratings.item_index] - 1
+
+
+def test_counts_are_exact_and_unrated_cells_are_not_rated(made: Generated) -> None:
+    assert made.unrated is not None
+    assert (len(made.ratings), len(made.unrated)) == (40_000, 10_000)
+    rated, unrated = (users * ITEMS + items for users, items in (cells(made, rated=True), cells(made, rated=False)))
+    assert len(np.intersect1d(rated, unrated)) == 0
+    assert np.isin(made.unrated.user_ids, made.ratings.user_ids).all()
+    assert np.isin(made.unrated.item_ids, made.ratings.item_ids).all()
+    assert made.ratings.values.min() >= 0.5 and made.ratings.values.max() == 5.0
+    assert np.array_equal(made.ratings.values * 2 % 1, np.zeros(40_000))
+
+
+def test_the_seed_decides_everything_and_unrated_cells_change_no_rating(made: Generated) -> None:
+    alone, oracle = generate(40_000, USERS, ITEMS, seed=SEED)
+    assert alone.digest == made.ratings.digest and oracle == made.oracle
+    again = generate_all(40_000, USERS, ITEMS, num_unrated=10_000, seed=SEED)
+    assert again.unrated is not None and made.unrated is not None
+    assert again.unrated.digest == made.unrated.digest
+    assert generate(40_000, USERS, ITEMS, seed=SEED + 1)[0].digest != alone.digest
+
+
+def test_every_cell_can_be_unrated() -> None:
+    made = generate_all(60, 10, 10, num_unrated=0, seed=1)
+    left = made.ratings.num_users * made.ratings.num_items - 60
+    everything = generate_all(60, 10, 10, num_unrated=left, seed=1)
+    assert everything.unrated is not None and len(everything.unrated) == left
+    with pytest.raises(ValueError, match=f"{left + 1} unrated cells are asked for and there are {left}"):
+        generate_all(60, 10, 10, num_unrated=left + 1, seed=1)
+    with pytest.raises(ValueError, match="76 ratings are more than 75% of the 100 cells"):
+        generate(76, 10, 10)
+
+
+def test_selection_follows_affinity_and_lifts_the_stars(made: Generated, people: Population) -> None:
+    rated, unrated = (people.affinity(*cells(made, rated=rated)) for rated in (True, False))
+    error = np.hypot(rated.std() / np.sqrt(len(rated)), unrated.std() / np.sqrt(len(unrated)))
+    assert rated.mean() - unrated.mean() > 10 * error
+    assert made.unrated is not None
+    assert made.ratings.values.mean() > made.unrated.values.mean() + 0.1
+
+
+def test_which_items_were_rated_tells_tastes(made: Generated, people: Population) -> None:
+    """The mean traits of the items that somebody rated, stars unseen, point where the person's tastes point."""
+    users, items = cells(made, rated=True)
+    counts = np.bincount(users, minlength=USERS)
+    mean_traits = np.bincount(users, people.traits[items, 0], USERS) / np.maximum(counts, 1)
+    active = counts >= 20
+    assert np.corrcoef(mean_traits[active], people.tastes[active, 0])[0, 1] > 0.5
+
+
+def test_activity_and_popularity_have_heavy_tails(made: Generated) -> None:
+    for counts in (made.ratings.user_counts, made.ratings.item_counts):
+        busiest = np.sort(counts)[::-1][: len(counts) // 10]
+        assert busiest.sum() > 0.25 * counts.sum() and np.median(counts) < 0.85 * counts.mean()
+
+
+def test_habits_show(made: Generated, people: Population) -> None:
+    users, _ = cells(made, rated=True)
+    halves = np.bincount(users, made.ratings.values % 1 > 0, USERS)
+    whole_only = np.isneginf(people.bounds[:, 0])
+    assert 0.25 < whole_only.mean() < 0.35
+    assert (
+        halves[whole_only].sum() == 0
+        and (halves[~whole_only & (people.activity > np.median(people.activity))] > 0).all()
+    )
+    # a person gives the values more often that they are fond of: whose interval around 4 is the wider
+    width = people.bounds[:, 7] - people.bounds[:, 6]
+    fours, counts = np.bincount(users, made.ratings.values == 4.0, USERS), np.bincount(users, minlength=USERS)
+    active = counts >= 30
+    assert np.corrcoef(width[active], (fours / np.maximum(counts, 1))[active])[0, 1] > 0.5
+
+
+def test_harsh_people_give_fewer_stars(made: Generated, people: Population) -> None:
+    users, _ = cells(made, rated=True)
+    counts = np.bincount(users, minlength=USERS)
+    means = np.bincount(users, made.ratings.values, USERS) / np.maximum(counts, 1)
+    assert np.corrcoef(means[counts >= 20], people.user_bias[counts >= 20])[0, 1] > 0.7
+
+
+def test_the_oracle_is_what_the_stars_scatter_around(people: Population) -> None:
+    """Many draws at the same cells: their mean is the oracle's prediction, and nothing else does better."""
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(USERS, size=50), rng.integers(ITEMS, size=50)
+    stars, means = people.rate(np.repeat(users, 4000), np.repeat(items, 4000), rng)
+    assert np.abs(stars.reshape(50, 4000).mean(axis=1) - means.reshape(50, 4000)[:, 0]).max() < 0.06
+    best = rmse(stars, means)
+    assert all(rmse(stars, means + shift) > best for shift in (-0.02, 0.02))
+
+
+def test_the_oracle_is_below_biases_and_tastes_are_part_of_the_difference(made: Generated, people: Population) -> None:
+    split = split_ratings(made.ratings, validation_fraction=0.0, seed=0)
+    training, test = split.training_ratings, split.held_out("test")
+    users, items = training.locate_users(test.users), training.locate_items(test.items)
+    biases = damped_bias(training, 5.0).predict(users, items)
+    known = np.isin(test.items, training.item_ids)
+    taste = people.strength[test.users - 1] * people.affinity(test.users - 1, test.items - 1)
+    slope = np.polyfit(taste[known], (test.values - biases)[known], 1)
+    assert rmse(test.values, biases) > made.oracle + 0.05
+    with_taste = rmse(test.values[known], biases[known] + np.polyval(slope, taste[known]))
+    assert with_taste < rmse(test.values[known], biases[known]) - 0.03
+
+
+def test_presets() -> None:
+    made = preset("generated-30k")
+    assert len(made.ratings) == PRESETS["generated-30k"][0] and made.unrated is not None
+    sparse = PRESETS["generated-100k-sparse"]
+    assert 10 <= sparse[0] / sparse[1] <= 15
+    with pytest.raises(ValueError, match="no generated data set 'nothing'. Names: generated-30k"):
+        preset("nothing")
+
+
+def test_the_command_writes_both_files(tmp_path: Path) -> None:
+    script = Path(__file__).resolve().parents[1] / "benchmarks" / "generate.py"
+    words = [tmp_path / "a.csv", "--ratings", 2000, "--users", 60, "--items", 70, "--seed", 3]
+    words += ["--unrated", tmp_path / "b.csv", "--num-unrated", 500]
+    done = subprocess.run([sys.executable, script, *map(str, words)], capture_output=True, text=True, check=True)
+    made = generate_all(2000, 60, 70, num_unrated=500, seed=3)
+    assert f"oracle RMSE {made.oracle:.4f}" in done.stdout and f"oracle RMSE {made.unrated_oracle:.4f}" in done.stdout
+    assert made.unrated is not None
+    assert read_ratings(tmp_path / "a.csv").digest == made.ratings.digest
+    assert read_ratings(tmp_path / "b.csv").digest == made.unrated.digest
+
+
+def test_written_ratings_are_read_back(made: Generated, tmp_path: Path) -> None:
+    write_csv(made.ratings, tmp_path / "ratings.csv")
+    assert read_ratings(tmp_path / "ratings.csv").digest == made.ratings.digest
