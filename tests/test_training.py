@@ -414,3 +414,16 @@ def test_the_live_line_is_taken_away_when_training_stops(data: Path, tmp_path: P
     with pytest.raises(Interrupted):
         train(configured(data), out=tmp_path / "run", reporter=Closing("trial 1", 2))
     assert closed == [True]
+
+
+def test_ratings_in_memory_train_the_same_model_as_their_file(data: Path, tmp_path: Path) -> None:
+    from movie_autoencoder import read_ratings
+
+    config = configured(data, "training.budget=0")
+    read = train(config, out=tmp_path / "read")
+    given = train(config.with_settings(["data.path=none"]), ratings=read_ratings(data), out=tmp_path / "given")
+    for name, array in read.model.to_arrays().items():
+        assert np.array_equal(array, given.model.to_arrays()[name]), name
+    few = Ratings.from_columns([1, 1, 2], [1, 2, 1], [3.0, 4.0, 5.0])
+    with pytest.raises(TrainingError, match="These ratings: too small to mean anything: 3 ratings"):
+        train(config, ratings=few, out=tmp_path / "few")

@@ -114,6 +114,7 @@ class TrainResult:
 def train(
     config: Config | None = None,
     *,
+    ratings: Ratings | None = None,
     out: str | Path = "runs/latest",
     resume: bool = False,
     reporter: Reporter | None = None,
@@ -122,6 +123,7 @@ def train(
 
     Args:
         config: every setting; defaults when left out.
+        ratings: what to train on instead of reading what ``config.data`` says; items then have no titles.
         out: the run's folder. An older bundle there is replaced when the new one is complete.
         resume: go on with what an interrupted run left in ``out``.
         reporter: told of progress; silent when left out.
@@ -138,7 +140,8 @@ def train(
     config, run, report = config or Config(), Path(out), reporter or Reporter()
     _check_writable(run)
     _restore_older(run)
-    ratings, catalogue = _read(config, report)
+    ratings, catalogue = _read(config, report) if ratings is None else (ratings, None)
+    _check_size(ratings)
     split = _split(ratings, config, report)
     if resume and (finished := _finished(run, config, split)):
         report.say(f"{run} is finished: its bundle was trained with these settings. Nothing to resume.")
@@ -313,14 +316,18 @@ def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
     started = time.perf_counter()
     path, ratings, catalogue = read_data(config, notify=report.say)
     report.data(path, ratings, catalogue, time.perf_counter() - started)
+    return ratings, catalogue
+
+
+def _check_size(ratings: Ratings) -> None:
     counts = {"ratings": len(ratings), "users": ratings.num_users, "items": ratings.num_items}
     if any(counts[name] < smallest for name, smallest in _SMALLEST.items()):
         found = ", ".join(f"{count} {name}" for name, count in counts.items())
         needed = ", ".join(f"{count} {name}" for name, count in _SMALLEST.items())
         raise TrainingError(
-            f"{path}: too small to mean anything: {found}. The least is {needed}. Give a larger data set."
+            f"{ratings.source.path or 'These ratings'}: too small to mean anything: {found}. The least is {needed}. "
+            "Give a larger data set."
         )
-    return ratings, catalogue
 
 
 def _split(ratings: Ratings, config: Config, report: Reporter) -> Split:
