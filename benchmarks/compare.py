@@ -33,8 +33,9 @@ import numpy.typing as npt
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks"
-sys.path[:0] = [str(ROOT / "src"), str(HERE / "peers")]
+sys.path[:0] = [str(ROOT / "src"), str(HERE), str(HERE / "peers")]
 
+from generate import PRESETS, Generated, preset  # noqa: E402
 from grids import PEERS  # noqa: E402
 from install import complete, python_of  # noqa: E402
 
@@ -71,6 +72,7 @@ class Part:
         items: item id, same shape.
         values: stars, same shape; no model is shown them.
         seed: of the split; our models train with the same one.
+        unrated: of generated data, random cells that are not among the ratings; scored beside them.
     """
 
     train: Ratings
@@ -78,27 +80,54 @@ class Part:
     items: Array
     values: Array
     seed: int
+    unrated: Ratings | None = None
+
+    @property
+    def asked(self) -> tuple[Array, Array]:
+        """User and item ids of every cell to predict: held-out ratings, then unrated cells."""
+        if self.unrated is None:
+            return self.users, self.items
+        users, items = self.unrated.user_ids[self.unrated.user_index], self.unrated.item_ids[self.unrated.item_index]
+        return np.concatenate([self.users, users]), np.concatenate([self.items, items])
 
     @property
     def digest(self) -> str:
         """Changes with every rating of either side."""
         sha = hashlib.sha256(f"{self.train.digest} {self.train.scale} {self.seed}".encode())
-        for array in (self.users, self.items, self.values):
+        for array in (*self.asked, self.values):
             sha.update("\0".join(map(str, array.tolist())).encode())
         return sha.hexdigest()
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set by name, and how its parts are drawn."""
+    """A data set by name, and how its parts are drawn.
+
+    Args:
+        name: of its result file.
+        part: division by seed; `TUNING_SEED` gives the one that peers are tuned on.
+        seeds: of the divisions that are scored.
+        oracle: of generated data, the RMSE of the best possible prediction of ratings and of unrated cells.
+    """
 
     name: str
     part: Callable[[int], Part]
     seeds: tuple[int, ...]
+    oracle: dict[str, float] | None = None
 
 
-def random_splits(name: str, ratings: Ratings, num_splits: int, share: float = 1.0) -> Data:
-    """Random 90/10 splits; with a share, each of a random part of the ratings of its own."""
+def random_splits(
+    name: str, ratings: Ratings, num_splits: int, share: float = 1.0, made: Generated | None = None
+) -> Data:
+    """Random 90/10 splits; with a share, each of a random part of the ratings of its own.
+
+    Args:
+        name: of the data set.
+        ratings: all of them.
+        num_splits: how many are scored.
+        share: of the ratings that a split takes.
+        made: what the generator knows of them.
+    """
 
     def part(seed: int) -> Part:
         chosen = ratings
@@ -107,9 +136,12 @@ def random_splits(name: str, ratings: Ratings, num_splits: int, share: float = 1
             chosen = ratings.take(order[: round(len(ratings) * share)])
         split = split_ratings(chosen, test_fraction=0.1, validation_fraction=0, seed=seed)
         held_out = split.held_out("test")
-        return Part(split.training_ratings, held_out.users, held_out.items, held_out.values, seed)
+        return Part(split.training_ratings, held_out.users, held_out.items, held_out.values, seed, unrated)
 
-    return Data(name if share == 1 else f"{name}-{share:.0%}".replace("%", "pct"), part, tuple(range(num_splits)))
+    unrated = made.unrated if made else None
+    oracle = {"rmse": made.oracle, "rmse_unrated": made.unrated_oracle} if made else None
+    shown = name if share == 1 else f"{name}-{share:.0%}".replace("%", "pct")
+    return Data(shown, part, tuple(range(num_splits)), oracle)
 
 
 def given_pair(name: str, train: Ratings, test: Ratings) -> Data:
@@ -162,14 +194,14 @@ def run_peer(
         np.savez(
             folder / "cells.npz", users=train.user_index, items=train.item_index, values=train.values,
             num_users=train.num_users, num_items=train.num_items, levels=train.scale.levels,
-            bounds=[train.scale.minimum, train.scale.maximum], test_users=train.locate_users(part.users),
-            test_items=train.locate_items(part.items),
+            bounds=[train.scale.minimum, train.scale.maximum], test_users=train.locate_users(part.asked[0]),
+            test_items=train.locate_items(part.asked[1]),
         )  # fmt: skip
         (folder / "job.json").write_text(json.dumps({"settings": list(settings), "threads": threads}))
         script = HERE / "peers" / peer.script
         seconds, peak = run([python_of(peer.environment), script, folder], threads, folder / "log.txt")
         measured = json.loads((folder / "measured.json").read_text())
-        found = [dict(np.load(folder / f"predictions-{place}.npz")) for place in range(len(settings))]
+        found = [read_predictions(folder / f"predictions-{place}.npz", part) for place in range(len(settings))]
     return measured | {"process_seconds": seconds, "peak_mb": peak}, found
 
 
@@ -201,7 +233,7 @@ def run_ours(model: str, part: Part, threads: int) -> tuple[dict[str, Any], dict
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_ratings(train, folder / "train.csv")
-        np.savez(folder / "asked.npz", users=part.users, items=part.items)
+        np.savez(folder / "asked.npz", users=part.asked[0], items=part.asked[1])
         step = f":{scale.step:g}" if scale.step else ""
         words = ["--data", folder / "train.csv", "--out", folder / "run", "--test-fraction", 0, "--seed", part.seed,
                  "--threads", threads, "--set", f"data.scale={scale.minimum:g}:{scale.maximum:g}{step}",
@@ -209,9 +241,15 @@ def run_ours(model: str, part: Part, threads: int) -> tuple[dict[str, Any], dict
         training, peak = run([sys.executable, "train.py", *words], threads, folder / "log.txt")
         predicting, _ = run([sys.executable, HERE / "peers" / "with_bundle.py", folder], threads, folder / "log.txt")
         measured = json.loads((folder / "measured.json").read_text())
-        with np.load(folder / "predictions-0.npz", allow_pickle=False) as arrays:
-            found = dict(arrays)
+        found = read_predictions(folder / "predictions-0.npz", part)
     return measured | {"process_seconds": training + predicting, "peak_mb": peak}, found
+
+
+def read_predictions(path: Path, part: Part) -> dict[str, Array]:
+    """The arrays of a process: predictions and probabilities of held-out ratings, predictions of unrated cells."""
+    with np.load(path, allow_pickle=False) as arrays:
+        found = {name: array[: len(part.values)] for name, array in arrays.items()}
+        return found | ({"unrated": arrays["predictions"][len(part.values) :]} if part.unrated is not None else {})
 
 
 def write_ratings(ratings: Ratings, path: Path) -> None:
@@ -347,8 +385,9 @@ def with_habit(probabilities: Array, part: Part, users: Array, power: float, smo
     overall /= overall.sum()
     habits = counts + smoothing * overall
     habits /= habits.sum(axis=1, keepdims=True)
-    weighted = probabilities * ((habits / overall) ** power)[train.locate_users(users)]
-    return weighted / weighted.sum(axis=1, keepdims=True)
+    weighted: Array = probabilities * ((habits / overall) ** power)[train.locate_users(users)]
+    weighted /= weighted.sum(axis=1, keepdims=True)
+    return weighted
 
 
 def fit_habit(probabilities: Array, part: Part) -> tuple[float, float]:
@@ -428,7 +467,7 @@ def differences(ours: str, predictions: Mapping[str, list[Array]], parts: Sequen
     sums = {name: error_sums(np.concatenate(found), values, groups=group) for name, found in predictions.items()}
     squared = {name: one.squared for name, one in sums.items()}
     draws = bootstrap_rmse(squared, sums[ours].counts, resamples=RESAMPLES)
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name, found in predictions.items():
         if name == ours:
             continue
@@ -467,7 +506,11 @@ def compare(
             usable.append(model)
         except Unavailable as reason:
             say(f"{data.name}: {model} is left out: {reason}")
-    parts, results, predictions, probabilities = [], {}, {}, {}
+    parts: list[Part] = []
+    results: dict[str, list[dict[str, Any]]] = {}
+    predictions: dict[str, list[Array]] = {}
+    probabilities: dict[str, list[Array]] = {}
+    unrated: dict[str, list[float]] = {}
     for seed in data.seeds:
         part = data.part(seed)
         parts.append(part)
@@ -481,6 +524,8 @@ def compare(
                 continue
             results.setdefault(model, []).append(measured)
             predictions.setdefault(model, []).append(arrays["predictions"])
+            if part.unrated is not None:
+                unrated.setdefault(model, []).append(rmse(arrays["unrated"], part.unrated.values))
             if "probabilities" in arrays:
                 probabilities.setdefault(model, []).append(arrays["probabilities"])
             say(f"{data.name}: split {seed}: {model} {rmse(arrays['predictions'], part.values):.4f}")
@@ -502,6 +547,8 @@ def compare(
         table[model]["rmse"] = [rmse(one, part.values) for one, part in zip(found, parts, strict=True)]
         table[model]["mae"] = [float(np.abs(one - part.values).mean()) for one, part in zip(found, parts, strict=True)]
         table[model]["nll"] = None
+        if model in unrated:
+            table[model]["rmse_unrated"] = unrated[model]
         if model in probabilities:
             given = list(zip(probabilities[model], parts, strict=True))
             levels = tuning_part.train.scale.levels
@@ -518,6 +565,7 @@ def compare(
         "differences": differences(best, predictions, parts) if best and len(predictions) > 1 else [],
         "tuning": {"seed": TUNING_SEED, **tuned, **({BLEND: blended} if blended else {})},
         "held_out": [len(part.values) for part in parts],
+        **({"oracle": data.oracle} if data.oracle else {}),
     }  # fmt: skip
 
 
@@ -561,6 +609,10 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
         )
         if "nll_habit" in one:
             lines.append(f"{'  with users habits':<56}{statistics.mean(one['nll_habit']):>8.3f}")
+        if "rmse_unrated" in one:
+            lines.append(f"{'  on unrated cells':<22}{spread(one['rmse_unrated']):>17}")
+    if "oracle" in result:
+        lines.append("best possible: RMSE {rmse:.4f}, on unrated cells {rmse_unrated:.4f}".format(**result["oracle"]))
     if result["differences"]:
         lines += ["", f"{result['differences'][0]['ours']} minus …    RMSE, 95 % interval (users drawn), Holm's p, "
                   "splits lower, p of the corrected t-test over splits"]  # fmt: skip
@@ -583,7 +635,9 @@ def name_of(spec: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     everything = [*OURS, *PEERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", action="append", default=[], metavar="NAME|PATH", help="may be repeated")
+    parser.add_argument(
+        "--data", action="append", default=[], metavar="NAME|PATH", help="may be repeated; generated-30k and so on too"
+    )
     parser.add_argument("--pair", action="append", default=[], nargs=3, metavar=("NAME", "TRAIN", "TEST"))
     parser.add_argument("--models", default=",".join(everything), help="names with commas between; all when left out")
     parser.add_argument("--splits", type=int, default=10, help="splits of each --data")
@@ -601,10 +655,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--out takes the result of one data set.")
     if options.splits < 1 or not 0 < options.share <= 1:
         parser.error("--splits is at least 1, and --share above 0 and at most 1.")
-    sets = [
-        random_splits(name_of(spec), read_ratings(find_data(spec, ROOT / "data")), options.splits, options.share)
-        for spec in options.data
-    ]
+    sets = []
+    for spec in options.data:
+        made = preset(spec) if spec in PRESETS else None
+        ratings = made.ratings if made else read_ratings(find_data(spec, ROOT / "data"))
+        sets.append(random_splits(name_of(spec), ratings, options.splits, options.share, made))
     sets += [given_pair(name, read_ratings(train), read_ratings(test)) for name, train, test in options.pair]
     for data in sets:
         cache = Cache(CACHE / data.name, models if options.fresh else ())
