@@ -1,7 +1,7 @@
-"""Writes the README's table of figures from benchmarks/results/*.json, which `figures.py` made.
+"""Writes the README's tables from benchmarks/results/*.json, which `figures.py` and `compare.py` made.
 
-python benchmarks/table.py           writes it into README.md
-python benchmarks/table.py --print   prints it; a test compares that with the README
+python benchmarks/table.py           writes them into README.md
+python benchmarks/table.py --print   prints them; a test compares that with the README
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = "<!-- figures: written by python benchmarks/table.py -->\n", "<!-- end of figures -->"
+COMPARISON, COMPARISON_END = (
+    "<!-- comparison: written by python benchmarks/table.py -->\n",
+    "<!-- end of comparison -->",
+)
+FIRST = "ml-latest-small"  # the data set whose seconds and intervals are shown too
 MODELS = {
     "accuracy-dual": "`dual` (the default)",
     "accuracy-autorec": "`autorec` (`--model autorec`)",
@@ -80,14 +85,84 @@ def median(runs: list[dict[str, Any]]) -> float:
     return float(statistics.median(run["seconds"] for run in runs))
 
 
+def comparisons() -> list[dict[str, Any]]:
+    """Saved results of `compare.py`, the data set that is shown in full first."""
+    paths = sorted((ROOT / "benchmarks" / "results").glob("compare-*.json"))
+    found: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return sorted(found, key=lambda one: one["data"] != FIRST)
+
+
+def comparison(results: list[dict[str, Any]]) -> str:
+    """Markdown: RMSE of every model on every data set, then the first data set in full; nothing without results."""
+    if not results:
+        return ""
+    first = results[0]
+    names = sorted({name for one in results for name in one["models"]}, key=lambda name: mean_rmse(first, name))
+    lines = [
+        "Test RMSE, mean over splits (in brackets how many), the same test ratings for all; lowest in bold.\n",
+        "| model | " + " | ".join(f"{one['data']} ({len(one['splits'])})" for one in results) + " |",
+        "|---" * (len(results) + 1) + "|",
+    ]
+    for name in names:
+        cells = [rounded(one, name) for one in results]
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    if any("oracle" in one for one in results):
+        cells = [f"{one['oracle']['rmse']:.4f}" if "oracle" in one else "" for one in results]
+        lines.append("| best possible, of generated data | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"{first['data']} in full; {first['machine']}. Process seconds hold tuning; fit seconds are one fit.\n",
+        "| model | RMSE, mean ± spread | MAE | nats per rating | fit s | process s | peak MB | "
+        "ours minus it, 95 % interval | p (Holm) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    against = {line["model"]: line for line in first["differences"]}
+    for name in (name for name in names if name in first["models"]):
+        one = first["models"][name]
+        spread = statistics.stdev(one["rmse"]) if len(one["rmse"]) > 1 else 0.0
+        nats = f"{statistics.mean(one['nll']):.3f}" if one["nll"] else ""
+        gap, p = "", ""
+        if name in against:
+            low, high = against[name]["ci95"]
+            gap, p = f"{against[name]['difference']:+.4f} [{low:+.4f}, {high:+.4f}]", f"{against[name]['p_holm']:.2g}"
+        lines.append(
+            f"| `{name}` {one['version']} | {statistics.mean(one['rmse']):.4f} ± {spread:.4f} | "
+            f"{statistics.mean(one['mae']):.4f} | {nats} | {one['fit_seconds']:.1f} | {one['process_seconds']:.0f} | "
+            f"{one['peak_mb']:.0f} | {gap} | {p} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def mean_rmse(result: dict[str, Any], name: str) -> float:
+    """Mean RMSE of a model over splits; infinite where it did not take part."""
+    one = result["models"].get(name)
+    return statistics.mean(one["rmse"]) if one else float("inf")
+
+
+def rounded(result: dict[str, Any], name: str) -> str:
+    """Its RMSE for the table, bold when no model has a lower one."""
+    value = mean_rmse(result, name)
+    if value == float("inf"):
+        return ""
+    best = min(mean_rmse(result, other) for other in result["models"])
+    return f"**{value:.4f}**" if value == best else f"{value:.4f}"
+
+
+def replaced(text: str, start: str, end: str, content: str) -> str:
+    """The text with what stands between two markers replaced."""
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    return f"{before}{start}{content}{end}{after}"
+
+
 def main() -> None:
+    tables = table(), comparison(comparisons())
     if "--print" in sys.argv[1:]:
-        sys.stdout.write(table())
+        sys.stdout.write("\n".join(tables))
         return
     readme = ROOT / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition(START)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{START}{table()}{END}{after}", encoding="utf-8")
+    text = replaced(readme.read_text(encoding="utf-8"), START, END, tables[0])
+    readme.write_text(replaced(text, COMPARISON, COMPARISON_END, tables[1]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import re
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from movie_autoencoder.config import Config
+from movie_autoencoder.ratings import Ratings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "data" / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -83,6 +85,21 @@ def test_python_of_getting_started_runs(movielens_small: Path, tmp_path: Path, m
     assert (tmp_path / "runs" / "small" / "bundle" / "bundle.json").exists()
 
 
+def test_python_of_the_estimator_runs(planted: Ratings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's other blocks need LensKit or Cornac; test_adapters.py runs them."""
+    from generate import write_csv
+
+    write_csv(planted, tmp_path / "ratings.csv")
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text.split("## LensKit")[0], flags=re.DOTALL))
+    quick = code.replace("seed=1)", "seed=1, budget=0, epochs=5)")
+    assert quick.count("epochs=5") == 2
+    names: dict[str, Any] = {}
+    exec(compile(quick, "python.md", "exec"), names)  # the page's own code
+    assert set(names["search"].best_params_) == {"latent_dim"}
+
+
 def test_python_version_is_supported() -> None:
     assert (3, 11) <= sys.version_info[:2] < (3, 14)
 
@@ -91,3 +108,25 @@ def test_the_readmes_table_is_that_of_the_saved_results() -> None:
     table = runpy.run_path(str(ROOT / "benchmarks" / "table.py"))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{table['START']}{table['table']()}{table['END']}" in text
+    comparison = table["comparison"](table["comparisons"]())
+    assert f"{table['COMPARISON']}{comparison}{table['COMPARISON_END']}" in text
+
+
+def test_the_comparison_table_is_that_of_its_results() -> None:
+    table = runpy.run_path(str(ROOT / "benchmarks" / "table.py"))
+    model = {"mae": [0.5, 0.7], "nll": None, "fit_seconds": 2.0, "process_seconds": 9.0, "peak_mb": 100, "version": "1"}
+    full = {
+        "data": "one", "machine": "a box", "splits": [0, 1],
+        "models": {"theirs": model | {"rmse": [0.9, 0.8]}, "ours": model | {"rmse": [0.8, 0.7], "nll": [1.0, 1.5]}},
+        "differences": [{"model": "theirs", "difference": -0.1, "ci95": [-0.2, -0.05], "p_holm": 0.0123}],
+    }  # fmt: skip
+    other = {"data": "two", "splits": [0], "models": {"theirs": {"rmse": [0.6]}}, "oracle": {"rmse": 0.5}}
+    lines = table["comparison"]([full, other]).splitlines()
+    assert "| model | one (2) | two (1) |" in lines
+    assert "| `ours` | **0.7500** |  |" in lines
+    assert "| `theirs` | 0.8500 | **0.6000** |" in lines
+    assert "| best possible, of generated data |  | 0.5000 |" in lines
+    assert "| `ours` 1 | 0.7500 ± 0.0707 | 0.6000 | 1.250 | 2.0 | 9 | 100 |  |  |" in lines
+    assert lines[-2] == lines[lines.index("| `ours` 1 | 0.7500 ± 0.0707 | 0.6000 | 1.250 | 2.0 | 9 | 100 |  |  |")]
+    assert lines[-1].endswith("| 2.0 | 9 | 100 | -0.1000 [-0.2000, -0.0500] | 0.012 |")
+    assert table["comparison"]([]) == ""
