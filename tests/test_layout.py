@@ -15,7 +15,7 @@ ORDER = [
     "files", "config", "scale", "ratings", "metrics", "catalogue", "sources", "splits", "models.contract", "baselines",
     "models.settings", "models.rows", "models.inference", "models.backend", "models.observed", "models.optimizer",
     "models.dual", "models.autorec", "bundle", "checkpoint", "card", "tuning", "estimates", "progress", "training",
-    "recommender", "evaluation", "report", "inspection", "cli",
+    "recommender", "estimator", "adapters", "evaluation", "report", "inspection", "cli",
 ]  # fmt: skip
 
 

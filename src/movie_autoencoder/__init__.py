@@ -14,6 +14,7 @@ _HOME = {
     "Catalogue": "catalogue",
     "Config": "config",
     "Evaluation": "evaluation",
+    "RatingAutoencoder": "estimator",
     "Ratings": "ratings",
     "Recommender": "recommender",
     "Scale": "ratings",

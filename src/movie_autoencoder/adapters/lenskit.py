@@ -1,0 +1,76 @@
+"""The rating autoencoder as a LensKit scorer, for LensKit's pipelines and batch runs (LensKit 2025).
+
+from lenskit.pipeline import topn_pipeline
+pipeline = topn_pipeline(RatingAutoencoderScorer(latent_dim=32), predicts_ratings="raw")
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lenskit.data import Dataset, ItemList, QueryInput, RecQuery
+from lenskit.pipeline import Component
+from lenskit.training import Trainable, TrainingOptions
+from pydantic import BaseModel, model_validator
+
+from ..estimator import RatingAutoencoder
+from ..ratings import Ratings
+
+
+class RatingAutoencoderConfig(BaseModel, extra="allow"):
+    """The arguments of `RatingAutoencoder`, by the same names."""
+
+    @model_validator(mode="after")
+    def _known(self) -> RatingAutoencoderConfig:
+        RatingAutoencoder().set_params(**self.arguments)
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What was set."""
+        return dict(self.model_extra or {})
+
+
+class RatingAutoencoderScorer(Component[ItemList], Trainable):
+    """Scores are predicted stars, not clipped to the scale, as with LensKit's own scorers, so that they also rank.
+
+    A user from training is scored by what training read; anyone else by the ratings in the query's history, or, without
+    any, by what the model says of anyone. Every item gets a score, also one without ratings.
+
+    Args:
+        config: or the arguments of `RatingAutoencoder` by name. A seed in LensKit's training options goes before
+            ``seed``.
+    """
+
+    config: RatingAutoencoderConfig
+    model_: RatingAutoencoder
+
+    def train(self, data: Dataset, options: TrainingOptions = TrainingOptions()) -> None:  # noqa: B008 - theirs, frozen
+        """Trains on a data set's ratings."""
+        if hasattr(self, "model_") and not options.retrain:
+            return
+        matrix = data.interactions().matrix().scipy(attribute="rating", layout="coo")
+        model = RatingAutoencoder(**self.config.arguments)
+        if options.rng is not None:
+            model.set_params(seed=int(options.random_generator().integers(2**32)))
+        pairs = {"user_id": data.users.ids()[matrix.row], "item_id": data.items.ids()[matrix.col]}
+        self.model_ = model.fit(pd.DataFrame(pairs), matrix.data)
+
+    def __call__(self, query: QueryInput, items: ItemList) -> ItemList:
+        """Scores for items, in their order."""
+        query = RecQuery.create(query)
+        recommender = self.model_.recommender_
+        columns = recommender.locate_items(items.ids())
+        user = -1 if query.user_id is None else int(recommender.locate_users([query.user_id])[0])
+        readers = None
+        history = query.history_items
+        stars = None if history is None else history.field("rating")
+        if user < 0 and history is not None and stars is not None and len(history):
+            readers = recommender.encode(
+                Ratings.from_columns(np.zeros(len(history), dtype=int), history.ids(), stars, scale=recommender.scale)
+            )
+            user = 0
+        scores = recommender.model.reconstruct(np.full(len(items), user), columns, readers=readers)
+        return ItemList(items, scores=scores)

@@ -1,0 +1,289 @@
+"""The estimator that researchers expect: `fit`, `predict`, `transform`, `recommend`, by scikit-learn's conventions.
+
+The constructor only keeps its arguments, under their own names; what `fit` learns stands in attributes that end with an
+underscore; `get_params` and `set_params` let grid searches and `sklearn.base.clone` work. scikit-learn itself is not
+needed and not imported here, except for its error and its tags, where it is there. Training is `training.train`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .bundle import load_bundle
+from .config import Config
+from .metrics import rmse
+from .ratings import FloatArray, Ids, Ratings, Scale
+from .recommender import Recommender
+from .sources import read_ratings
+from .sources.header import KNOWN_COLUMNS, plain_names
+from .training import train
+
+_PLACES = {
+    "latent_dim": "model.latent_dim", "l2": "model.l2", "hidden_fraction": "model.hidden_fraction",
+    "optimizer": "training.optimizer", "learning_rate": "training.learning_rate", "epochs": "training.epochs",
+    "budget": "training.budget", "seed": "training.seed", "threads": "training.threads",
+    "validation_fraction": "split.validation_fraction",
+}  # fmt: skip
+
+
+class NotFittedError(ValueError, AttributeError):
+    """`fit` has not been called; with scikit-learn installed its own error of this name is raised instead."""
+
+
+class RatingAutoencoder:
+    """The rating autoencoder as an estimator.
+
+    What is left out is chosen on validation, or has the default that docs/configuration.md gives.
+
+    Args:
+        model: ``"dual"`` or ``"autorec"``.
+        latent_dim: numbers in a latent vector.
+        l2: penalty on the weights.
+        hidden_fraction: share of the ratings hidden in each step.
+        optimizer: how gradients become steps.
+        learning_rate: the one to start from.
+        epochs: length of the schedule.
+        budget: work allowed for choosing settings; 0: none is tried.
+        validation_fraction: share of the ratings that chooses settings; the model is then trained again on all.
+        scale: the stars that can be given, as a `Scale` or like ``"0.5:5"``; detected from the ratings when left out.
+        seed: of everything that is random.
+        threads: processor threads; 0: all.
+        settings: any other setting by its name in docs/configuration.md, such as ``{"model.hidden_rows": 0.1}``.
+
+    Attributes:
+        recommender_: the trained model in use (`Recommender`).
+        ratings_: the ratings that `fit` was given.
+        validation_: RMSE and MAE on the validation part, by name: the model before its last training, and baselines.
+        n_features_in_: 2, user and item.
+
+    Example:
+        ``RatingAutoencoder(seed=1).fit(frame).predict([[1, 318], [1, 593]])`` gives user 1's stars for two items.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "dual",
+        latent_dim: int | None = None,
+        l2: float | None = None,
+        hidden_fraction: float | None = None,
+        optimizer: str | None = None,
+        learning_rate: float | None = None,
+        epochs: int | None = None,
+        budget: float | None = None,
+        validation_fraction: float | None = None,
+        scale: Scale | str | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        self.latent_dim = latent_dim
+        self.l2 = l2
+        self.hidden_fraction = hidden_fraction
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.budget = budget
+        self.validation_fraction = validation_fraction
+        self.scale = scale
+        self.seed = seed
+        self.threads = threads
+        self.settings = settings
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name; ``deep`` changes nothing, since none of them is an estimator."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Changes constructor arguments; returns the estimator itself.
+
+        Raises:
+            ValueError: there is no such argument.
+        """
+        known = list(inspect.signature(type(self)).parameters)
+        for name in params:
+            if name not in known:
+                raise ValueError(f"Invalid parameter {name!r} for estimator {self!r}. Parameters: {', '.join(known)}.")
+        vars(self).update(params)
+        return self
+
+    def fit(self, X: Ratings | pd.DataFrame | npt.ArrayLike, y: npt.ArrayLike | None = None) -> Self:
+        """Trains on ratings; leaves no file behind.
+
+        Args:
+            X: `Ratings`; or a DataFrame with columns for user, item and rating, under their usual names; or pairs of
+                user and item id, as an array of shape ``(n, 2)`` or a DataFrame, with the stars in ``y``.
+            y: stars, shape ``(n,)``.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: no ratings can be read from this, or there are too few; `ConfigError` for a setting that does
+                not exist or has no such value.
+        """
+        config, ratings = self._config(), self._ratings(X, y, self.scale)
+        with tempfile.TemporaryDirectory(prefix="movie-autoencoder-") as folder:
+            result = train(config, ratings=ratings, out=folder)
+            bundle = load_bundle(Path(folder) / "bundle")
+        self.recommender_ = Recommender(bundle)
+        self.ratings_ = ratings
+        self.validation_ = result.validation
+        self.n_features_in_ = 2
+        return self
+
+    def predict(self, X: Ratings | pd.DataFrame | npt.ArrayLike) -> FloatArray:
+        """Stars on the scale, shape ``(n,)``.
+
+        Args:
+            X: pairs of user and item id, as for `fit`; an unknown id gets what the model says of anyone.
+        """
+        return self._fitted().predict(*_pairs(X))
+
+    def score(self, X: Ratings | pd.DataFrame | npt.ArrayLike, y: npt.ArrayLike | None = None) -> float:
+        """The RMSE of the predictions with a minus sign, so that more is better; arguments as for `fit`."""
+        recommender = self._fitted()
+        ratings = self._ratings(X, y, recommender.scale)
+        return -rmse(ratings.values, self.predict(ratings))
+
+    def transform(self, X: Ratings | pd.DataFrame) -> npt.NDArray[np.float32]:
+        """Latent vectors of people from their ratings alone; nothing is learnt.
+
+        Args:
+            X: ratings of anyone, as `Ratings` or a DataFrame with columns for user, item and rating.
+
+        Returns:
+            Shape ``(num_users, latent_dim)``: a row for each user in ``X``, in the ascending order of their ids.
+        """
+        recommender = self._fitted()
+        return recommender.encode(self._ratings(X, None, recommender.scale)).latent
+
+    def recommend(self, users: Ratings | pd.DataFrame | npt.ArrayLike, *, k: int = 10) -> pd.DataFrame:
+        """The items with the highest reconstructed stars among those that the person has not rated.
+
+        Args:
+            users: ids of users who were in training; or ratings of anyone, as for `transform`.
+            k: items for each; fewer where fewer are left.
+
+        Returns:
+            Columns ``user_id``, ``item_id``, ``rating`` (the prediction, stars) and ``rank`` (from 1), best first.
+
+        Raises:
+            ValueError: an id was not in training, or ``k`` is below 1.
+        """
+        recommender = self._fitted()
+        if k < 1:
+            raise ValueError(f"k must be at least 1. Received: {k}.")
+        if isinstance(users, (Ratings, pd.DataFrame)):
+            seen = self._ratings(users, None, recommender.scale)
+            names, readers = seen.user_ids, recommender.encode(seen)
+            rows = np.arange(seen.num_users)
+        else:
+            seen, names, readers = self.ratings_, np.atleast_1d(np.asarray(users)), None
+            rows = recommender.locate_users(names)
+            if (rows < 0).any():
+                raise ValueError(
+                    f"User {names[rows < 0][0]} was not in training. Give this person's ratings instead of the id."
+                )
+        columns, everything = recommender.locate_items(seen.item_ids), np.arange(len(recommender.item_ids))
+        parts = []
+        for name, row, place in zip(names, rows, seen.locate_users(names), strict=True):
+            stars = recommender.model.reconstruct(np.full(len(everything), row), everything, readers=readers)
+            rated = columns[seen.item_index[seen.row(place)]]
+            left = np.setdiff1d(everything, rated)
+            best = left[np.argsort(-stars[left], kind="stable")[:k]]
+            parts.append(
+                pd.DataFrame(
+                    {"user_id": name, "item_id": recommender.item_ids[best],
+                     "rating": recommender.scale.clip(stars[best]), "rank": np.arange(1, len(best) + 1)}
+                )
+            )  # fmt: skip
+        return pd.concat(parts, ignore_index=True)
+
+    def _config(self) -> Config:
+        values: dict[str, dict[str, Any]] = {"model": {"name": self.model}, "split": {"test_fraction": 0.0}}
+        named = {_PLACES[name]: value for name, value in self.get_params().items() if name in _PLACES}
+        for place, value in {**named, **(self.settings or {})}.items():
+            section, _, key = place.partition(".")
+            if value is not None:  # grid searches give NumPy's numbers
+                values.setdefault(section, {})[key] = value.item() if isinstance(value, np.generic) else value
+        return Config.from_dict(values)
+
+    @staticmethod
+    def _ratings(X: Any, y: npt.ArrayLike | None, scale: Scale | str | None) -> Ratings:
+        if y is None:
+            if isinstance(X, Ratings):
+                return X
+            if isinstance(X, pd.DataFrame):
+                return read_ratings(X, scale=scale)
+            raise ValueError(
+                "RatingAutoencoder requires y to be passed, but the target y is None: pairs of user and item id say "
+                "nothing without their stars."
+            )
+        users, items = _pairs(X)
+        stars = np.ravel(np.asarray(y, dtype=np.float32))
+        scale = Scale.parse(scale) if isinstance(scale, str) else scale
+        return Ratings.from_columns(users, items, stars, scale=scale and scale.with_step_of(stars))
+
+    def _fitted(self) -> Recommender:
+        if not self.__sklearn_is_fitted__():
+            message = f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with ratings first."
+            try:
+                from sklearn.exceptions import NotFittedError as Known
+            except ImportError:
+                raise NotFittedError(message) from None
+            raise Known(message)
+        return self.recommender_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "recommender_")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None, target_tags=TargetTags(required=True), transformer_tags=TransformerTags(),
+            input_tags=InputTags(categorical=True, string=True),
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self)).parameters
+        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name].default]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+
+def _pairs(X: Any) -> tuple[Ids, Ids]:
+    """User and item ids, shape ``(n,)`` each."""
+    if isinstance(X, Ratings):
+        return X.user_ids[X.user_index], X.item_ids[X.item_index]
+    if isinstance(X, pd.DataFrame):
+        names = [str(name) for name in X.columns]
+        plain = plain_names(names)
+        found = [
+            next((plain[name] for name in KNOWN_COLUMNS[role] if name in plain), None) for role in ("user", "item")
+        ]
+        if None not in found:
+            users, items = (X.iloc[:, names.index(str(name))].to_numpy() for name in found)
+            return users, items
+        raise ValueError(
+            f"The frame needs a column for the user and one for the item, such as user_id and item_id. Its columns: "
+            f"{', '.join(names)}."
+        )
+    array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)  # so that a list may mix text and numbers
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise ValueError(
+            "X must hold pairs of user and item id: an array of shape (n, 2), not a sparse matrix. Received shape: "
+            f"{array.shape}."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("X must not contain NaN or infinity: an id is a whole number or text.")
+    return array[:, 0], array[:, 1]
