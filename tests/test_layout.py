@@ -14,8 +14,8 @@ PACKAGE = ROOT / "src" / "movie_autoencoder"
 ORDER = [
     "files", "config", "scale", "ratings", "metrics", "catalogue", "sources", "splits", "models.contract", "baselines",
     "models.settings", "models.rows", "models.inference", "models.backend", "models.observed", "models.optimizer",
-    "models.dual", "models.autorec", "bundle", "checkpoint", "card", "tuning", "estimates", "progress", "training",
-    "recommender", "estimator", "adapters", "evaluation", "report", "inspection", "cli",
+    "models.dual", "models.autorec", "stars", "bundle", "checkpoint", "card", "tuning", "estimates", "progress",
+    "training", "recommender", "estimator", "adapters", "evaluation", "report", "inspection", "cli",
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from .files import checksum, load_arrays, replacing, save_arrays, write_json
 from .models.contract import Encoded, TrainedModel
 from .models.inference import TRAINED_MODELS, SavedModel
 from .ratings import Ids, IntArray, Ratings, Scale
+from .stars import StarModel
 
 FORMAT_VERSION = 1
 _MANIFEST = "bundle.json"
@@ -45,6 +46,7 @@ class Bundle:
         ratings: the training ratings, or None.
         catalogue: titles and the like of the items.
         facts: plain values for people and programs: settings, seed, versions, checksums, validation figures.
+        stars: what makes distributions of predictions; None where there was no validation part to learn it on.
     """
 
     model: SavedModel
@@ -56,6 +58,7 @@ class Bundle:
     ratings: Ratings | None
     catalogue: Catalogue
     facts: Mapping[str, Any]
+    stars: StarModel | None = None
 
 
 def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
@@ -81,6 +84,8 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
         )  # fmt: skip
         save_arrays(temporary / "baselines.npz", _baseline_arrays(bundle.baselines))
         save_arrays(temporary / "catalogue.npz", bundle.catalogue.to_arrays())
+        if bundle.stars is not None:
+            save_arrays(temporary / "stars.npz", bundle.stars.to_arrays())
         if bundle.ratings is not None:
             _save_ratings(bundle.ratings, temporary / "ratings.parquet")
         (temporary / "README.md").write_text(card, encoding="utf-8")
@@ -121,6 +126,7 @@ def load_bundle(folder: Path) -> Bundle:
         _baselines(load_arrays(folder / "baselines.npz"), scale),
         vocabulary["user_ids"], vocabulary["item_ids"], vocabulary["user_counts"], vocabulary["item_counts"],
         ratings, Catalogue.from_arrays(load_arrays(folder / "catalogue.npz")), manifest["facts"],
+        StarModel.from_arrays(load_arrays(folder / "stars.npz"), scale) if "stars.npz" in manifest["files"] else None,
     )  # fmt: skip
 
 

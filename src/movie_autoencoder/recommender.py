@@ -13,6 +13,7 @@ from .bundle import Bundle, load_bundle
 from .models.contract import Encoded, TrainedModel, in_vocabulary
 from .models.inference import SavedModel
 from .ratings import FloatArray, Ids, IntArray, Ratings, Scale, locate
+from .stars import StarDistribution, StarModel
 
 
 class Recommender:
@@ -37,6 +38,7 @@ class Recommender:
         self.item_counts: IntArray = bundle.item_counts
         self.ratings: Ratings | None = bundle.ratings
         self.catalogue = bundle.catalogue
+        self.stars: StarModel | None = bundle.stars
         self.metadata: Mapping[str, Any] = bundle.facts
 
     @classmethod
@@ -79,3 +81,20 @@ class Recommender:
     def predict(self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike) -> FloatArray:
         """Stars on the scale for pairs of ids, shape ``(n,)``; an unknown id gets what the model says of anyone."""
         return self.model.predict(self.locate_users(user_ids), self.locate_items(item_ids))
+
+    def predict_distribution(self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike) -> StarDistribution:
+        """How likely each star value is for pairs of ids: probabilities, mean, interval, chance of liking.
+
+        Raises:
+            ValueError: the model was trained without a validation part, which distributions are learnt on.
+
+        Example:
+            ``recommender.predict_distribution([1], [318]).like_probability()`` is the chance of 4 stars or more.
+        """
+        if self.stars is None:
+            raise ValueError(
+                "This model has no distributions: they are learnt on the validation part, and it was trained without "
+                "one. Train with a --validation-fraction above 0."
+            )
+        users, items = self.locate_users(user_ids), self.locate_items(item_ids)
+        return self.stars.distribution(self.model.predict(users, items), users, items)

@@ -36,6 +36,7 @@ from .progress import Reporter
 from .ratings import Ratings
 from .sources import find_data, read_catalogue, read_ratings
 from .splits import HeldOut, Split, split_ratings
+from .stars import StarModel
 from .tuning import Trial, choose_damping, next_trial
 
 _SMALLEST = {"ratings": 20, "users": 2, "items": 2}
@@ -174,7 +175,8 @@ def train(
             if final_ratings is not training
             else best
         )
-        bundle = _bundle(config, split, final_ratings, final, catalogue, damping, validation, fits)
+        stars = _star_model(best.model, training, held_out, final_ratings)
+        bundle = _bundle(config, split, final_ratings, final, catalogue, damping, validation, fits, stars)
         _write_run(run, config, split, bundle, checkpoint)
         checkpoint.discard()
     return TrainResult(run, bundle.model, validation, bundle.facts["fits"])
@@ -379,9 +381,21 @@ def _validation_figures(
     }
 
 
+def _star_model(model: TrainedModel, training: Ratings, held_out: HeldOut, final: Ratings) -> StarModel | None:
+    """Distributions over the stars, learnt on the validation part, with the habits in the final training ratings."""
+    if not len(held_out):
+        return None
+    items = training.locate_items(held_out.items)
+    fold_in = None if held_out.fold_in is None else in_vocabulary(held_out.fold_in, training.item_ids)
+    users = (training if fold_in is None else fold_in).locate_users(held_out.users)
+    predictions = _predictor(training, held_out)(model)
+    stars = StarModel.fit(predictions, users, items, held_out.values, training, fold_in=fold_in)
+    return stars if final is training else stars.with_ratings(final)
+
+
 def _bundle(
     config: Config, split: Split, ratings: Ratings, final: Fit, catalogue: Catalogue | None, damping: float,
-    validation: dict[str, dict[str, float]], fits: list[Fit],
+    validation: dict[str, dict[str, float]], fits: list[Fit], stars: StarModel | None,
 ) -> Bundle:  # fmt: skip
     facts = {
         "settings": final.trial.to_dict()["settings"],
@@ -404,7 +418,7 @@ def _bundle(
     return Bundle(
         final.model,  # type: ignore[arg-type]  # learners give the saved forms
         fit_baselines(ratings, damping), ratings.user_ids, ratings.item_ids, ratings.user_counts, ratings.item_counts,
-        ratings if config.bundle.ratings else None, known, facts,
+        ratings if config.bundle.ratings else None, known, facts, stars,
     )  # fmt: skip
 
 

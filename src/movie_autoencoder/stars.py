@@ -1,0 +1,552 @@
+"""Stars: how likely each star value is, for predictions of any model; interval, and chance of liking it.
+
+A model gives one number for a cell. People use the same stars in their own ways: some never give halves, some know
+only 1 and 5. The chance of star s at a cell with prediction m is, up to a constant factor,
+
+    h_u(s)^a * h_i(s)^b * h(s)^c * t((s - m') / sigma)
+
+with h_u, h_i and h the shares of the stars in the user's, the item's and all training ratings, smoothed; t the density
+of Student's distribution; m' a linear function of the prediction and the means of user and item, log sigma one of
+their counts, of how noisy their ratings are, and of the prediction. What belongs to a user or an item is counted in
+training ratings (`Habits`); the few shared numbers are of maximum likelihood on validation ratings, whose predictions
+are honest. Intervals are adjusted on validation ratings that their numbers were not fitted on (conformal prediction:
+Vovk et al. 2005; by quantile regression on counts, as Gibbs and Candes 2023 and Romano et al. 2019). docs/models.md
+says more. Pure NumPy and SciPy; this module knows no model and no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .baselines import BiasSolver, fold_in_bias
+from .ratings import FloatArray, IntArray, Ratings
+from .scale import Scale
+
+Floats = npt.NDArray[np.float64]
+
+_MOST_VALUES = 21  # a finer or continuous scale is read on a grid of so many values
+_DAMPING = 5.0  # of the biases that noise is measured from
+_NOISE_DAMPING = 10.0  # ratings of ordinary noise that every user and item is given
+_NOISE_PASSES = 5
+_LOCATION = 4  # 1, prediction, user's mean, item's mean
+_SPREAD = 7  # 1, log counts, log noises, prediction and its square
+_SHARES = 3  # exponents of the shares of user, item and all
+_EXTRAS = 3  # logs of the two smoothings and of Student's degrees of freedom
+_START = (*[0.0] * _LOCATION, -0.1, *[0.0] * (_SPREAD - 1), 0.7, 0.1, 0.1, np.log(10.0), np.log(10.0), np.log(8.0))
+_FREE = (0, _LOCATION)  # numbers that nothing pulls towards their start: the two constants
+_MOST_CELLS = 30_000  # more validation cells than this teach a few numbers nothing
+_FOLDS = 5
+_SOFTNESS = 0.003  # the corner of the pinball loss is rounded, in units of chance
+_BLOCK = 1 << 16  # cells at a time
+_TAILS = 0.9  # intervals share what they leave out between their tails as the shortest one with this chance does
+_LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)  # at which intervals are adjusted; between them, linearly
+
+
+def star_values(scale: Scale) -> Floats:
+    """The star values that chances are given for: the scale's own, or a grid of 21 where there are more or none.
+
+    A star between two values of the grid counts as the nearer one.
+
+    Example:
+        >>> star_values(Scale(1, 5, 1)), len(star_values(Scale(0, 100, 0.1)))
+        (array([1., 2., 3., 4., 5.]), 21)
+    """
+    levels = scale.levels
+    if 0 < len(levels) <= _MOST_VALUES:
+        return np.asarray(levels, dtype=np.float64)
+    return np.linspace(scale.minimum, scale.maximum, _MOST_VALUES)
+
+
+def columns(values: Floats, stars: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Place of the nearest star value of each star."""
+    step = values[1] - values[0]
+    places: npt.NDArray[np.int64] = np.rint((np.asarray(stars, dtype=np.float64) - values[0]) / step).astype(np.int64)
+    return np.clip(places, 0, len(values) - 1)
+
+
+def like_threshold(scale: Scale) -> float:
+    """Stars from which on something is liked: 4 of 5, else the top quarter of the scale.
+
+    Example:
+        >>> like_threshold(Scale(0.5, 5, 0.5)), like_threshold(Scale(1, 10, 1))
+        (4.0, 7.75)
+    """
+    return 4.0 if _has_five(scale) else scale.maximum - scale.span / 4
+
+
+def one_point(scale: Scale) -> float:
+    """A point of a scale of five stars, or what corresponds to it: a quarter of the scale.
+
+    Example:
+        >>> one_point(Scale(0.5, 5, 0.5)), one_point(Scale(0, 100, 1))
+        (1.0, 25.0)
+    """
+    return 1.0 if _has_five(scale) else scale.span / 4
+
+
+def _has_five(scale: Scale) -> bool:
+    return scale.maximum == 5 and 0 <= scale.minimum <= 1
+
+
+@dataclass(frozen=True, eq=False)
+class Habits:
+    """How the rows of one side, users or items, were given their stars; the last row is whoever is unknown.
+
+    Args:
+        counts: ratings by star value, shape ``(n + 1, num_values)``, float32.
+        noise: log of the variance of the residuals on damped biases beside the usual one, shrunk, ``(n + 1,)``.
+        bias: damped bias, shape ``(n + 1,)``, rating points.
+    """
+
+    counts: npt.NDArray[np.float32]
+    noise: Floats
+    bias: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class StarDistribution:
+    """How likely each star value is at some cells.
+
+    Args:
+        scale: the stars that can be given.
+        values: the star values, ascending, shape ``(num_values,)``, rating points.
+        probabilities: chance of each, shape ``(n, num_values)``; every row adds up to 1.
+        adjusted: the chance at which each cell's interval covers at the levels that were adjusted, ``(n, 8)``.
+    """
+
+    scale: Scale
+    values: Floats
+    probabilities: Floats
+    adjusted: Floats
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    @property
+    def mean(self) -> Floats:
+        """Expected stars, shape ``(n,)``, rating points."""
+        return self.probabilities @ self.values
+
+    @property
+    def standard_deviation(self) -> Floats:
+        """Spread of the stars around their mean, shape ``(n,)``, rating points."""
+        return np.sqrt(np.maximum(self.probabilities @ self.values**2 - self.mean**2, 0.0))
+
+    def like_probability(self, threshold: float | None = None) -> Floats:
+        """Chance of so many stars or more, shape ``(n,)``.
+
+        Args:
+            threshold: stars from which on something is liked; 4 of 5, else the top quarter, when left out.
+        """
+        least = like_threshold(self.scale) if threshold is None else threshold
+        return np.asarray(self.probabilities[:, self.values >= least - 1e-9].sum(axis=1))
+
+    def error_probability(self, predictions: FloatArray, more_than: float | None = None) -> Floats:
+        """Chance that the stars given lie further from a prediction than a distance, shape ``(n,)``.
+
+        Args:
+            predictions: shape ``(n,)``, rating points.
+            more_than: the distance; one point of a scale of five stars when left out.
+        """
+        distance = one_point(self.scale) if more_than is None else more_than
+        far = np.abs(self.values - np.asarray(predictions)[:, None]) > distance + 1e-9
+        return np.asarray(np.where(far, self.probabilities, 0.0).sum(axis=1))
+
+    def interval(self, level: float = 0.9) -> tuple[Floats, Floats]:
+        """Lower and upper end of an interval that covers the stars with a chance, each of shape ``(n,)``.
+
+        Ends are real numbers: a star counts as a whole step wide around its value, and an end may lie anywhere in it.
+        Coverage is adjusted on validation ratings, at all cells together and along the counts of user and item.
+
+        Args:
+            level: share of the stars to cover, above 0 and below 1.
+
+        Raises:
+            ValueError: another level.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"An interval covers a share of the stars above 0 and below 1. Received: {level}.")
+        known = np.array([0.0, *_LEVELS, 1.0])
+        table = np.column_stack([np.zeros(len(self)), self.adjusted, np.ones(len(self))])
+        place = int(np.searchsorted(known, level)) - 1
+        share = (level - known[place]) / (known[place + 1] - known[place])
+        inside = table[:, place] * (1 - share) + table[:, place + 1] * share
+        tail = _lower_tail(self.probabilities)
+        low = _quantile(self.values, self.probabilities, (1 - inside) * tail)
+        high = _quantile(self.values, self.probabilities, 1 - (1 - inside) * (1 - tail))
+        clip = self.scale.minimum, self.scale.maximum
+        return np.clip(low, *clip), np.clip(high, *clip)
+
+
+@dataclass(frozen=True, eq=False)
+class StarModel:
+    """Turns predictions into distributions over the star values.
+
+    Build one with `StarModel.fit`.
+
+    Args:
+        scale: the stars that can be given.
+        mean: mean of the training ratings, rating points.
+        deviation: of the residuals on damped biases, rating points; the unit of all distances.
+        shares: of each star value in the training ratings, shape ``(num_values,)``.
+        users: the training users' habits.
+        items: the training items'.
+        parameters: the shared numbers: location, log spread, exponents, smoothings, degrees of freedom.
+        adjustments: of the intervals, one row a level: constant and slopes on the counts.
+    """
+
+    scale: Scale
+    mean: float
+    deviation: float
+    shares: Floats
+    users: Habits
+    items: Habits
+    parameters: Floats
+    adjustments: Floats
+
+    @classmethod
+    def fit(
+        cls,
+        predictions: FloatArray,
+        users: IntArray,
+        items: IntArray,
+        stars: FloatArray,
+        training: Ratings,
+        *,
+        fold_in: Ratings | None = None,
+    ) -> StarModel:
+        """Learns the shared numbers from held-out ratings.
+
+        Args:
+            predictions: at the held-out cells, on the scale, by a model that was trained without them, shape ``(n,)``.
+            users: row of each cell in ``training``, or in ``fold_in`` where that is given; -1 for an unknown user.
+            items: column of each cell in ``training``; -1 for an unknown item.
+            stars: what was given there, rating points.
+            training: ratings that users' and items' habits are counted in; none of the held-out ones is among them.
+            fold_in: ratings of users who were not trained on, columns of ``training``: their habits are read there.
+
+        Raises:
+            ValueError: there is no held-out rating to learn from.
+        """
+        if not len(stars):
+            raise ValueError("A distribution over the stars is learnt from held-out ratings. Received: none.")
+        nobody = Habits(np.empty((0, 0), dtype=np.float32), np.empty(0), np.empty(0))
+        blank = cls(training.scale, 0.0, 1.0, np.empty(0), nobody, nobody, np.array(_START), np.empty((0, 0)))
+        model = blank.with_ratings(training)
+        readers = None if fold_in is None else model.fold_in(fold_in)
+        rng = np.random.default_rng(0)
+        if len(stars) > _MOST_CELLS:
+            chosen = np.sort(rng.permutation(len(stars))[:_MOST_CELLS])
+            predictions, stars, users, items = predictions[chosen], stars[chosen], users[chosen], items[chosen]
+        facts = model._facts(predictions, users, items, readers)
+        given = columns(model.values, stars)
+        model = replace(model, parameters=_most_likely(facts, given, model.parameters))
+        fold = rng.permutation(len(stars)) % _FOLDS
+        chances = model._probabilities(facts, model.parameters)
+        for number in range(min(_FOLDS, len(stars) - 1) if len(stars) > 1 else 0):
+            own, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+            without = _most_likely(facts.at(others), given[others], model.parameters)
+            chances[own] = model._probabilities(facts.at(own), without)
+        return replace(model, adjustments=_adjustments(_conformity(chances, given), facts.counts))
+
+    @property
+    def values(self) -> Floats:
+        """The star values, ascending."""
+        return star_values(self.scale)
+
+    def with_ratings(self, ratings: Ratings) -> StarModel:
+        """The same shared numbers with the habits in other training ratings, such as those of a refit."""
+        values, biases = self.values, BiasSolver(ratings, _DAMPING).solve()
+        given = columns(values, ratings.values)
+        size = len(values)
+        residual = ratings.values - biases.mean - biases.users[ratings.user_index] - biases.items[ratings.item_index]
+        variance = max(float(np.square(residual, dtype=np.float64).mean()), 1e-6 * self.scale.span**2)
+        squared = np.square(residual, dtype=np.float64) / variance
+        user_noise, item_noise = np.ones(ratings.num_users), np.ones(ratings.num_items)
+        for _ in range(_NOISE_PASSES):  # noise of a cell is the product of its user's and its item's
+            user_noise = _shrunk(squared / item_noise[ratings.item_index], ratings.user_index, ratings.user_counts)
+            item_noise = _shrunk(squared / user_noise[ratings.user_index], ratings.item_index, ratings.item_counts)
+        return replace(
+            self,
+            mean=biases.mean,
+            deviation=float(np.sqrt(variance)),
+            shares=(np.bincount(given, minlength=size) + 1.0) / (len(ratings) + size),
+            users=_habits(ratings.user_index, given, ratings.num_users, size, user_noise, biases.users),
+            items=_habits(ratings.item_index, given, ratings.num_items, size, item_noise, biases.items),
+        )
+
+    def fold_in(self, ratings: Ratings) -> Habits:
+        """The habits of people who were not trained on, from their ratings; columns in the training vocabulary."""
+        values = self.values
+        bias = fold_in_bias(ratings, self.mean, self.items.bias, _DAMPING).astype(np.float64)
+        residual = ratings.values - self.mean - bias[ratings.user_index] - self.items.bias[ratings.item_index]
+        squared = (residual / self.deviation) ** 2 / np.exp(self.items.noise[ratings.item_index])
+        noise = _shrunk(squared, ratings.user_index, ratings.user_counts)
+        given = columns(values, ratings.values)
+        return _habits(ratings.user_index, given, ratings.num_users, len(values), noise, bias)
+
+    def distribution(
+        self, predictions: FloatArray, users: IntArray, items: IntArray, *, readers: Habits | None = None
+    ) -> StarDistribution:
+        """How likely each star value is at given cells.
+
+        Args:
+            predictions: a model's stars there, shape ``(n,)``; moved to the scale where they lie outside.
+            users: row of each cell in ``readers``; -1 for an unknown user.
+            items: column of each cell; -1 for an unknown item.
+            readers: whose habits; the training users' when left out.
+        """
+        chances = np.empty((len(predictions), len(self.values)))
+        adjusted = np.empty((len(predictions), len(_LEVELS)))
+        for start in range(0, len(predictions), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            facts = self._facts(predictions[block], users[block], items[block], readers)
+            chances[block] = self._probabilities(facts, self.parameters)
+            adjusted[block] = np.clip(_regressors(facts.counts) @ self.adjustments.T, 0.0, 1.0)
+        return StarDistribution(self.scale, self.values, chances, np.maximum.accumulate(adjusted, axis=1))
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Everything but the scale, for a file."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "numbers": np.array([self.mean, self.deviation]), "shares": self.shares, "parameters": self.parameters,
+            "adjustments": self.adjustments,
+        }  # fmt: skip
+        for side, habits in (("users", self.users), ("items", self.items)):
+            arrays[f"{side}_counts"] = habits.counts.astype(np.int32)
+            arrays |= {f"{side}_noise": habits.noise, f"{side}_bias": habits.bias}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> StarModel:
+        """The model that `to_arrays` wrote."""
+        users, items = (
+            Habits(arrays[f"{side}_counts"].astype(np.float32), arrays[f"{side}_noise"], arrays[f"{side}_bias"])
+            for side in ("users", "items")
+        )
+        mean, deviation = arrays["numbers"].tolist()
+        return cls(scale, mean, deviation, arrays["shares"], users, items, arrays["parameters"], arrays["adjustments"])
+
+    def _facts(self, predictions: FloatArray, users: IntArray, items: IntArray, readers: Habits | None) -> _Facts:
+        """What is known of some cells, distances in units of `deviation` from the mean."""
+        side, values = readers or self.users, (self.values - self.mean) / self.deviation
+        theirs, its = (
+            habits.counts[index].astype(np.float64) for habits, index in ((side, users), (self.items, items))
+        )
+        numbers = [table.sum(axis=1) for table in (theirs, its)]
+        means = [table @ values / (count + _DAMPING) for table, count in zip((theirs, its), numbers, strict=True)]
+        predicted = np.asarray((self.scale.clip(predictions) - self.mean) / self.deviation, dtype=np.float64)
+        one = np.ones(len(predicted))
+        logs = (
+            np.log1p(np.column_stack(numbers)) - 4.0
+        )  # about 0 at 50 ratings, so that slopes leave the constant alone
+        noises = side.noise[users], self.items.noise[items]
+        return _Facts(
+            values, self.shares, theirs, its, predicted, np.column_stack([one, predicted, *means]),
+            np.column_stack([one, logs, *noises, predicted, predicted**2]), np.column_stack(numbers),
+        )  # fmt: skip
+
+    def _probabilities(self, facts: _Facts, parameters: Floats) -> Floats:
+        return _softmax(_terms(facts, parameters).logits)
+
+
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """Some cells as the likelihood sees them; distances in units of the deviation, from the mean.
+
+    Args:
+        values: the star values.
+        shares: of each in the training ratings.
+        users: ratings of the cell's user by star value, shape ``(n, num_values)``.
+        items: likewise of its item.
+        predicted: shape ``(n,)``.
+        location: what the middle of the distribution is linear in, beside the prediction, ``(n, 4)``.
+        spread: what the log of its width is linear in, ``(n, 7)``.
+        counts: ratings of user and item, ``(n, 2)``.
+    """
+
+    values: Floats
+    shares: Floats
+    users: Floats
+    items: Floats
+    predicted: Floats
+    location: Floats
+    spread: Floats
+    counts: Floats
+
+    def at(self, cells: IntArray) -> _Facts:
+        """Some of these cells."""
+        names = ("users", "items", "predicted", "location", "spread", "counts")
+        return replace(self, **{name: getattr(self, name)[cells] for name in names})
+
+
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """Logarithms of the chances but for a constant a cell, and what their derivatives are made of."""
+
+    logits: Floats
+    distance: Floats
+    width: Floats
+    slope: Floats
+    freedom: Floats
+    logs: tuple[Floats, Floats, Floats]
+    smoothed: tuple[Floats, Floats]
+
+
+def _terms(facts: _Facts, parameters: Floats) -> _Terms:
+    location, spread, exponents, extras = np.split(parameters, np.cumsum([_LOCATION, _SPREAD, _SHARES]))
+    smoothing_users, smoothing_items, degrees = np.exp(extras)
+    middle, width = facts.predicted + facts.location @ location, np.exp(facts.spread @ spread)
+    distance = (facts.values - middle[:, None]) / width[:, None]
+    ratio = distance**2 / degrees
+    tails = np.log1p(ratio)
+    smoothed = facts.users + smoothing_users * facts.shares, facts.items + smoothing_items * facts.shares
+    logs = np.log(smoothed[0]), np.log(smoothed[1]), np.broadcast_to(np.log(facts.shares), distance.shape)
+    logits = -(degrees + 1) / 2 * tails
+    for exponent, log in zip(exponents, logs, strict=True):
+        logits += exponent * log
+    slope = -(degrees + 1) * distance / (degrees * (1 + ratio))  # of the log density of Student's distribution
+    freedom = degrees * (-tails / 2 + (degrees + 1) / (2 * degrees) * ratio / (1 + ratio))  # by the log of the degrees
+    return _Terms(logits, distance, width, slope, freedom, logs, smoothed)
+
+
+def _softmax(logits: Floats) -> Floats:
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+
+
+def _loss(parameters: Floats, facts: _Facts, given: npt.NDArray[np.int64]) -> tuple[float, Floats, Floats]:
+    """Minus the log likelihood, with half the squared distance of the slopes from their start.
+
+    Returns:
+        It, its gradient, and what each cell contributes to the gradient of the log likelihood, ``(n, 17)``.
+    """
+    terms = _terms(facts, parameters)
+    chances, cells = _softmax(terms.logits), np.arange(len(given))
+    away = parameters - _START
+    away[list(_FREE)] = 0.0
+    loss = -float(np.log(np.maximum(chances[cells, given], 1e-300)).sum()) + float(away @ away) / 2
+    rest = -chances  # by the logits: 1 at the stars that were given, less the chances
+    rest[cells, given] += 1.0
+    exponents = parameters[_LOCATION + _SPREAD : _LOCATION + _SPREAD + 2]
+    factors = exponents * np.exp(parameters[-_EXTRAS:-1])
+    pull = rest * terms.slope
+    scores = np.column_stack([
+        facts.location * -(pull.sum(axis=1) / terms.width)[:, None],
+        facts.spread * -np.einsum("ns,ns->n", pull, terms.distance)[:, None],
+        *(np.einsum("ns,ns->n", rest, log) for log in terms.logs),
+        *(factor * ((rest / table) @ facts.shares) for factor, table in zip(factors, terms.smoothed, strict=True)),
+        np.einsum("ns,ns->n", rest, terms.freedom),
+    ])  # fmt: skip
+    return loss, away - scores.sum(axis=0), scores
+
+
+def _most_likely(facts: _Facts, given: npt.NDArray[np.int64], start: Floats) -> Floats:
+    """The shared numbers of maximum likelihood, pulled a little towards `_START`."""
+    from scipy.linalg import cholesky, solve_triangular
+    from scipy.optimize import minimize
+
+    scores = _loss(start, facts, given)[2]  # their products estimate the curvature: along its axes few steps are needed
+    axes = cholesky(scores.T @ scores + np.eye(len(start)))
+    scaled = np.asarray(solve_triangular(axes, np.eye(len(start))))
+
+    def loss(place: Floats) -> tuple[float, Floats]:
+        value, gradient, _ = _loss(start + scaled @ place, facts, given)
+        return value, scaled.T @ gradient
+
+    found = minimize(loss, np.zeros(len(start)), jac=True, method="L-BFGS-B", options={"maxiter": 200, "ftol": 1e-8})
+    return np.asarray(start + scaled @ found.x)
+
+
+def _lower_tail(chances: Floats) -> Floats:
+    """Share of what the shortest interval leaves out that lies below it, shape ``(n,)``; a star is a step wide."""
+    size = chances.shape[1]
+    edges = np.arange(size + 1.0)
+    cumulative = np.column_stack([np.zeros(len(chances)), np.cumsum(chances, axis=1)])
+    shortest, tail = np.full(len(chances), np.inf), np.full(len(chances), 0.5)
+    for edge in range(size + 1):  # the shortest interval has an edge of a star at one of its ends
+        below = cumulative[:, edge]
+        for starts in (True, False):
+            start = below if starts else below - _TAILS
+            other = _place(chances, cumulative, np.clip(start + _TAILS if starts else start, 0, 1))
+            possible = (start > -1e-12) & (start + _TAILS < 1 + 1e-12)
+            length = np.where(possible, np.abs(other - edges[edge]), np.inf)
+            better = length < shortest - 1e-9
+            shortest = np.where(better, length, shortest)
+            tail = np.where(better, np.clip(start, 0, 1 - _TAILS) / (1 - _TAILS), tail)
+    return tail
+
+
+def _place(chances: Floats, cumulative: Floats, level: Floats) -> Floats:
+    """Where the chance of less reaches a level, in steps from the lower edge of the first star."""
+    cells = np.arange(len(chances))
+    star = np.minimum((cumulative[:, 1:] < level[:, None]).sum(axis=1), chances.shape[1] - 1)
+    part = (level - cumulative[cells, star]) / np.maximum(chances[cells, star], 1e-12)
+    return np.asarray(star + np.clip(part, 0.0, 1.0))
+
+
+def _quantile(values: Floats, chances: Floats, level: Floats) -> Floats:
+    cumulative = np.column_stack([np.zeros(len(chances)), np.cumsum(chances, axis=1)])
+    step = values[1] - values[0]
+    return np.asarray(values[0] - step / 2 + step * _place(chances, cumulative, level))
+
+
+def _conformity(chances: Floats, given: npt.NDArray[np.int64]) -> Floats:
+    """The least chance at which each cell's interval covers the stars that were given, shape ``(n,)``."""
+    cells, tail = np.arange(len(given)), _lower_tail(chances)
+    below = np.cumsum(chances, axis=1)[cells, given] - chances[cells, given] / 2
+    with np.errstate(divide="ignore"):
+        return np.asarray(1 - np.minimum(below / tail, (1 - below) / (1 - tail)))
+
+
+def _regressors(counts: Floats) -> Floats:
+    """What the adjustment of an interval is linear in: a constant, and two curves along each count."""
+    return np.column_stack([np.ones(len(counts)), np.log1p(counts) - 4.0, 1 / np.sqrt(1 + counts)])
+
+
+def _adjustments(scores: Floats, counts: Floats) -> Floats:
+    """Quantiles of the scores as linear functions of what the counts say, a row for each level.
+
+    The slopes are those of quantile regression; the constant is then set so that the share of the cells that are
+    covered is right, counting the next cell in.
+    """
+    from scipy.optimize import minimize
+
+    table, number = _regressors(counts), len(scores)
+    found = []
+    for level in _LEVELS:
+
+        def pinball(slopes: Floats, level: float = level) -> tuple[float, Floats]:
+            rest = (scores - table @ slopes) / _SOFTNESS
+            above = 1 / (1 + np.exp(-np.clip(rest, -500, 500)))
+            loss = _SOFTNESS * float(((level - 1) * rest + np.logaddexp(0, rest)).sum()) + float(
+                slopes[1:] @ slopes[1:]
+            )
+            return loss, table.T @ (1 - level - above) + 2 * np.append(0.0, slopes[1:])
+
+        start = np.append(np.quantile(scores, level), np.zeros(table.shape[1] - 1))
+        slopes = minimize(pinball, start, jac=True, method="L-BFGS-B").x
+        rest = np.sort(scores - table @ slopes)
+        rank = int(np.ceil((number + 1) * level))
+        slopes[0] += rest[rank - 1] if rank <= number else 1.0
+        found.append(slopes)
+    return np.array(found)
+
+
+def _shrunk(squared: Floats, index: IntArray, counts: IntArray) -> Floats:
+    """Mean square of each row, with a few ratings of ordinary noise added."""
+    return np.asarray((np.bincount(index, squared, len(counts)) + _NOISE_DAMPING) / (counts + _NOISE_DAMPING))
+
+
+def _habits(
+    index: IntArray, given: npt.NDArray[np.int64], num_rows: int, num_values: int, noise: Floats, bias: FloatArray
+) -> Habits:
+    table = np.zeros((num_rows + 1, num_values), dtype=np.float32)
+    table[:-1] = np.bincount(index * np.int64(num_values) + given, minlength=num_rows * num_values).reshape(
+        num_rows, num_values
+    )
+    return Habits(table, np.append(np.log(noise), 0.0), np.append(bias, 0.0))
