@@ -166,7 +166,12 @@ def run(words: Sequence[object], threads: int, log: Path) -> tuple[float, float]
         process = subprocess.Popen(
             [str(word) for word in words], stdout=printed, stderr=subprocess.STDOUT, cwd=ROOT, env=environment
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # stopped by hand: no fit goes on behind the prompt
+            process.kill()
+            process.wait()
+            raise
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing was printed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,20 @@ def test_a_peer_without_its_environment_is_left_out_and_said_so(
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(compare.Unavailable, match="status 3: no luck"):
         compare.run([sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"], 1, tmp_path / "log")
+
+
+def test_no_process_goes_on_when_the_run_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(pid: int, options: int) -> None:
+        monkeypatch.undo()
+        assert not (tmp_path / "done").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare.os, "wait4", stop)
+    late = "import sys, time; time.sleep(2); open(sys.argv[1], 'w')"
+    with pytest.raises(KeyboardInterrupt):
+        compare.run([sys.executable, "-c", late, tmp_path / "done"], 1, tmp_path / "log")
+    time.sleep(3)
+    assert not (tmp_path / "done").exists()
 
 
 def test_every_process_gets_the_same_threads(tmp_path: Path) -> None:
