@@ -310,6 +310,16 @@ class StarModel:
             adjusted[block] = np.clip(_regressors(facts.counts) @ self.adjustments.T, 0.0, 1.0)
         return StarDistribution(self.scale, self.values, chances, np.maximum.accumulate(adjusted, axis=1))
 
+    def user_histogram(self, users: IntArray, *, readers: Habits | None = None) -> StarDistribution:
+        """Each user's own stars, smoothed, whatever the item: what a distribution has to beat; intervals unadjusted."""
+        counts = (readers or self.users).counts[users] + _DAMPING * self.shares
+        chances = np.asarray(counts / counts.sum(axis=1, keepdims=True), dtype=np.float64)
+        return StarDistribution(self.scale, self.values, chances, np.tile(_LEVELS, (len(chances), 1)))
+
+    def residual_variance(self, users: IntArray, items: IntArray, *, readers: Habits | None = None) -> Floats:
+        """Variance of the residuals on biases by user and item, squared rating points: what uncertainty has to beat."""
+        return np.asarray(self.deviation**2 * np.exp((readers or self.users).noise[users] + self.items.noise[items]))
+
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Everything but the scale, for a file."""
         arrays: dict[str, npt.NDArray[Any]] = {

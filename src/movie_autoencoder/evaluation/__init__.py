@@ -23,6 +23,7 @@ from .cells import Cells, EvaluationError, look_up, separate_ratings, test_part
 from .examples import Panel, Person, Scored, TasteMap, make_map, make_panel, make_person
 from .scores import Agreement, BaselineScore, GroupError, Scores, agreement, group_errors, score, star_groups
 from .text import example_lines, many, table_lines
+from .uncertainty import Uncertainty, measure
 
 _BLOCK = 1 << 20  # training cells reconstructed at a time
 _FEW_USERS = 20
@@ -63,6 +64,7 @@ class Evaluation:
         panel: some users' stars beside their reconstruction.
         person: one user's, with the most and least surprising.
         taste_map: the users' latent vectors in two dimensions.
+        uncertainty: what the distributions over the stars are worth; None for a model without them.
         warnings: what a reader should know, one sentence each.
         facts: what the bundle says of its making.
         scoring_seconds: time to predict and score, baselines and bootstrap included.
@@ -98,6 +100,7 @@ class Evaluation:
     panel: Panel | None
     person: Person | None
     taste_map: TasteMap | None
+    uncertainty: Uncertainty | None
     warnings: tuple[str, ...]
     facts: Mapping[str, Any]
     scoring_seconds: float
@@ -159,12 +162,17 @@ def evaluate(
     scores = score(predictions, cells.ratings, resamples=resamples, seed=seed)
     shown_counts = recommender.user_counts if cells.fold_in is None else cells.fold_in.user_counts
     by_stars = star_groups(cells.ratings.values, recommender.scale)
+    item_counts, user_counts = look_up(recommender.item_counts, cells.items), look_up(shown_counts, cells.users)
     groups = {
         "stars": (by_stars.group, by_stars.labels),
-        "popularity": count_bins(look_up(recommender.item_counts, cells.items)),
-        "activity": count_bins(look_up(shown_counts, cells.users)),
+        "popularity": count_bins(item_counts),
+        "activity": count_bins(user_counts),
     }
     errors = {name: group_errors(predictions, cells.ratings, *group) for name, group in groups.items()}
+    uncertainty = None
+    if recommender.stars is not None:
+        ours = predictions[recommender.name]
+        uncertainty = measure(recommender.name, recommender.stars, ours, cells, item_counts, user_counts)
     scoring_seconds = time.perf_counter() - scoring
 
     scored = Scored(
@@ -209,6 +217,7 @@ def evaluate(
         panel=make_panel(model, scored, title),
         person=make_person(model, scored, title),
         taste_map=make_map(model.users.latent, recommender.ratings, recommender.user_counts, seed=seed),
+        uncertainty=uncertainty,
         warnings=_warnings(recommender, cells, num_users, scores),
         facts=dict(recommender.metadata),
         scoring_seconds=round(scoring_seconds, 3),

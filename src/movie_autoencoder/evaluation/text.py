@@ -8,6 +8,7 @@ from .examples import Person
 
 if TYPE_CHECKING:
     from . import Evaluation
+    from .uncertainty import Uncertainty
 
 
 def table_lines(evaluation: Evaluation) -> list[str]:
@@ -54,7 +55,27 @@ def table_lines(evaluation: Evaluation) -> list[str]:
     ]
     if evaluation.num_overlap:
         lines.append(f"Left out                     {many(evaluation.num_overlap, 'training rating')}")
+    if evaluation.uncertainty is not None:
+        lines += ["", *_uncertainty_lines(evaluation.uncertainty)]
     return lines + [f"Warning: {warning}" for warning in evaluation.warnings]
+
+
+def _uncertainty_lines(found: Uncertainty) -> list[str]:
+    """Scores of the distributions, each beside a trivial baseline."""
+    width = max(len(name) for name in ("distribution", *found.scores, *found.auc))
+    lines = [f"{'distribution':<{width}}      NLL     CRPS    Brier of liking (from {found.like_threshold:g} stars)"]
+    lines += [
+        f"{name:<{width}}  {score.nll:7.4f}  {score.crps:7.4f}  {score.brier:7.4f}"
+        for name, score in found.scores.items()
+    ]
+    ranks = [f"{name} {'–' if value is None else f'{value:.4f}'}" for name, value in found.auc.items()]
+    covered, constant = found.coverage, found.constant_width
+    return [
+        *lines,
+        f"Errors above {found.far:g} foreseen (AUC)  {', '.join(ranks)}",
+        f"{100 * found.level:g} % intervals cover {100 * covered.share:.1f} %, mean width {covered.mean_width:.3f}; of "
+        f"constant width, covering {100 * constant.share:.1f} %: {constant.mean_width:.3f}",
+    ]
 
 
 def example_lines(person: Person | None) -> list[str]:
