@@ -284,8 +284,9 @@ def version_key(model: str) -> str:
     """Changes with the code and the library versions that a model's predictions depend on."""
     if model in OURS:
         package = ROOT / "src" / "movie_autoencoder"
-        shown = {package / "evaluation", package / "report"}  # these only read what training left
-        return code_digest([path for path in package.rglob("*.py") if path.parent not in shown])
+        apart = {package / name for name in ("adapters", "evaluation", "report")}  # nothing is trained by these
+        used = [path for path in package.rglob("*.py") if path.parent not in apart]
+        return code_digest([*used, HERE / "peers" / "with_bundle.py"])
     peer = PEERS[model]
     folder = HERE / "peers"
     pins = (folder / f"{peer.environment}.txt").read_text()
@@ -372,38 +373,63 @@ def nll(probabilities: Array, levels: Array, values: Array) -> float:
     return float(-np.log(np.maximum(probabilities[np.arange(len(values)), column], 1e-12)).mean())
 
 
-def with_habit(probabilities: Array, part: Part, users: Array, power: float, smoothing: float) -> Array:
-    """Probabilities with each user's habit with the stars: p(s|u,i)·(h_u(s)/h(s))^power, and divided by their sum.
+def star_logs(probabilities: Array, part: Part, smoothing: Sequence[float]) -> Array:
+    """What our distribution over the stars is made of, for another model's probabilities.
 
     Args:
-        probabilities: of each cell and star value, shape ``(n, num_levels)``.
-        part: its training ratings give the histograms h_u of each user and h of all; levels nobody gave count once.
-        users: user id of each cell; an unknown one has no habit.
-        power: 0 leaves the probabilities as they are.
-        smoothing: ratings of the average person that are added to a user's own.
+        probabilities: of each held-out cell and star value, shape ``(n, num_levels)``.
+        part: its training ratings are counted.
+        smoothing: how many ratings of the average kind are added to a user's and to an item's own.
+
+    Returns:
+        Logarithms of the probabilities and of the shares of each star in the user's, the item's and all training
+        ratings, shape ``(4, n, num_levels)``; of an unknown user or item everyone's shares.
     """
     train, levels = part.train, part.train.scale.levels
     column = np.abs(train.values[:, None] - levels).argmin(axis=1)
-    counts = np.zeros((train.num_users + 1, len(levels)))  # the last row: unknown users
-    np.add.at(counts, (train.user_index, column), 1.0)
-    overall = counts.sum(axis=0) + 1
-    overall /= overall.sum()
-    habits = counts + smoothing * overall
-    habits /= habits.sum(axis=1, keepdims=True)
-    weighted: Array = probabilities * ((habits / overall) ** power)[train.locate_users(users)]
-    weighted /= weighted.sum(axis=1, keepdims=True)
-    return weighted
+    overall = (np.bincount(column, minlength=len(levels)) + 1.0) / (len(column) + len(levels))
+    logs = [np.log(np.maximum(probabilities, 1e-12))]
+    sides = (
+        (train.user_index, train.num_users, train.locate_users(part.users), smoothing[0]),
+        (train.item_index, train.num_items, train.locate_items(part.items), smoothing[1]),
+    )
+    for index, size, asked, added in sides:
+        counts = np.zeros((size + 1, len(levels)))  # the last row, -1: unknown
+        np.add.at(counts, (index, column), 1.0)
+        shares = counts[asked] + added * overall
+        logs.append(np.log(shares / shares.sum(axis=1, keepdims=True)))
+    return np.stack([*logs, np.broadcast_to(np.log(overall), logs[0].shape)])
 
 
-def fit_habit(probabilities: Array, part: Part) -> tuple[float, float]:
-    """The power and smoothing with the least NLL on a tuning split."""
+def with_habits(probabilities: Array, part: Part, choice: Sequence[float]) -> Array:
+    """Probabilities with the correction for habits that ours have: p^a h_u^b h_i^c h^d, divided by their sum.
+
+    Args:
+        probabilities: as for `star_logs`.
+        part: likewise.
+        choice: exponents a to d; logarithms of the two smoothings. (1, 0, 0, 0, …) changes nothing.
+    """
+    logits: Array = np.tensordot(
+        np.asarray(choice[:4]), star_logs(probabilities, part, np.exp(choice[4:]).tolist()), axes=1
+    )
+    chances: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    return chances
+
+
+def fit_habits(probabilities: Array, part: Part) -> list[float]:
+    """The choice for `with_habits` with the least NLL on a tuning split."""
+    from scipy.optimize import minimize
+
     levels = part.train.scale.levels
 
-    def loss(choice: tuple[float, float]) -> float:
-        return nll(with_habit(probabilities, part, part.users, *choice), levels, part.values)
+    def loss(choice: Array) -> float:
+        return nll(with_habits(probabilities, part, choice.tolist()), levels, part.values)
 
-    choices = [(power / 10, float(smoothing)) for power in range(0, 13) for smoothing in (1, 3, 10, 30, 100)]
-    return min(choices, key=loss)
+    smoothing = (float(np.log(0.1)), float(np.log(1000.0)))
+    bounds = [(-3.0, 3.0)] * 4 + [smoothing] * 2
+    start = np.array([1.0, 0.5, 0.1, -0.5, np.log(10.0), np.log(10.0)])
+    return [float(one) for one in minimize(loss, start, method="L-BFGS-B", bounds=bounds).x]
 
 
 def best_blend(predictions: Mapping[str, Array], values: Array) -> tuple[str, str, float, float]:
@@ -554,16 +580,16 @@ def compare(
         table[model]["nll"] = None
         if model in unrated:
             table[model]["rmse_unrated"] = unrated[model]
-        if model in probabilities:
+        levels = tuning_part.train.scale.levels
+        if model in probabilities and probabilities[model][0].shape[1] == len(levels):  # ours are coarser above 21
             given = list(zip(probabilities[model], parts, strict=True))
-            levels = tuning_part.train.scale.levels
             table[model]["nll"] = [nll(one, levels, part.values) for one, part in given]
             if model in guesses:
-                choice = fit_habit(guesses[model]["probabilities"], tuning_part)
+                choice = fit_habits(guesses[model]["probabilities"], tuning_part)
                 table[model]["nll_habit"] = [
-                    nll(with_habit(one, part, part.users, *choice), levels, part.values) for one, part in given
+                    nll(with_habits(one, part, choice), levels, part.values) for one, part in given
                 ]
-                table[model]["habit"] = dict(zip(("power", "smoothing"), choice, strict=True))
+                table[model]["habit"] = choice
     best = next((model for model in ("dual-best", "dual-fast", "autorec") if model in predictions), None)
     return {
         "data": data.name, "machine": machine(threads), "splits": list(data.seeds), "models": table,
@@ -613,7 +639,7 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
             f"{one['predict_seconds']:>11.2f}{one['process_seconds']:>11.1f}{one['peak_mb']:>7.0f}  {one['version']}"
         )
         if "nll_habit" in one:
-            lines.append(f"{'  with users habits':<56}{statistics.mean(one['nll_habit']):>8.3f}")
+            lines.append(f"{'  with habits':<56}{statistics.mean(one['nll_habit']):>8.3f}")
         if "rmse_unrated" in one:
             lines.append(f"{'  on unrated cells':<22}{spread(one['rmse_unrated']):>17}")
     if "oracle" in result:

@@ -232,20 +232,23 @@ def test_nll_is_minus_the_mean_logarithm_of_what_the_given_stars_had() -> None:
 
 
 def habit_part() -> compare.Part:
-    """User 1 gave 1, 1, 2 and user 2 gave 2: the scale is 1, 2."""
+    """User 1 gave 1, 1, 2 and user 2 gave 2; item 1 got 1, 2. The scale is 1, 2; user 3 and item 4 are unknown."""
     train = Ratings.from_columns([1, 1, 1, 2], [1, 2, 3, 1], [1.0, 1.0, 2.0, 2.0])
-    return compare.Part(train, np.array([1, 3]), np.array([4, 1]), np.array([1.0, 2.0]), 0)
+    return compare.Part(train, np.array([1, 3]), np.array([4, 2]), np.array([1.0, 2.0]), 0)
 
 
 def test_the_correction_for_habits_is_that_of_its_formula() -> None:
-    part = habit_part()
-    corrected = compare.with_habit(np.full((2, 2), 0.5), part, part.users, 1.0, 2.0)
-    # h = (2+1, 2+1) / 6; h of user 1 = (2 + 2/2, 1 + 2/2) / 5; user 3 is unknown and has the habit of all
-    assert corrected == pytest.approx(np.array([[0.6, 0.4], [0.5, 0.5]]))
-    squared = compare.with_habit(np.full((2, 2), 0.5), part, part.users, 2.0, 2.0)
-    assert squared[0] == pytest.approx(np.array([0.36, 0.16]) / 0.52)
+    part, flat, logs = habit_part(), np.full((2, 2), 0.5), [float(np.log(2.0)), float(np.log(2.0))]
+    # h = (2 + 1, 2 + 1) / 6; h of user 1 = (2 + 2/2, 1 + 2/2) / 5; h of item 2 = (1 + 2/2, 0 + 2/2) / 3
+    by_user = compare.with_habits(flat, part, [1.0, 1.0, 0.0, 0.0, *logs])
+    assert by_user == pytest.approx(np.array([[0.6, 0.4], [0.5, 0.5]]))
+    assert compare.with_habits(flat, part, [1.0, 2.0, 0.0, 0.0, *logs])[0] == pytest.approx(
+        np.array([0.36, 0.16]) / 0.52
+    )
+    by_item = compare.with_habits(flat, part, [1.0, 0.0, 1.0, 0.0, *logs])
+    assert by_item == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
     given = np.array([[0.2, 0.8], [0.7, 0.3]])
-    assert compare.with_habit(given, part, part.users, 0.0, 2.0) == pytest.approx(given)
+    assert compare.with_habits(given, part, [1.0, 0.0, 0.0, 0.0, *logs]) == pytest.approx(given)
 
 
 def test_habits_are_fitted_where_they_are_and_left_where_they_are_not() -> None:
@@ -254,16 +257,15 @@ def test_habits_are_fitted_where_they_are_and_left_where_they_are_not() -> None:
     items = np.tile(np.arange(40), 60)
     own = np.where(users < 30, 2, 0) + rng.integers(0, 2, len(users)) + 1.0  # half the users give 3 and 4, half 1 and 2
     none = rng.integers(1, 5, len(users)).astype(np.float64)
-    for values, corrected in ((own, True), (none, False)):
+    for values, wanted in ((own, np.log(2)), (none, np.log(4))):
         data = compare.random_splits("habits", Ratings.from_columns(users, items, values), 1)
-        part = data.part(compare.TUNING_SEED)
+        part, scored = data.part(compare.TUNING_SEED), data.part(0)
         flat = np.full((len(part.values), 4), 0.25)
-        power, smoothing = compare.fit_habit(flat, part)
-        loss = compare.nll(compare.with_habit(flat, part, part.users, power, smoothing), np.arange(1.0, 5), part.values)
-        if corrected:
-            assert loss < np.log(2) + 0.1 and power >= 0.9
-        else:
-            assert np.log(4) - 0.03 < loss <= np.log(4) + 1e-12
+        choice = compare.fit_habits(flat, part)
+        losses = [compare.nll(compare.with_habits(flat, one, choice), np.arange(1.0, 5), one.values)
+                  for one in (part, scored)]  # fmt: skip
+        assert losses[0] <= wanted + 0.02
+        assert losses[1] == pytest.approx(wanted, abs=0.06)
 
 
 def test_the_blend_finds_the_planted_weight_and_stays_between_its_two() -> None:
@@ -309,10 +311,9 @@ def test_differences_are_ours_minus_theirs_over_users_and_splits(planted: Rating
 def test_our_model_is_a_whole_training_run_scored_through_its_bundle(
     planted: Ratings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = planted.take(np.arange(2_000))
-    words = ["--set", "training.budget=0", "--epochs", "3"]
+    words = ["--set", "training.budget=0", "--epochs", "20"]
     monkeypatch.setitem(compare.OURS, "dual-fast", ["--model", "dual", *words])
-    part = compare.random_splits("few", few, 1).part(0)
+    part = compare.random_splits("planted", planted, 1).part(0)
     measured, found = compare.run_ours("dual-fast", part, 1)
     assert found["predictions"].shape == part.values.shape
     assert part.train.scale.contains(found["predictions"]).all()
@@ -321,6 +322,11 @@ def test_our_model_is_a_whole_training_run_scored_through_its_bundle(
     )
     assert measured["process_seconds"] > measured["runs"][0]["fit_seconds"] > 0
     assert measured["peak_mb"] > 100
+    assert found["probabilities"].sum(axis=1) == pytest.approx(np.ones(len(part.values)))
+    levels = part.train.scale.levels
+    shares = np.bincount(np.rint((planted.values - levels[0]) * 2).astype(int)) / len(planted)
+    entropy = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())  # what everyone's histogram gets
+    assert compare.nll(found["probabilities"], levels, part.values) < entropy
 
 
 @pytest.mark.parametrize("model", PEERS)

@@ -22,6 +22,8 @@ def main() -> None:
     with np.load(folder / "asked.npz", allow_pickle=False) as asked:
         users, items = asked["users"], asked["items"]
     found = {"predictions": np.asarray(recommender.predict(users, items), dtype=np.float64)}
+    if recommender.stars is not None:
+        found["probabilities"] = recommender.predict_distribution(users, items).probabilities
     np.savez(folder / "predictions-0.npz", **found)
     seconds = time.perf_counter() - started
     facts = recommender.metadata
