@@ -6,7 +6,7 @@ user and item, and an interval of constant width around the prediction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from ..calibration import (
     risk_coverage,
     tenths,
 )
-from ..ratings import FloatArray, IntArray
+from ..ratings import FloatArray, IntArray, Scale
 from ..stars import StarModel, columns, like_threshold, one_point
 from .cells import Cells
 
@@ -127,19 +127,7 @@ def measure(
     low, high = distribution.interval(LEVEL)
     covered = (given >= low - 1e-6) & (given <= high + 1e-6)
     owners = cells.ratings.user_index, cells.ratings.item_index
-    whole = coverage(covered, high - low, *owners)
-    groups = [(counts, tenths(counts)) for counts in (item_counts, user_counts)]
-    found = [
-        [(_label(counts[chosen]), coverage(covered[chosen], (high - low)[chosen], *(o[chosen] for o in owners)))
-         for chosen in (np.flatnonzero(tenth == number) for number in np.unique(tenth))]
-        for counts, tenth in groups
-    ]  # fmt: skip
-    tested = [whole, *(part for parts in found for _, part in parts)]
-    corrected = iter(_corrected(tested))
-    overall = next(corrected)
-    popularity, activity = (
-        tuple(IntervalGroup(label, part, next(corrected)) for label, part in parts) for parts in found
-    )
+    whole, overall, (popularity, activity) = score_intervals(covered, high - low, owners, (item_counts, user_counts))
     return Uncertainty(
         like_threshold=threshold,
         far=far,
@@ -153,7 +141,7 @@ def measure(
         level=LEVEL,
         coverage=whole,
         p_value=overall,
-        constant_width=_constant_width(predictions, error, whole.share, stars, owners),
+        constant_width=constant_width(predictions, error, whole.share, stars.scale, owners),
         by_popularity=popularity,
         by_activity=activity,
         reliability={key: reliability(chance, liked) for key, chance in liking.items()},
@@ -165,21 +153,40 @@ def measure(
     )
 
 
-def _corrected(tested: list[Coverage]) -> list[float | None]:
-    raw = [one.p_value(LEVEL) for one in tested]
+def score_intervals(
+    covered: npt.NDArray[np.bool_], widths: FloatArray, owners: tuple[IntArray, IntArray], counts: Sequence[IntArray]
+) -> tuple[Coverage, float | None, tuple[tuple[IntervalGroup, ...], ...]]:
+    """Coverage of all intervals and of tenths by several counts, with p-values corrected for all of these together.
+
+    Args:
+        covered: True where the stars lay in the interval, shape ``(n,)``.
+        widths: rating points, same shape.
+        owners: user and item of each cell.
+        counts: each parts the cells into tenths.
+    """
+    parts = [
+        [np.flatnonzero(tenth == number) for number in np.unique(tenth)] for tenth in (tenths(one) for one in counts)
+    ]
+    cells = [np.arange(len(covered)), *(part for group in parts for part in group)]
+    found = [coverage(covered[one], widths[one], owners[0][one], owners[1][one]) for one in cells]
+    raw = [one.p_value(LEVEL) for one in found]
     known = iter(holm([p for p in raw if p is not None]))
-    return [None if p is None else next(known) for p in raw]
+    corrected = [None if p is None else next(known) for p in raw]
+    rest = iter(zip(found[1:], corrected[1:], strict=True))
+    groups = tuple(
+        tuple(IntervalGroup(_label(count[part]), *next(rest)) for part in group)
+        for count, group in zip(counts, parts, strict=True)
+    )
+    return found[0], corrected[0], groups
 
 
-def _constant_width(
-    predictions: FloatArray, error: FloatArray, share: float, stars: StarModel, owners: tuple[IntArray, IntArray]
+def constant_width(
+    predictions: FloatArray, error: FloatArray, share: float, scale: Scale, owners: tuple[IntArray, IntArray]
 ) -> Coverage:
-    """Intervals that reach as far from every prediction, just far enough to cover a share of the stars."""
+    """Intervals that reach as far from every prediction, cut to the scale, just far enough to cover a share."""
     size = np.abs(error)
     reach = float(np.quantile(size, share, method="inverted_cdf"))
-    low, high = stars.scale.clip(predictions - reach), stars.scale.clip(predictions + reach)
-    covered: npt.NDArray[np.bool_] = size <= reach
-    return coverage(covered, high - low, *owners)
+    return coverage(size <= reach, scale.clip(predictions + reach) - scale.clip(predictions - reach), *owners)
 
 
 def _label(counts: IntArray) -> str:

@@ -1,0 +1,199 @@
+"""What distributions over the stars are worth, pooled over splits: saved as benchmarks/results/uncertainty-NAME.json.
+
+    python benchmarks/uncertainty.py --data ml-latest-small [--splits 10] [--share 0.3] [--set training.budget=0]
+
+Every split is trained twice: as people do, and without the refit, whose model predicts the validation part. On that,
+a logistic regression on simple features (prediction, its square, log counts, residual variances of user and item) is
+fitted to foresee errors above one point; it is scored on the test part beside the model's own chance of such an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+from movie_autoencoder import Config, Recommender, read_ratings, train  # noqa: E402
+from movie_autoencoder.calibration import auc, brier, crps, negative_log_likelihood  # noqa: E402
+from movie_autoencoder.evaluation.uncertainty import (  # noqa: E402
+    HISTOGRAM,
+    LEVEL,
+    VARIANCE,
+    constant_width,
+    score_intervals,
+)
+from movie_autoencoder.files import write_json  # noqa: E402
+from movie_autoencoder.ratings import Ratings  # noqa: E402
+from movie_autoencoder.sources import find_data  # noqa: E402
+from movie_autoencoder.splits import load_held_out  # noqa: E402
+from movie_autoencoder.stars import columns, like_threshold, one_point  # noqa: E402
+
+Array = npt.NDArray[Any]
+LOGISTIC = "logistic"
+
+
+def logistic(features: Array, happened: Array) -> Callable[[Array], Array]:
+    """A logistic regression, hardly penalised: from features to log odds."""
+    from scipy.optimize import minimize
+
+    centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
+
+    def table(features: Array) -> Array:
+        return np.column_stack([np.ones(len(features)), (features - centre) / spread])
+
+    known = table(features)
+
+    def loss(weights: Array) -> tuple[float, Array]:
+        odds = known @ weights
+        chance = 1 / (1 + np.exp(-odds))
+        pull = np.append(0.0, weights[1:])
+        return float(np.logaddexp(0, odds).sum() - odds[happened].sum() + pull @ pull), known.T @ (
+            chance - happened
+        ) + 2 * pull
+
+    weights = minimize(loss, np.zeros(known.shape[1]), jac=True, method="L-BFGS-B").x
+    return lambda features: table(features) @ weights
+
+
+def simple_features(run: Recommender, users: Array, items: Array, predictions: Array) -> Array:
+    """What anyone would try first, shape ``(n, 6)``."""
+    stars = run.stars
+    if stars is None:
+        sys.exit("the run has no validation part, so there are no distributions")
+    counts = [np.append(side, 0)[index] for side, index in ((run.user_counts, users), (run.item_counts, items))]
+    noise = [stars.users.noise[users], stars.items.noise[items]]
+    return np.column_stack([predictions, predictions**2, *(np.log1p(one) for one in counts), *noise])
+
+
+def one_split(
+    ratings: Ratings, seed: int, settings: list[str], folder: Path
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Figures of one split, and what the pooled intervals need of each cell."""
+    runs = {}
+    for refit in (False, True):
+        words = [*settings, f"training.seed={seed}", f"training.refit={'true' if refit else 'false'}"]
+        train(Config().with_settings(words), ratings=ratings, out=folder / f"refit-{refit}")
+        runs[refit] = Recommender.load(folder / f"refit-{refit}")
+
+    def cells(run: Recommender, part: Any) -> tuple[Array, Array, Array, Array]:
+        held_out = load_held_out(folder / "refit-True" / "split.npz", part)
+        users, items = run.locate_users(held_out.users), run.locate_items(held_out.items)
+        return users, items, held_out.values.astype(np.float64), run.model.predict(users, items)
+
+    run, far, least = runs[True], one_point(ratings.scale), like_threshold(ratings.scale)
+    users, items, given, predictions = cells(runs[False], "validation")
+    foresee = logistic(
+        simple_features(runs[False], users, items, predictions), np.abs(predictions - given) > far + 1e-6
+    )
+    users, items, given, predictions = cells(run, "test")
+    stars = run.stars
+    if stars is None:
+        sys.exit("the run has no validation part, so there are no distributions")
+    distribution, histogram = stars.distribution(predictions, users, items), stars.user_histogram(users)
+    large, liked, places = np.abs(predictions - given) > far + 1e-6, given >= least - 1e-6, columns(stars.values, given)
+    low, high = distribution.interval(LEVEL)
+    doubts = {
+        run.name: distribution.error_probability(predictions), VARIANCE: stars.residual_variance(users, items),
+        LOGISTIC: foresee(simple_features(run, users, items, predictions)),
+    }  # fmt: skip
+    both = {run.name: distribution, HISTOGRAM: histogram}
+    figures = {
+        "nll": {name: negative_log_likelihood(one.probabilities, places) for name, one in both.items()},
+        "crps": {name: crps(one.probabilities, stars.values, stars.values[places]) for name, one in both.items()},
+        "brier": {name: brier(one.like_probability(), liked) for name, one in both.items()},
+        "auc": {name: auc(doubt, large) for name, doubt in doubts.items()},
+        "rmse": {
+            "prediction": float(np.sqrt(np.mean((predictions - given) ** 2))),
+            "mean of the distribution": float(np.sqrt(np.mean((distribution.mean - given) ** 2))),
+        },
+        "large_errors": float(large.mean()),
+        "coverage": float(((given >= low - 1e-6) & (given <= high + 1e-6)).mean()),
+    }
+    held_out = load_held_out(folder / "refit-True" / "split.npz", "test")
+    return figures, {
+        "covered": (given >= low - 1e-6) & (given <= high + 1e-6), "width": high - low, "predictions": predictions,
+        "given": given, "users": ratings.locate_users(held_out.users), "items": ratings.locate_items(held_out.items),
+        "user_counts": np.append(run.user_counts, 0)[users], "item_counts": np.append(run.item_counts, 0)[items],
+    }  # fmt: skip
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", default="ml-latest-small", help="a file, folder, zip or known name")
+    options.add_argument("--splits", type=int, default=10, help="number of splits, seeds from 0")
+    options.add_argument("--share", type=float, default=1.0, help="random share of the ratings, another one each split")
+    options.add_argument("--set", action="append", default=[], dest="settings", help="as for train.py")
+    options.add_argument("--out", type=Path, help="file of the results")
+    given = options.parse_args()
+    whole = read_ratings(find_data(given.data))
+    name = Path(given.data).name + (f"-{given.share:.0%}".replace("%", "pct") if given.share < 1 else "")
+    out = given.out or ROOT / "benchmarks" / "results" / f"uncertainty-{name}.json"
+    splits, pooled, started = [], [], time.perf_counter()
+    for seed in range(given.splits):
+        ratings = whole
+        if given.share < 1:
+            order = np.random.default_rng([seed, 7]).permutation(len(whole))
+            ratings = whole.take(order[: round(len(whole) * given.share)])
+        with tempfile.TemporaryDirectory() as folder:
+            figures, cells = one_split(ratings, seed, given.settings, Path(folder))
+        if given.share < 1:  # rows of the whole, so that a user is the same in every split
+            for side, ids, locate in (
+                ("users", ratings.user_ids, whole.locate_users), ("items", ratings.item_ids, whole.locate_items),
+            ):  # fmt: skip
+                cells[side] = locate(ids[cells[side]])
+        splits.append(figures)
+        pooled.append(cells)
+        print(f"split {seed}", *(f"{key} {shown(value)}" for key, value in figures.items()), flush=True)
+    cells = {key: np.concatenate([one[key] for one in pooled]) for key in pooled[0]}
+    owners = cells["users"], cells["items"]
+    coverage, p_value, (popularity, activity) = score_intervals(
+        cells["covered"], cells["width"], owners, (cells["item_counts"], cells["user_counts"])
+    )
+    error = cells["predictions"] - cells["given"]
+    constant = constant_width(cells["predictions"], error, coverage.share, whole.scale, owners)
+    means = {
+        key: {name: float(np.mean([split[key][name] for split in splits])) for name in splits[0][key]}
+        if isinstance(splits[0][key], dict)
+        else float(np.mean([split[key] for split in splits]))
+        for key in splits[0]
+    }
+    write_json(out, {
+        "data": name, "machine": f"{platform.machine()}, {os.cpu_count()} processors", "settings": given.settings,
+        "seconds": round(time.perf_counter() - started, 1), "means": means, "splits": splits, "level": LEVEL,
+        "coverage": asdict(coverage) | {"p_holm": p_value}, "constant_width": asdict(constant),
+        "by_popularity": [asdict(one) for one in popularity], "by_activity": [asdict(one) for one in activity],
+    })  # fmt: skip
+    print("\nmean", *(f"{key} {shown(value)}" for key, value in means.items()), sep="\n  ")
+    print(f"{100 * LEVEL:g} % intervals cover {100 * coverage.share:.2f} % ± "
+          f"{100 * (coverage.standard_error or 0):.2f} (p {p_value:.2g}), mean width {coverage.mean_width:.3f}; constant width {constant.mean_width:.3f}, "
+          f"covering {100 * constant.share:.2f} %")  # fmt: skip
+    for what, groups in (("popularity", popularity), ("activity", activity)):
+        print(f"by {what}: " + ", ".join(
+            f"{one.label} {100 * one.coverage.share:.1f} ± {100 * (one.coverage.standard_error or 0):.1f} "
+            f"(p {one.p_holm if one.p_holm is None else round(one.p_holm, 2)})" for one in groups
+        ))  # fmt: skip
+    print(f"written to {out}")
+
+
+def shown(value: Any) -> str:
+    """A figure, or several by name, with four digits."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {shown(one)}" for name, one in value.items())
+    return "–" if value is None else f"{value:.4f}"
+
+
+if __name__ == "__main__":
+    main()
