@@ -177,9 +177,11 @@ def main() -> None:
         "by_popularity": [asdict(one) for one in popularity], "by_activity": [asdict(one) for one in activity],
     })  # fmt: skip
     print("\nmean", *(f"{key} {shown(value)}" for key, value in means.items()), sep="\n  ")
-    print(f"{100 * LEVEL:g} % intervals cover {100 * coverage.share:.2f} % ± "
-          f"{100 * (coverage.standard_error or 0):.2f} (p {p_value:.2g}), mean width {coverage.mean_width:.3f}; constant width {constant.mean_width:.3f}, "
-          f"covering {100 * constant.share:.2f} %")  # fmt: skip
+    print(
+        f"{100 * LEVEL:g} % intervals cover {100 * coverage.share:.2f} % ± {100 * (coverage.standard_error or 0):.2f} "
+        f"(p {shown(p_value)}), mean width {coverage.mean_width:.3f}; constant width {constant.mean_width:.3f}, "
+        f"covering {100 * constant.share:.2f} %"
+    )
     for what, groups in (("popularity", popularity), ("activity", activity)):
         print(f"by {what}: " + ", ".join(
             f"{one.label} {100 * one.coverage.share:.1f} ± {100 * (one.coverage.standard_error or 0):.1f} "
