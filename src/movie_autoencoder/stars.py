@@ -179,8 +179,8 @@ class StarDistribution:
         tail = _lower_tail(self.probabilities)
         low = _quantile(self.values, self.probabilities, (1 - inside) * tail)
         high = _quantile(self.values, self.probabilities, 1 - (1 - inside) * (1 - tail))
-        clip = self.scale.minimum, self.scale.maximum
-        return np.clip(low, *clip), np.clip(high, *clip)
+        ends, whole = (self.scale.minimum, self.scale.maximum), inside >= 1
+        return np.where(whole, ends[0], np.clip(low, *ends)), np.where(whole, ends[1], np.clip(high, *ends))
 
 
 @dataclass(frozen=True, eq=False)
@@ -542,7 +542,10 @@ def _adjustments(scores: Floats, counts: Floats) -> Floats:
         slopes = minimize(pinball, start, jac=True, method="L-BFGS-B").x
         rest = np.sort(scores - table @ slopes)
         rank = int(np.ceil((number + 1) * level))
-        slopes[0] += rest[rank - 1] if rank <= number else 1.0
+        if rank > number:  # too few scores to say so much: the whole scale
+            slopes = np.append(1.0, np.zeros(len(slopes) - 1))
+        else:
+            slopes[0] += rest[rank - 1]
         found.append(slopes)
     return np.array(found)
 
