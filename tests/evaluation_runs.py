@@ -18,6 +18,8 @@ from movie_autoencoder.models.inference import SavedModel
 from movie_autoencoder.ratings import Ratings, Scale
 from movie_autoencoder.recommender import Recommender
 from movie_autoencoder.splits import Split, split_ratings
+from movie_autoencoder.stars import StarModel
+from movie_autoencoder.training import _star_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,24 +56,31 @@ def recommender(
     titles: Sequence[str] = (),
     keep_ratings: bool = True,
     facts: dict[str, Any] | None = None,
+    stars: StarModel | None = None,
 ) -> Recommender:
     """A run's recommender as if it had been trained."""
     ids = [str(one) for one in train.item_ids.tolist()]
     catalogue = Catalogue.from_rows(ids, titles) if titles else Catalogue.empty(train.item_ids)
     bundle = Bundle(
         cast(SavedModel, model), fit_baselines(train, 2.0), train.user_ids, train.item_ids, train.user_counts,
-        train.item_counts, train if keep_ratings else None, catalogue, facts or {},
+        train.item_counts, train if keep_ratings else None, catalogue, facts or {}, stars,
     )  # fmt: skip
     return Recommender(bundle, run)
 
 
 def split_run(ratings: Ratings, run: Path, **settings: Any) -> tuple[Recommender, Split]:
-    """A split of ratings saved in a run's folder, with a model of damped biases trained on all but its test part."""
+    """A split of ratings saved in a run's folder, with a model of damped biases trained on all but its test part.
+
+    With a validation part it has distributions, learnt there.
+    """
     run.mkdir(parents=True, exist_ok=True)
     split = split_ratings(ratings, **{"test_fraction": 0.2, "validation_fraction": 0.0, **settings})
     split.save(run / "split.npz")
     train = split.refit_ratings
-    return recommender(with_latent(cast(DampedBias, damped_bias(train, 2.0))), train, run), split
+    training = split.training_ratings
+    stars = _star_model(damped_bias(training, 2.0), training, split.held_out("validation"), train)
+    model = with_latent(cast(DampedBias, damped_bias(train, 2.0)))
+    return recommender(model, train, run, stars=stars), split
 
 
 def save_test_part(run: Path, users: Sequence[Any], items: Sequence[Any], stars: Sequence[float]) -> None:

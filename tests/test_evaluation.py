@@ -251,6 +251,45 @@ def test_the_json_of_the_contract(planted, tmp_path):
     json.dumps(result.to_dict(pictures=True), allow_nan=False)
 
 
+@pytest.mark.parametrize("by", ["rating", "user"])
+def test_distributions_are_scored_beside_trivial_baselines(planted, tmp_path, by):
+    run, split = split_run(planted, tmp_path, by=by, validation_fraction=0.2)
+    result = evaluate(run)
+    found = result.uncertainty
+    held_out = split.held_out("test")
+    assert found.coverage.num_ratings == result.num_ratings == len(held_out)
+    assert found.scores["dual"].nll < found.scores["user_histogram"].nll - 0.02
+    assert found.scores["dual"].crps < found.scores["user_histogram"].crps
+    assert found.scores["dual"].brier < found.scores["user_histogram"].brier
+    assert found.coverage.share == pytest.approx(0.9, abs=0.03)
+    assert found.constant_width.share == pytest.approx(found.coverage.share, abs=0.005)
+    for groups in (found.by_popularity, found.by_activity):
+        assert sum(group.coverage.num_ratings for group in groups) == len(held_out)
+        assert len(groups) == 10
+    assert found.risk["dual"][-1] == pytest.approx(result.rmse) == found.risk["residual_variance"][-1]
+    liked = sum(one.frequency * one.num_ratings for one in found.reliability["dual"])
+    assert liked == pytest.approx(np.count_nonzero(held_out.values >= found.like_threshold))
+    printed = json.loads(json.dumps(result.to_dict(), allow_nan=False))["uncertainty"]
+    assert printed["scores"]["dual"]["nll"] == found.scores["dual"].nll
+    assert any(line.startswith("90 % intervals cover") for line in result.lines())
+
+
+def test_scored_stars_move_no_distribution(planted, tmp_path):
+    run, split = split_run(planted, tmp_path, validation_fraction=0.2)
+    held_out = split.held_out("test")
+    before = run.predict_distribution(held_out.users, held_out.items).probabilities
+    change_split(tmp_path, test_values=np.full(len(held_out), 5.0, dtype=np.float32))
+    assert evaluate(run).uncertainty.scores["dual"].nll != pytest.approx(1.0)
+    assert np.array_equal(run.predict_distribution(held_out.users, held_out.items).probabilities, before)
+
+
+def test_without_a_validation_part_there_are_no_distributions(planted, tmp_path):
+    run, _ = split_run(planted, tmp_path)
+    assert evaluate(run).uncertainty is None
+    with pytest.raises(ValueError, match="learnt on the validation part, and it was trained without one"):
+        run.predict_distribution([1], [1])
+
+
 def test_without_training_ratings_there_is_no_reconstruction_error_and_a_warning(small_run):
     result = evaluate(recommender(MODEL, TRAIN, small_run, keep_ratings=False))
     assert (result.mse, result.reconstruction_mse, result.num_reconstructed) == (2.5, None, 0)

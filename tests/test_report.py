@@ -23,10 +23,10 @@ from movie_autoencoder.report import draw_pictures, read_history, write_report
 from movie_autoencoder.report.errors import draw_training
 from movie_autoencoder.report.history import Row, curve
 from movie_autoencoder.report.style import drawable, number
-from movie_autoencoder.splits import split_ratings
 
 PICTURES = [
-    "agreement", "by_activity", "by_popularity", "by_stars", "map", "panel", "person", "scores", "training",
+    "agreement", "by_activity", "by_popularity", "by_stars", "certainty", "intervals", "map", "panel",
+    "person", "scores", "training",
 ]  # fmt: skip
 HISTORY: list[Row] = [
     {"stage": stage, "epoch": float(epoch), "loss": 1 + 1 / epoch, "validation_rmse": error / epoch if error else None}
@@ -60,12 +60,12 @@ class _Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def evaluation(planted, tmp_path_factory) -> Evaluation:
-    split = split_ratings(planted, test_fraction=0.2, validation_fraction=0.0)
-    train = split.refit_ratings
     run = tmp_path_factory.mktemp("run")
-    split.save(run / "split.npz")
+    made, split = split_run(planted, run, validation_fraction=0.2)
+    train = split.refit_ratings
     titles = [NASTY] * train.num_items
-    return evaluate(recommender(with_latent(damped_bias(train, 2.0)), train, run, titles=titles, facts={"seed": 0}))
+    model = with_latent(damped_bias(train, 2.0))
+    return evaluate(recommender(model, train, run, titles=titles, facts={"seed": 0}, stars=made.stars))
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +136,16 @@ def test_every_number_behind_the_pictures_is_in_the_json(written, evaluation):
     assert stored["person"]["most_surprising"][0]["stars"] == evaluation.person.most_surprising[0].stars
     assert stored["history"] == HISTORY
     assert stored["facts"] == {"seed": 0}
+    assert stored["uncertainty"]["coverage"]["share"] == evaluation.uncertainty.coverage.share
+
+
+def test_the_page_has_the_scores_of_the_distributions(written, evaluation):
+    text = (written / "report.html").read_text(encoding="utf-8")
+    for score in evaluation.uncertainty.scores.values():
+        for figure in (score.nll, score.crps, score.brier):
+            assert f"<td>{figure:.4f}</td>" in text
+    for group in (*evaluation.uncertainty.by_popularity, *evaluation.uncertainty.by_activity):
+        assert f"<td>{100 * group.coverage.share:.1f} %</td>" in text
 
 
 def test_equal_evaluations_give_equal_pictures(written, slim):
@@ -178,7 +188,7 @@ def test_unusual_data_can_be_drawn(kind, planted, tmp_path, monkeypatch):
     elif kind == "long ids":
         users = np.array([f"AVERYLONGIDENTIFIER{one:06}" for one in users])
     ratings = Ratings.from_columns(users, items, stars)
-    run, split = split_run(ratings, tmp_path)
+    run, split = split_run(ratings, tmp_path, validation_fraction=0.2)
     if kind == "one user":
         chosen = ratings.take(np.isin(np.arange(len(ratings)), split.test) & (ratings.user_index == 3))
         result = evaluate(run, ratings=chosen)

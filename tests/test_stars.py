@@ -109,11 +109,16 @@ def test_the_mean_and_the_chance_of_liking_are_right_on_average(parts: dict[str,
     assert found.error_probability(predictions).mean() == pytest.approx(far.mean(), abs=0.03)
 
 
-def test_noisy_users_have_wide_intervals(parts: dict[str, Any], model: StarModel) -> None:
-    predictions, users, items, _ = parts["test"]
+def test_noisy_users_have_wide_intervals_and_the_mean_width_is_below_a_constant(
+    parts: dict[str, Any], model: StarModel
+) -> None:
+    predictions, users, items, given = parts["test"]
     low, high = model.distribution(predictions, users, items).interval(0.9)
     noisy = users % 4 == 0
     assert (high - low)[noisy].mean() > 1.4 * (high - low)[~noisy].mean()
+    reach = np.quantile(np.abs(given - predictions), ((given >= low) & (given <= high)).mean())
+    constant = np.clip(predictions + reach, 1, 5) - np.clip(predictions - reach, 1, 5)
+    assert (high - low).mean() < 0.95 * constant.mean()
 
 
 @pytest.mark.parametrize("level", [0.3, 0.5, 0.77, 0.9, 0.97])
