@@ -35,14 +35,17 @@ PEERS = {
     "surprise-svd": Peer(
         "with_surprise.py",
         _SHARED,
-        grid(
-            algorithm=["SVD"],
-            n_factors=[20, 100],
-            n_epochs=[50, 100],
-            lr_all=[0.005],
-            reg_all=[0.05, 0.1],
-            init_std_dev=[_SMALL_START],
-        ),
+        [
+            {
+                "algorithm": "SVD",
+                "n_factors": factors,
+                "n_epochs": epochs,
+                "lr_all": 0.005,
+                "reg_all": penalty,
+                "init_std_dev": _SMALL_START,
+            }
+            for (factors, epochs), penalty in product([(20, 20), (20, 50), (100, 30), (100, 100)], [0.05, 0.1])
+        ],  # fmt: skip
     ),
     "surprise-svdpp": Peer(
         "with_surprise.py",
@@ -50,12 +53,12 @@ PEERS = {
         grid(
             algorithm=["SVDpp"],
             n_factors=[20],
-            n_epochs=[40],
-            lr_all=[0.005, 0.01],
+            n_epochs=[15, 40],
+            lr_all=[0.005],
             reg_all=[0.05, 0.1],
             init_std_dev=[_SMALL_START],
             cache_ratings=[True],
-        ),
+        ),  # fmt: skip
     ),
     "surprise-knnbaseline": Peer(
         "with_surprise.py",
@@ -74,8 +77,11 @@ PEERS = {
     "cornac-mf": Peer(
         "with_cornac.py",
         _SHARED,
-        grid(k=[16, 64, 256], max_iter=[100], learning_rate=[0.005], lambda_reg=[0.05, 0.1])
-        + grid(k=[256], max_iter=[200], learning_rate=[0.003], lambda_reg=[0.06, 0.12]),
+        [
+            *grid(k=[16], max_iter=[30], learning_rate=[0.005], lambda_reg=[0.05, 0.1]),
+            *grid(k=[256], max_iter=[30, 100], learning_rate=[0.005], lambda_reg=[0.05, 0.1]),
+            *grid(k=[256], max_iter=[200], learning_rate=[0.003], lambda_reg=[0.06, 0.12]),
+        ],
     ),
     "lenskit-als": Peer(
         "with_lenskit.py",
