@@ -17,6 +17,7 @@ from movie_autoencoder.models.dual import DualLearner
 from movie_autoencoder.models.settings import DualSettings
 from movie_autoencoder.ratings import Ratings
 from movie_autoencoder.recommender import Recommender
+from movie_autoencoder.stars import StarModel
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +25,12 @@ def bundle(planted: Ratings) -> Bundle:
     learner = DualLearner(planted, DualSettings(4, 5.0, 0.2, 0.0, 3.0), optimizer="adam", average=0.9, seed=0)
     learner.epoch(0, 0.01)
     titles = Catalogue.from_rows([str(i) for i in planted.item_ids], [f"Film {i} (1999)" for i in planted.item_ids])
+    cells = slice(0, 1200, 4)
+    held_out = planted.user_index[cells], planted.item_index[cells], planted.values[cells]
+    stars = StarModel.fit(learner.trained().predict(*held_out[:2]), *held_out, planted)
     return Bundle(
         learner.trained(), fit_baselines(planted, 3.0), planted.user_ids, planted.item_ids, planted.user_counts,
-        planted.item_counts, planted, titles, {"settings": {}},
+        planted.item_counts, planted, titles, {"settings": {}}, stars,
     )  # fmt: skip
 
 
@@ -45,12 +49,17 @@ def test_save_and_load_predict_the_same(bundle: Bundle, folder: Path, planted: R
     assert loaded.ratings.digest == planted.digest
     assert loaded.catalogue.label(planted.item_ids[3]) == bundle.catalogue.label(planted.item_ids[3])
     assert loaded.facts == {"settings": {}}
+    ids = planted.user_ids[:50], planted.item_ids[:50]
+    found, expected = (Recommender(one).predict_distribution(*ids) for one in (loaded, bundle))
+    assert np.array_equal(found.probabilities, expected.probabilities)
+    assert np.array_equal(found.interval(0.8), expected.interval(0.8))
     assert np.array_equal(loaded.baselines["damped_bias"].fold_in(planted).offset,
                           bundle.baselines["damped_bias"].fold_in(planted).offset)  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "name", ["model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "ratings.parquet", "README.md"]
+    "name",
+    ["model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "stars.npz", "ratings.parquet", "README.md"],
 )
 def test_a_changed_byte_is_refused_by_file_name(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())

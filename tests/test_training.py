@@ -61,7 +61,10 @@ class Stopping(Reporter):
 
 
 def weights(run: Path) -> dict[str, np.ndarray]:
-    return load_bundle(run / "bundle").model.to_arrays()
+    """Every number of the model and of its distributions over the stars."""
+    bundle = load_bundle(run / "bundle")
+    stars = {} if bundle.stars is None else bundle.stars.to_arrays()
+    return bundle.model.to_arrays() | {f"stars {name}": array for name, array in stars.items()}
 
 
 def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
@@ -69,8 +72,8 @@ def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"bundle", "split.npz", "history.csv", "config.toml"}
     bundle = {path.name for path in (tmp_path / "run" / "bundle").iterdir()}
-    assert bundle == {"model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "ratings.parquet", "README.md",
-                      "bundle.json"}  # fmt: skip
+    assert bundle == {"model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "stars.npz",
+                      "ratings.parquet", "README.md", "bundle.json"}  # fmt: skip
     assert result.validation["model"]["rmse"] < result.validation["damped_bias"]["rmse"]
     assert Config.from_toml(tmp_path / "run" / "config.toml") == configured(data)
     with (tmp_path / "run" / "history.csv").open() as stream:
@@ -281,7 +284,8 @@ def test_no_validation_and_no_test_trains_on_everything(data: Path, tmp_path: Pa
     config = configured(data, "split.test_fraction=0", "split.validation_fraction=0")
     result = train(config, out=tmp_path / "run")
     assert result.validation == {} and "unchecked" in result.lines()[0]
-    assert load_bundle(tmp_path / "run" / "bundle").facts["num_ratings"] == 6000
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    assert bundle.facts["num_ratings"] == 6000 and bundle.stars is None
 
 
 def test_a_model_that_is_no_better_than_the_biases_is_reported_loudly(tmp_path: Path) -> None:
