@@ -124,6 +124,10 @@ class DampedBias(TrainedModel):
         """New users' biases, items held."""
         return _side(fold_in_bias(ratings, self.mean, self.items.offset, self.damping))
 
+    def fold_in_items(self, ratings: Ratings) -> Encoded:
+        """New items' biases, users held."""
+        return _side(fold_in_bias(ratings.transposed(), self.mean, self.users.offset, self.damping))
+
 
 @dataclass(frozen=True, eq=False)
 class ItemMean(TrainedModel):
@@ -132,6 +136,12 @@ class ItemMean(TrainedModel):
     def fold_in(self, ratings: Ratings) -> Encoded:
         """Every user is alike."""
         return _side(np.zeros(ratings.num_users, dtype=np.float32))
+
+    def fold_in_items(self, ratings: Ratings) -> Encoded:
+        """New items' means; 0, the global mean, where there is no rating or no item is known."""
+        if not self.items.offset.any():
+            return _side(np.zeros(ratings.num_items, dtype=np.float32))
+        return _side(_item_offsets(ratings, self.mean))
 
 
 def _side(offset: FloatArray) -> Encoded:
@@ -148,9 +158,14 @@ def global_mean(ratings: Ratings) -> ItemMean:
 def item_mean(ratings: Ratings) -> ItemMean:
     """The mean of each item's training ratings."""
     mean = float(ratings.values.mean(dtype=np.float64))
+    return ItemMean(mean, ratings.scale, _side(np.zeros(ratings.num_users)), _side(_item_offsets(ratings, mean)))
+
+
+def _item_offsets(ratings: Ratings, mean: float) -> FloatArray:
+    """Mean star of each item less the mean of all; 0 where it has none."""
+    counts = ratings.item_counts
     sums = np.bincount(ratings.item_index, ratings.values, ratings.num_items)
-    offset = sums / np.maximum(ratings.item_counts, 1) - mean
-    return ItemMean(mean, ratings.scale, _side(np.zeros(ratings.num_users)), _side(offset))
+    return np.where(counts > 0, sums / np.maximum(counts, 1) - mean, 0.0)
 
 
 def damped_bias(ratings: Ratings, damping: float) -> DampedBias:

@@ -142,11 +142,12 @@ class Checkpoint:
             self._arrays |= {f"best/{name}": array for name, array in _model_arrays(best).items()}
         self._write()
 
-    def finish(self, stage: str, best: TrainedModel, *, epoch: int, rmse: float, seconds: float) -> None:
-        """Keeps a fit that has ended; of several, only the best one's model."""
-        before = [done["rmse"] for done in self._finished if done["rmse"] is not None]
+    def finish(
+        self, stage: str, best: TrainedModel, *, epoch: int, rmse: float, seconds: float, keep: bool
+    ) -> None:  # fmt: skip
+        """Keeps a fit that has ended, and its model if ``keep``."""
         value = rmse if np.isfinite(rmse) else None
-        if value is None or not before or value < min(before):
+        if keep:
             save_arrays(self._model_path(stage), _model_arrays(best), compress=False)
         self._finished.append({"stage": stage, "epoch": epoch, "rmse": value, "seconds": seconds})
         self._current, self._arrays = None, {}

@@ -36,6 +36,9 @@ def train(
         str | None, typer.Option(help="Ratings: a file, folder, zip or known name. Without it: data/.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="dual or autorec.")] = None,
+    speed: Annotated[
+        str | None, typer.Option(help="dual: best (averaged, the default) or fast (one point estimate).")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file (TOML); options here override it.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="SECTION.KEY=VALUE; may be repeated.")] = None,
     out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/latest"),
@@ -59,7 +62,7 @@ def train(
     from .training import train as run_training
 
     given = {  # as text: the configuration checks them, and names value and what is allowed
-        "model.name": model, "data.path": data, "training.seed": seed, "training.epochs": epochs,
+        "model.name": model, "model.speed": speed, "data.path": data, "training.seed": seed, "training.epochs": epochs,
         "training.optimizer": optimizer, "split.test_fraction": test_fraction,
         "split.validation_fraction": validation_fraction, "split.by": split, "training.threads": threads,
     }  # fmt: skip

@@ -55,6 +55,9 @@ class DualConfig(_Section):
     """The dual autoencoder."""
 
     name: Literal["dual"] = "dual"
+    speed: Literal["fast", "best"] = Field(
+        "best", description="fast: one point estimate; best: averaged with its sampled sibling, the posterior's mean"
+    )
     latent_dim: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="numbers in a latent vector")
     l2: Annotated[float, Field(ge=0)] | None = Field(None, description="penalty on the tables (lambda)")
     hidden_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(

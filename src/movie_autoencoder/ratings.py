@@ -242,6 +242,15 @@ class Ratings:
             self.source,
         )
 
+    def transposed(self) -> Ratings:
+        """The same ratings with users and items in each other's place."""
+        order = self.item_order
+        times = None if self.timestamps is None else self.timestamps[order]
+        return Ratings(
+            self.item_index[order], self.user_index[order], self.values[order], self.item_ids, self.user_ids,
+            self.scale, times, self.source,
+        )  # fmt: skip
+
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Row of each id, -1 where the user is unknown."""
         return locate(self.user_ids, user_ids)

@@ -29,7 +29,7 @@ class Recommender:
 
     def __init__(self, bundle: Bundle, run: Path | None = None) -> None:
         self.run = run
-        self.name: str = bundle.model.name
+        self.name: str = bundle.facts["config"]["model"]["name"]
         self.model: SavedModel = bundle.model
         self.baselines: Mapping[str, TrainedModel] = bundle.baselines
         self.user_ids: Ids = bundle.user_ids

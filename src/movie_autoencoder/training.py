@@ -24,23 +24,25 @@ from .bundle import Bundle, load_bundle, read_manifest, save_bundle
 from .card import model_card
 from .catalogue import Catalogue
 from .checkpoint import Checkpoint, CheckpointError, differing
-from .config import AutorecConfig, Config, DataConfig
+from .config import AutorecConfig, Config, DataConfig, DualConfig
 from .estimates import check_fits, estimate
 from .files import write_text
 from .metrics import mae, rmse
 from .models.backend import start_tensorflow
 from .models.contract import Learner, TrainedModel, in_vocabulary
-from .models.inference import SavedModel
-from .models.settings import DualSettings
+from .models.inference import SavedModel, TrainedBlend, TrainedDual
+from .models.posterior import TrainedSampled
+from .models.settings import DualSettings, SampledSettings
 from .progress import Reporter
 from .ratings import Ratings
 from .sources import find_data, read_catalogue, read_ratings
 from .splits import HeldOut, Split, split_ratings
 from .stars import StarModel
-from .tuning import Trial, choose_damping, next_trial
+from .tuning import Trial, choose_damping, next_trial, sampled_trial
 
 _SMALLEST = {"ratings": 20, "users": 2, "items": 2}
 _OLDER = ".bundle.older"
+_EVEN_SHARE, _SHARE_CELLS = 0.5, 1000  # of two models in their average before validation speaks, and how firmly
 _DIVERGED = 100.0  # a root mean squared error of so many scales is no longer training
 
 
@@ -68,6 +70,7 @@ class Epoch:
 class Fit:
     """A finished fit: its trial, its best epoch on validation, and the model there (None where it was not kept)."""
 
+    stage: str
     trial: Trial
     epoch: int
     rmse: float
@@ -162,21 +165,26 @@ def train(
         damping = choose_damping(training, score)
         fits: list[Fit] = []
         while (trial := next_trial(config, training, damping, fits)) is not None:
-            fits.append(trainer.fit(f"trial {len(fits) + 1}", training, trial, score))
-        best = min(fits, key=lambda fit: fit.rmse)
-        if best.model is None:
-            raise CheckpointError(
-                f"{checkpoint.folder}: the best trial's model is missing. Train anew without --resume."
-            )
-        validation = _validation_figures(best.model, training, held_out, damping)
-        final_ratings = split.refit_ratings if config.training.refit and len(held_out) else training
-        final = (
-            trainer.fit("refit", final_ratings, best.trial, None, stop=best.epoch)
-            if final_ratings is not training
-            else best
-        )
-        stars = _star_model(best.model, training, held_out, final_ratings)
-        bundle = _bundle(config, split, final_ratings, final, catalogue, damping, validation, fits, stars)
+            lowest = min((fit.rmse for fit in fits), default=math.inf)
+            fits.append(trainer.fit(f"trial {len(fits) + 1}", training, trial, score, beating=lowest))
+        best = [min(fits, key=lambda fit: fit.rmse)]
+        if _averages(config):
+            best.append(trainer.fit("sampled", training, sampled_trial(config), score))
+        models = [_kept(fit, checkpoint) for fit in best]
+        share = _share(models, training, held_out)
+        chosen = _averaged(models, share)
+        validation = _validation_figures(chosen, models, training, held_out, damping)
+        final_ratings, final = training, best
+        if config.training.refit and len(held_out):
+            final_ratings = split.refit_ratings
+            final = [
+                trainer.fit(stage, final_ratings, fit.trial, None, stop=fit.epoch)
+                for stage, fit in zip(("refit", "refit sampled"), best, strict=False)
+            ]
+        model = chosen if final is best else _averaged([_kept(fit, checkpoint) for fit in final], share)
+        stars = _star_model(chosen, training, held_out, final_ratings)
+        fits += [fit for fit in [*best[1:], *final] if fit not in fits]
+        bundle = _bundle(config, split, final_ratings, model, catalogue, damping, validation, fits, share, stars)
         _write_run(run, config, split, bundle, checkpoint)
         checkpoint.discard()
     return TrainResult(run, bundle.model, validation, bundle.facts["fits"])
@@ -201,6 +209,7 @@ class _Trainer:
         score: Callable[[TrainedModel], float] | None,
         *,
         stop: int = 0,
+        beating: float = math.inf,
     ) -> Fit:
         """Trains one model along its schedule, and keeps the best on validation.
 
@@ -210,13 +219,16 @@ class _Trainer:
             trial: settings and length of the schedule.
             score: validation RMSE of a trained model; without it the last epoch is the best.
             stop: epoch to stop after, in a schedule of full length; 0 for its end.
+            beating: validation RMSE that the model must be below to be kept in the checkpoint.
         """
         training, checkpoint = self._config.training, self._checkpoint
         if (done := checkpoint.finished(stage)) is not None:
             rmse = math.inf if done["rmse"] is None else done["rmse"]
-            return Fit(trial, done["epoch"], rmse, checkpoint.best_model(stage, ratings.scale), done["seconds"])
+            return Fit(stage, trial, done["epoch"], rmse, checkpoint.best_model(stage, ratings.scale), done["seconds"])
         learner, learning_rate = make_learner(ratings, trial, self._config)
         last, every = stop or trial.epochs, max(1, trial.epochs // 20)
+        if isinstance(trial.settings, SampledSettings):
+            every = last  # more draws are never worse, and their mean is not to be had before the first
         first, seconds, best_epoch, best_rmse = 0, 0.0, 0, math.inf
         best: TrainedModel | None = None
         if (state := checkpoint.state(stage)) is not None:
@@ -251,9 +263,10 @@ class _Trainer:
         if best is None:
             best, best_epoch = learner.trained(), last
         seconds = time.perf_counter() - started
-        checkpoint.finish(stage, best, epoch=best_epoch, rmse=best_rmse, seconds=seconds)
+        keep = score is None or best_rmse < beating
+        checkpoint.finish(stage, best, epoch=best_epoch, rmse=best_rmse, seconds=seconds, keep=keep)
         self._report.finish(stage, best_epoch, best_rmse if score is not None else None, seconds)
-        return Fit(trial, best_epoch, best_rmse, best, seconds)
+        return Fit(stage, trial, best_epoch, best_rmse, best, seconds)
 
 
 def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learner, float]:
@@ -274,6 +287,10 @@ def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learne
 
         learner = dual.DualLearner(ratings, settings, **common)
         rate = dual.default_learning_rate(training.optimizer, ratings)
+    elif isinstance(settings, SampledSettings):
+        from .models.sampled import SampledLearner
+
+        return SampledLearner(ratings, settings, seed=training.seed), 0.0  # it draws, and takes no steps
     else:
         from .models import autorec
 
@@ -367,13 +384,53 @@ def _predictor(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel],
     return lambda model: model.predict(users, items, readers=model.fold_in(fold_in))
 
 
+def _averages(config: Config) -> bool:
+    return isinstance(config.model, DualConfig) and config.model.speed == "best"
+
+
+def _kept(fit: Fit, checkpoint: Checkpoint) -> SavedModel:
+    if fit.model is None:
+        raise CheckpointError(f"{checkpoint.folder}: the model of {fit.stage} is missing. Train anew without --resume.")
+    return fit.model  # type: ignore[return-value]  # learners give the saved forms
+
+
+def _share(models: list[SavedModel], training: Ratings, held_out: HeldOut) -> float:
+    """Weight of the first of two models with which their average is best on the validation part, from 0 to 1.
+
+    Their errors correlate, so that the least-squares weight of a small part is uncertain; it is drawn towards a half
+    as if `_SHARE_CELLS` more ratings had asked for that.
+    """
+    if len(models) == 1:
+        return 1.0
+    if not len(held_out):
+        return _EVEN_SHARE
+    one, other = (_predictor(training, held_out)(model) for model in models)
+    apart = one - other
+    spread = float(apart @ apart)
+    prior = spread * _SHARE_CELLS / len(held_out)
+    wanted = float(apart @ (held_out.values - other)) + _EVEN_SHARE * prior
+    return min(max(wanted / max(spread + prior, 1e-12), 0.0), 1.0)
+
+
+def _averaged(models: list[SavedModel], share: float) -> SavedModel:
+    if len(models) == 1:
+        return models[0]
+    dual, sampled = models
+    if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedSampled):
+        raise TypeError("The average is of a dual model and its sampled sibling.")
+    return TrainedBlend.of(dual, sampled, share)
+
+
 def _validation_figures(
-    model: TrainedModel, training: Ratings, held_out: HeldOut, damping: float
+    model: SavedModel, members: list[SavedModel], training: Ratings, held_out: HeldOut, damping: float
 ) -> dict[str, dict[str, float]]:
     if not len(held_out):
         return {}
     predict = _predictor(training, held_out)
-    models = {"model": model, **fit_baselines(training, damping)}
+    models: dict[str, TrainedModel] = {"model": model}
+    if len(members) > 1:
+        models |= {member.name: member for member in members}
+    models |= fit_baselines(training, damping)
     predictions = {name: predict(one) for name, one in models.items()}
     return {
         name: {"rmse": rmse(held_out.values, stars), "mae": mae(held_out.values, stars)}
@@ -394,13 +451,15 @@ def _star_model(model: TrainedModel, training: Ratings, held_out: HeldOut, final
 
 
 def _bundle(
-    config: Config, split: Split, ratings: Ratings, final: Fit, catalogue: Catalogue | None, damping: float,
-    validation: dict[str, dict[str, float]], fits: list[Fit], stars: StarModel | None,
+    config: Config, split: Split, ratings: Ratings, model: SavedModel, catalogue: Catalogue | None, damping: float,
+    validation: dict[str, dict[str, float]], fits: list[Fit], share: float, stars: StarModel | None,
 ) -> Bundle:  # fmt: skip
+    first = next(fit for fit in reversed(fits) if not isinstance(fit.trial.settings, SampledSettings))
     facts = {
-        "settings": final.trial.to_dict()["settings"],
-        "epochs": final.epoch,
-        "schedule_epochs": final.trial.epochs,
+        "settings": first.trial.to_dict()["settings"],
+        "epochs": first.epoch,
+        "schedule_epochs": first.trial.epochs,
+        "share": share,
         "config": config.to_dict(),
         "data": {"format": ratings.source.format, "path": ratings.source.path, "sha256": split.ratings.digest},
         "split": {"by": split.by, "seed": split.seed, "sha256": split.digest},
@@ -408,16 +467,16 @@ def _bundle(
         "refit": ratings is not split.training_ratings,
         "validation": validation,
         "fits": [
-            {**fit.trial.to_dict(), "epoch": fit.epoch, "rmse": fit.rmse if math.isfinite(fit.rmse) else None,
-             "seconds": fit.seconds} for fit in [*fits, *([] if final in fits else [final])]
+            {"stage": fit.stage, **fit.trial.to_dict(), "epoch": fit.epoch,
+             "rmse": fit.rmse if math.isfinite(fit.rmse) else None, "seconds": fit.seconds} for fit in fits
         ],
         "versions": _versions(),
     }  # fmt: skip
     everything = split.ratings.item_ids  # titles also of held-out items that training did not see
     known = catalogue.align(everything) if catalogue is not None else Catalogue.empty(everything)
     return Bundle(
-        final.model,  # type: ignore[arg-type]  # learners give the saved forms
-        fit_baselines(ratings, damping), ratings.user_ids, ratings.item_ids, ratings.user_counts, ratings.item_counts,
+        model, fit_baselines(ratings, damping),
+        ratings.user_ids, ratings.item_ids, ratings.user_counts, ratings.item_counts,
         ratings if config.bundle.ratings else None, known, facts, stars,
     )  # fmt: skip
 

@@ -14,10 +14,12 @@ from typing import Any, Protocol
 
 from .baselines import DAMPINGS, damped_bias
 from .config import AutorecConfig, Config, DualConfig
-from .models.settings import AutorecSettings, DualSettings, Settings, settings_to_dict
+from .models.settings import AutorecSettings, DualSettings, SampledSettings, Settings, settings_to_dict
 from .ratings import Ratings
 
 DUAL_EPOCHS, AUTOREC_EPOCHS = 200, 60
+_SWEEPS, _BURN_IN = 100, 0.3  # of the sampled sibling's chains, and the share of them that does not count
+_SAMPLED_DIM, _SAMPLED_WIDTH = 10, 32  # of a draw, and of the mean over draws
 _L2, _HIDDEN, _LATENT = 15.0, 0.2, 32  # where the search starts, and what stands when nothing is tried
 _DAMPING = 10.0  # where biases stand beside a model of taste, more damping than they want alone pays
 _TRIALS = 8
@@ -94,6 +96,16 @@ def next_trial(config: Config, ratings: Ratings, damping: float, results: Sequen
     if spent + _work(ratings, candidate, epochs) > _WORK * config.training.budget:
         return None
     return Trial(candidate, epochs)
+
+
+def sampled_trial(config: Config) -> Trial:
+    """The fit of the sampled sibling: nothing of it is searched, since its priors are learnt with it.
+
+    A sweep of its chains stands for two steps of the dual autoencoder, so that ``training.epochs`` shortens both.
+    """
+    epochs = config.training.epochs
+    sweeps = _SWEEPS if epochs is None else math.ceil(_SWEEPS * epochs / DUAL_EPOCHS)
+    return Trial(SampledSettings(_SAMPLED_DIM, _SAMPLED_WIDTH, int(_BURN_IN * sweeps)), sweeps)
 
 
 def planned_work(ratings: Ratings, config: Config) -> float:

@@ -60,29 +60,34 @@ class TrainedModel(ABC):
     users: Encoded
     items: Encoded
 
-    def reconstruct(self, users: IntArray, items: IntArray, *, readers: Encoded | None = None) -> FloatArray:
+    def reconstruct(
+        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None
+    ) -> FloatArray:
         """Raw stars at given cells, not clipped.
 
         Args:
             users: row of each cell in ``readers``, shape ``(n,)``; -1 for an unknown user.
-            items: column of each cell, shape ``(n,)``; -1 for an unknown item.
-            readers: whose rows; the training users when left out.
+            items: row of each cell's item in ``columns``, shape ``(n,)``; -1 for an unknown item.
+            readers: whose rows (`fold_in`); the training users when left out.
+            columns: which items (`fold_in_items`); the training items when left out.
 
         Returns:
             Shape ``(n,)``, float64, rating points.
         """
-        side = readers or self.users
+        side, other = readers or self.users, columns or self.items
         stars = np.empty(len(users), dtype=np.float64)
         for start in range(0, len(users), _BLOCK):
             u, i = users[start : start + _BLOCK], items[start : start + _BLOCK]
-            stars[start : start + _BLOCK] = self.mean + side.offset[u].astype(np.float64) + self.items.offset[i]
+            stars[start : start + _BLOCK] = self.mean + side.offset[u].astype(np.float64) + other.offset[i]
             if side.factors.shape[1]:
-                stars[start : start + _BLOCK] += np.einsum("nk,nk->n", side.factors[u], self.items.factors[i])
+                stars[start : start + _BLOCK] += np.einsum("nk,nk->n", side.factors[u], other.factors[i])
         return stars
 
-    def predict(self, users: IntArray, items: IntArray, *, readers: Encoded | None = None) -> FloatArray:
+    def predict(
+        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None
+    ) -> FloatArray:
         """Stars at given cells, clipped to the scale; arguments and shape as for `reconstruct`."""
-        return self.scale.clip(self.reconstruct(users, items, readers=readers))
+        return self.scale.clip(self.reconstruct(users, items, readers=readers, columns=columns))
 
     @abstractmethod
     def fold_in(self, ratings: Ratings) -> Encoded:
@@ -90,6 +95,14 @@ class TrainedModel(ABC):
 
         Args:
             ratings: their ratings, columns in this model's vocabulary (`in_vocabulary`).
+        """
+
+    @abstractmethod
+    def fold_in_items(self, ratings: Ratings) -> Encoded:
+        """Encodes new items from the ratings that training users gave them; nothing is learnt.
+
+        Args:
+            ratings: of the new items, rows in this model's vocabulary of users (`in_user_vocabulary`).
         """
 
 
@@ -110,6 +123,11 @@ def in_vocabulary(ratings: Ratings, item_ids: Ids) -> Ratings:
         ratings.user_index[keep], item_index[keep], ratings.values[keep], ratings.user_ids, item_ids, ratings.scale,
         times, ratings.source,
     )  # fmt: skip
+
+
+def in_user_vocabulary(ratings: Ratings, user_ids: Ids) -> Ratings:
+    """The same items' ratings with the rows of a model's vocabulary; ratings by unknown users are left out."""
+    return in_vocabulary(ratings.transposed(), user_ids).transposed()
 
 
 def with_unknown(table: npt.NDArray[Any], unknown: npt.ArrayLike) -> npt.NDArray[np.float32]:

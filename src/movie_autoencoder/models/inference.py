@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..baselines import Biases, fold_in_bias
 from ..ratings import FloatArray, Ratings, Scale
 from .contract import Arrays, Encoded, TrainedModel, with_unknown
+from .posterior import TrainedSampled
 from .rows import Rows, unit
 from .settings import AutorecSettings
 
@@ -46,6 +47,11 @@ class DualWeights:
     item_shift: Table
     user_tilt: Table
     item_tilt: Table
+
+    def transposed(self) -> DualWeights:
+        """Users and items in each other's place."""
+        swap = {"item": "user", "user": "item"}
+        return DualWeights(**{f"{swap[name[:4]]}{name[4:]}": table for name, table in vars(self).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +101,12 @@ class TrainedDual(TrainedModel):
         weights = self.weights
         latent = _encode(stars, marks, weights.item_stars, weights.item_marks, weights.user_shift, self.keep)
         return _user_side(weights, latent, user_bias)
+
+    def fold_in_items(self, ratings: Ratings) -> Encoded:
+        """Latent vectors of new items: one weighted sum over the user tables each."""
+        weights = self.weights.transposed()
+        mirrored = TrainedDual(self.mean, self.scale, self.items, self.users, weights, self.damping, self.keep)
+        return mirrored.fold_in(ratings.transposed())
 
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
@@ -250,6 +262,23 @@ class TrainedAutorec(TrainedModel):
         side.factors[:-1][ratings.user_counts == 0] = 0.0  # nothing is known of them
         return side
 
+    def fold_in_items(self, ratings: Ratings) -> Encoded:
+        """New items' codes and factors, where rows are items.
+
+        Raises:
+            ValueError: rows are users: such a network has one output for each training item and none for a new one.
+        """
+        settings = self.settings
+        if settings.rows != "item":
+            raise ValueError(
+                "An autorec model with user rows has one input and one output for each training item, so that new "
+                "items have no place in it. Train with model.rows=item, or the dual model, to take in new items."
+            )
+        mirrored = TrainedAutorec(
+            self.mean, self.scale, self.items, self.users, self.weights, replace(settings, rows="user")
+        )
+        return mirrored.fold_in(ratings.transposed())
+
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
         rows, columns = (self.users, self.items) if self.settings.rows == "user" else (self.items, self.users)
@@ -307,5 +336,67 @@ def _read_rows(weights: AutorecWeights, settings: AutorecSettings, rows: Rows) -
     return codes, features
 
 
-SavedModel = TrainedDual | TrainedAutorec
-TRAINED_MODELS: dict[str, type[SavedModel]] = {TrainedDual.name: TrainedDual, TrainedAutorec.name: TrainedAutorec}
+@dataclass(frozen=True, eq=False)
+class TrainedBlend(TrainedModel):
+    """The dual autoencoder and its sampled sibling, averaged: factors side by side, so that it is one model in use.
+
+    Args:
+        dual: the one.
+        sampled: the other.
+        share: weight of ``dual``, from 0 to 1; the sibling has the rest.
+    """
+
+    dual: TrainedDual
+    sampled: TrainedSampled
+    share: float
+    name: ClassVar[str] = "dual and sampled"
+
+    @classmethod
+    def of(cls, dual: TrainedDual, sampled: TrainedSampled, share: float) -> TrainedBlend:
+        """Averages two models of the same ratings."""
+        mean = share * dual.mean + (1 - share) * sampled.mean
+        users = _averaged(dual.users, sampled.users, share, (share, 1 - share))
+        items = _averaged(dual.items, sampled.items, share, (1.0, 1.0))
+        return cls(mean, dual.scale, users, items, dual, sampled, share)
+
+    def fold_in(self, ratings: Ratings) -> Encoded:
+        """New users, by both."""
+        both = self.dual.fold_in(ratings), self.sampled.fold_in(ratings)
+        return _averaged(*both, self.share, (self.share, 1 - self.share))
+
+    def fold_in_items(self, ratings: Ratings) -> Encoded:
+        """New items, by both."""
+        both = self.dual.fold_in_items(ratings), self.sampled.fold_in_items(ratings)
+        return _averaged(*both, self.share, (1.0, 1.0))
+
+    def to_arrays(self) -> Arrays:
+        """Plain arrays from which `from_arrays` makes the same model."""
+        return {
+            **{f"dual/{name}": array for name, array in self.dual.to_arrays().items()},
+            **{f"sampled/{name}": array for name, array in self.sampled.to_arrays().items()},
+            "share": np.array(self.share),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedBlend:
+        """The model that gave these arrays."""
+        parts: dict[str, dict[str, npt.NDArray[Any]]] = {"dual": {}, "sampled": {}}
+        for key, array in arrays.items():
+            part, _, name = key.partition("/")
+            if name:
+                parts[part][name] = array
+        dual = TrainedDual.from_arrays(parts["dual"], scale)
+        return cls.of(dual, TrainedSampled.from_arrays(parts["sampled"], scale), float(arrays["share"]))
+
+
+def _averaged(one: Encoded, other: Encoded, share: float, weights: tuple[float, float]) -> Encoded:
+    """Factors side by side, each with its weight; offsets averaged by ``share``."""
+    factors = [np.float32(weight) * side.factors for weight, side in zip(weights, (one, other), strict=True)]
+    offset = np.float32(share) * one.offset + np.float32(1 - share) * other.offset
+    return Encoded(np.concatenate(factors, axis=1), offset, np.concatenate([one.latent, other.latent], axis=1))
+
+
+SavedModel = TrainedDual | TrainedAutorec | TrainedSampled | TrainedBlend
+TRAINED_MODELS: dict[str, type[SavedModel]] = {
+    kind.name: kind for kind in (TrainedDual, TrainedAutorec, TrainedSampled, TrainedBlend)
+}

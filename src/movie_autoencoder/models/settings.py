@@ -26,6 +26,21 @@ class DualSettings:
 
 
 @dataclass(frozen=True)
+class SampledSettings:
+    """Settings of a `SampledLearner`.
+
+    Args:
+        latent_dim: numbers in a latent vector of one draw.
+        width: columns of the factors that stand for the mean over all draws.
+        burn_in: sweeps of each chain before draws count.
+    """
+
+    latent_dim: int
+    width: int
+    burn_in: int
+
+
+@dataclass(frozen=True)
 class AutorecSettings:
     """Settings of an `AutorecAutoencoder`; the fields are those of the configuration's ``model`` section."""
 
@@ -46,7 +61,7 @@ class AutorecSettings:
         return cls(**{**values, "hidden": tuple(values["hidden"])})
 
 
-Settings = DualSettings | AutorecSettings
+Settings = DualSettings | AutorecSettings | SampledSettings
 
 
 def settings_to_dict(settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,218 @@
+"""The sampled sibling, trained: mean factors over its posterior, and the priors with which new rows are folded in.
+
+`models.sampled` draws from the posterior and makes these. No TensorFlow and no sampling here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ratings import Ratings, Scale
+from .contract import Arrays, Encoded, TrainedModel, with_unknown
+
+Table = npt.NDArray[np.float32]
+
+_MARK_DAMPING = 10.0  # marks are divided by sqrt(n + this): the longer a row, the less each mark says
+_ROUNDS = 3  # of a folded row's stars and its own noise in turn
+_ROWS_AT_A_TIME = 2048
+
+
+@dataclass(frozen=True)
+class Level:
+    """The number of ratings as a feature: log(1 + n), standardised over training rows, hardly below the least there."""
+
+    mean: float
+    spread: float
+    least: float
+
+    @classmethod
+    def of(cls, counts: npt.NDArray[Any]) -> Level:
+        """Fits it to the counts of training rows."""
+        logs = np.log1p(counts, dtype=np.float64)
+        return cls(float(logs.mean()), float(logs.std()) or 1.0, float(counts.min()))
+
+    def __call__(self, counts: npt.NDArray[Any]) -> Table:
+        """The feature of each row, shape ``(n,)``; half a rating below the least where there is none."""
+        logs = np.log1p(np.maximum(counts, max(self.least - 0.5, 0.0)), dtype=np.float64)
+        level: Table = ((logs - self.mean) / self.spread).astype(np.float32)
+        return level
+
+
+def mark_scale(counts: npt.NDArray[Any]) -> Table:
+    """What each row's marks are multiplied by, shape ``(n,)``."""
+    scale: Table = (1 / np.sqrt(counts + _MARK_DAMPING)).astype(np.float32)
+    return scale
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What (x, b) of a row is expected to be before its stars are read: latent vector, and bias in the last column.
+
+    Args:
+        mean: shape ``(dim,)``.
+        marks: what each rated column adds, shape ``(num_columns, dim)``.
+        level: what the number of ratings adds, shape ``(dim,)``.
+        covariance: of what the stars add, shape ``(dim, dim)``.
+        counts: (mean, spread, least) of `Level`, and the freedom of the noise, in ratings; shape ``(4,)``.
+    """
+
+    mean: Table
+    marks: Table
+    level: Table
+    covariance: Table
+    counts: npt.NDArray[np.float64]
+
+    def expected(self, marks: Any) -> Table:
+        """Prior means of rows.
+
+        Args:
+            marks: CSR matrix of ones, shape ``(num_rows, num_columns)``.
+        """
+        counts = np.diff(marks.indptr)
+        level = Level(*self.counts[:3].tolist())(counts)
+        expected: Table = marks @ self.marks
+        expected *= mark_scale(counts)[:, None]
+        expected += self.mean + level[:, None] * self.level
+        return expected
+
+    def unknown(self) -> Table:
+        """(x, b) of a row of which nothing is known."""
+        row: Table = self.mean + Level(*self.counts[:3].tolist())(np.zeros(1))[0] * self.level
+        return row
+
+
+def posterior_means(
+    prior: Prior, expected: Table, stars: Any, design: Table, sureness: Table, precision: npt.NDArray[np.float64]
+) -> tuple[Table, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Bayesian linear regression of each row's stars on the other side's factors.
+
+    Args:
+        prior: of these rows.
+        expected: prior means, shape ``(num_rows, dim)``.
+        stars: CSR matrix of stars less all that is fixed (mean, bias of the column).
+        design: factors of the columns and a 1 for the bias, shape ``(num_columns, dim)``.
+        sureness: weight of each column's stars, shape ``(num_columns,)`` (`TrainedSampled`).
+        precision: of the noise of each row, shape ``(num_rows,)``.
+
+    Returns:
+        Means, shape ``(num_rows, dim)``; sums of weighted expected squared errors, shape ``(num_rows,)``; mean over
+        rows of the second moment of (x, b) about its prior mean, shape ``(dim, dim)``.
+    """
+    dim = design.shape[1]
+    upper = np.triu_indices(dim)
+    inverse = np.linalg.inv(prior.covariance.astype(np.float64))
+    means = np.empty_like(expected)
+    errors = np.empty(len(expected))
+    moment = np.zeros((dim, dim))
+    pairs = design[:, upper[0]] * design[:, upper[1]]
+    weighted = stars.copy()
+    weighted.data = stars.data * sureness[stars.indices]
+    weights = stars.copy()
+    weights.data = sureness[stars.indices]
+    for start in range(0, len(expected), _ROWS_AT_A_TIME):
+        part = slice(start, start + _ROWS_AT_A_TIME)
+        mean, tau = expected[part].astype(np.float64), precision[part]
+        gram = np.empty((len(mean), dim, dim))
+        gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = weights[part] @ pairs
+        covariance = np.linalg.inv(inverse + tau[:, None, None] * gram)
+        projected = (weighted[part] @ design).astype(np.float64)
+        pull = tau[:, None] * (projected - np.einsum("nij,nj->ni", gram, mean))
+        shift = np.einsum("nij,nj->ni", covariance, pull)
+        mean += shift
+        squares = np.asarray(weighted[part].multiply(stars[part]).sum(axis=1), dtype=np.float64)
+        fitted = np.einsum("ni,nij,nj->n", mean, gram, mean)
+        errors[part] = squares - 2 * np.einsum("ni,ni->n", mean, projected) + fitted
+        errors[part] += np.einsum("nij,nij->n", covariance, gram)
+        means[part] = mean
+        moment += np.einsum("ni,nj->ij", shift, shift) + covariance.sum(axis=0)
+    return means, np.maximum(errors, 0.0), moment / max(len(expected), 1)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedSampled(TrainedModel):
+    """Mean of a posterior, as factors of both sides.
+
+    Args:
+        user_prior: with which new users are folded in.
+        item_prior: likewise new items.
+        user_sureness: how much a rating by each training user says of a new item: the noise of a usual rating over
+            that of this user's, with what is unknown of the user's factors and bias; shape ``(num_users,)``.
+        item_sureness: likewise of ratings of each training item, for a new user; shape ``(num_items,)``.
+        precision: of the noise of a usual rating, in 1 / squared rating points.
+    """
+
+    user_prior: Prior
+    item_prior: Prior
+    user_sureness: Table
+    item_sureness: Table
+    precision: float
+    name: ClassVar[str] = "sampled"
+
+    @classmethod
+    def assembled(
+        cls, mean: float, scale: Scale, rows: Sequence[Table], priors: Sequence[Prior], sureness: Sequence[Table],
+        precision: float,
+    ) -> TrainedSampled:  # fmt: skip
+        """From (x, b) of every training user and (y, b) of every training item; users first in every pair."""
+        sides = [_side(row, prior) for row, prior in zip(rows, priors, strict=True)]
+        return cls(mean, scale, sides[0], sides[1], priors[0], priors[1], sureness[0], sureness[1], precision)
+
+    def fold_in(self, ratings: Ratings) -> Encoded:
+        """New users' posterior means given the items' factors, each with a noise of their own."""
+        return self._folded(ratings, self.user_prior, self.items, self.item_sureness)
+
+    def fold_in_items(self, ratings: Ratings) -> Encoded:
+        """New items' posterior means given the users' factors."""
+        return self._folded(ratings.transposed(), self.item_prior, self.users, self.user_sureness)
+
+    def _folded(self, ratings: Ratings, prior: Prior, others: Encoded, sureness: Table) -> Encoded:
+        left = ratings.values - np.float32(self.mean) - others.offset[ratings.item_index]
+        stars, marks = cells_matrix(ratings, left), cells_matrix(ratings, np.ones(len(ratings), np.float32))
+        design = np.concatenate([others.factors[:-1], np.ones((len(others), 1), np.float32)], axis=1)
+        expected, counts, freedom = prior.expected(marks), np.diff(stars.indptr), float(prior.counts[3])
+        noise = np.ones(len(expected))
+        for _ in range(_ROUNDS):
+            means, errors, _ = posterior_means(prior, expected, stars, design, sureness, noise * self.precision)
+            noise = (freedom + counts) / (freedom + self.precision * errors)
+        means[counts == 0] = prior.unknown()
+        return _side(means, prior)
+
+    def to_arrays(self) -> Arrays:
+        """Plain arrays from which `from_arrays` makes the same model."""
+        return {
+            "users": np.column_stack([self.users.factors[:-1], self.users.offset[:-1]]),
+            "items": np.column_stack([self.items.factors[:-1], self.items.offset[:-1]]),
+            "numbers": np.array([self.mean, self.precision]),
+            "user_sureness": self.user_sureness, "item_sureness": self.item_sureness,
+            **{f"user_prior_{name}": value for name, value in vars(self.user_prior).items()},
+            **{f"item_prior_{name}": value for name, value in vars(self.item_prior).items()},
+        }  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedSampled:
+        """The model that gave these arrays."""
+        priors = [
+            Prior(**{one.name: arrays[f"{side}_prior_{one.name}"] for one in fields(Prior)})
+            for side in ("user", "item")
+        ]
+        mean, precision = arrays["numbers"].tolist()
+        rows, sureness = (arrays["users"], arrays["items"]), (arrays["user_sureness"], arrays["item_sureness"])
+        return cls.assembled(mean, scale, rows, priors, sureness, precision)
+
+
+def _side(rows: Table, prior: Prior) -> Encoded:
+    full = with_unknown(rows, prior.unknown())
+    return Encoded(np.ascontiguousarray(full[:, :-1]), np.ascontiguousarray(full[:, -1]), full[:-1, :-1])
+
+
+def cells_matrix(ratings: Ratings, values: npt.NDArray[Any]) -> Any:
+    """CSR matrix with given values at the cells of the ratings, shape ``(num_users, num_items)``."""
+    from scipy import sparse
+
+    shape = (ratings.num_users, ratings.num_items)
+    return sparse.csr_array((values, ratings.item_index, ratings.user_starts), shape=shape)

@@ -1,0 +1,401 @@
+"""The sampled sibling of the dual autoencoder: the same two encoders, averaged over their posterior by Gibbs sampling.
+
+    rating(u, i) ~ N(mean + x_u . y_i + b_u + b_i,  1 / (tau h_u h_i))
+    (x_u, b_u)   ~ N(m + sum over rated i of C_i / sqrt(n_u + 10) + level_u l,  1 / Lambda),    and so for items
+
+A latent vector's prior mean is read from the marks, *which* items were rated and how many, and the stars then move it
+as far as the noise of that user and of those items allows. This is Bayesian matrix factorisation (Salakhutdinov and
+Mnih 2008, "Bayesian probabilistic matrix factorization using MCMC") with the marks as features, whose table is drawn
+by conjugate gradients (Simm et al. 2017, "Macau"). Two things are added, and pay most: each user and item has a noise
+of its own, and the number of ratings is a feature. docs/experiments.md has the figures.
+
+Draws are not kept, but their mean prediction is, as factors of a fixed width. Plain NumPy and SciPy; chains run beside
+each other in threads, each with its own random numbers, so that the result does not depend on timing.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ratings import Ratings
+from .contract import Arrays
+from .posterior import Level, Prior, Table, TrainedSampled, cells_matrix, mark_scale, posterior_means
+from .settings import SampledSettings
+
+CHAINS = 2
+_NOISE_FREEDOM = (10.0, 20.0)  # ratings of prior on the noise of a user, and of an item
+_CG_STEPS = 6
+_BUFFER = 8  # draws between two compressions
+_EM_ROUNDS, _EM_ROWS = 4, 4000
+
+
+class _Side:
+    """What is fixed of one side: its cells, and the features of its rows that count them."""
+
+    def __init__(self, ratings: Ratings, values: Table) -> None:
+        self.ratings, self.values = ratings, values  # a row's cells lie together
+        self.rows, self.columns = ratings.user_index, ratings.item_index
+        self.level = Level.of(ratings.user_counts)
+        self.levels = self.level(ratings.user_counts)
+        self.scale = mark_scale(ratings.user_counts)
+        self.marks = cells_matrix(ratings, np.ones(len(ratings), np.float32))
+
+    def __len__(self) -> int:
+        return self.ratings.num_users
+
+
+@dataclass
+class _Draw:
+    """The current draw of one side.
+
+    Args:
+        latent: (x, b) of each row, shape ``(size, dim)``.
+        table: C, and l in the last row; shape ``(num_columns + 1, dim)``.
+        mean: m, shape ``(dim,)``.
+        precision: Lambda, shape ``(dim, dim)``.
+        shrinkage: precision of the table in units of Lambda, shape ``()``.
+        noise: h of each row, shape ``(size,)``.
+        expected: prior means of the rows, shape ``(size, dim)``.
+    """
+
+    latent: Table
+    table: Table
+    mean: Table
+    precision: npt.NDArray[np.float64]
+    shrinkage: npt.NDArray[np.float64]
+    noise: Table
+    expected: Table
+
+
+class _Chain:
+    """One Markov chain: a sweep draws users, items, and everything that their priors and the noise rest on."""
+
+    def __init__(self, sides: list[_Side], latent_dim: int, seed: list[int]) -> None:
+        self._sides, self._seed = sides, seed
+        rng = np.random.default_rng([*seed, 0])
+        dim = latent_dim + 1
+        self.tau = 1.5
+        self.draws = [
+            _Draw(
+                rng.normal(0, 0.1, (len(side), dim)).astype(np.float32),
+                np.zeros((len(other) + 1, dim), np.float32), np.zeros(dim, np.float32), 5.0 * np.eye(dim),
+                np.array(5.0), np.ones(len(side), np.float32), np.zeros((len(side), dim), np.float32),
+            )
+            for side, other in zip(sides, sides[::-1], strict=True)
+        ]  # fmt: skip
+
+    def sweep(self, number: int) -> float:
+        """One sweep; returns the mean squared error of the draw, in squared spreads of the stars."""
+        rng = np.random.default_rng([*self._seed, 1, number])
+        for own in (0, 1):
+            self._draw_rows(rng, own)
+            self._draw_prior(rng, own)
+        users, items = self.draws
+        u, i = self._sides[0].rows, self._sides[0].columns
+        error = self._sides[0].values - users.latent[u, -1] - items.latent[i, -1]
+        error -= np.einsum("nk,nk->n", users.latent[u, :-1], items.latent[i, :-1])
+        square = np.square(error, dtype=np.float64)
+        for draw, index, other, other_index, freedom in (
+            (users, u, items, i, _NOISE_FREEDOM[0]), (items, i, users, u, _NOISE_FREEDOM[1])
+        ):  # fmt: skip
+            total = np.bincount(index, square * other.noise[other_index], len(draw.noise))
+            counts = np.bincount(index, minlength=len(draw.noise))
+            draw.noise = (rng.gamma((freedom + counts) / 2) / ((freedom + self.tau * total) / 2)).astype(np.float32)
+        weighted = float(square @ (users.noise[u] * items.noise[i]))
+        self.tau = float(rng.gamma((len(square) + 1) / 2) / ((1 + weighted) / 2))
+        return float(square.mean())
+
+    def _draw_rows(self, rng: np.random.Generator, own: int) -> None:
+        """(x, b) of one side given the other: a linear regression of each row's stars, all at once."""
+        side, draw, other = self._sides[own], self.draws[own], self.draws[1 - own]
+        dim = draw.latent.shape[1]
+        design = other.latent.copy()
+        design[:, -1] = 1.0
+        upper = np.triu_indices(dim)
+        weight = np.float32(self.tau) * draw.noise[side.rows] * other.noise[side.columns]
+        precision = np.empty((len(side), dim, dim), np.float32)
+        pairs = design[:, upper[0]] * design[:, upper[1]]
+        precision[:, upper[0], upper[1]] = precision[:, upper[1], upper[0]] = cells_matrix(side.ratings, weight) @ pairs
+        precision += draw.precision.astype(np.float32)
+        # a draw is the mean with noise of the right covariance on both of its sums
+        pulled = (side.values - other.latent[side.columns, -1]) * weight
+        pulled += np.sqrt(weight) * rng.standard_normal(len(weight), dtype=np.float32)
+        right = cells_matrix(side.ratings, pulled) @ design + draw.expected @ draw.precision.astype(np.float32)
+        factor = np.linalg.cholesky(draw.precision).astype(np.float32)
+        right += rng.standard_normal(right.shape, dtype=np.float32) @ factor.T
+        draw.latent = np.linalg.solve(precision, right[:, :, None])[:, :, 0]
+
+    def _draw_prior(self, rng: np.random.Generator, own: int) -> None:
+        """Mean, precision and table of one side's prior given its rows (Macau, equations 5-9)."""
+        draw = self.draws[own]
+        size, dim = draw.latent.shape
+        offset = (draw.latent - self._features(own, draw.table)).astype(np.float64)
+        centre = offset.mean(axis=0)
+        spread = (offset - centre).T @ (offset - centre) + size / (size + 1) * np.outer(centre, centre)
+        spread += float(draw.shrinkage) * (draw.table.T @ draw.table) + 0.1 * dim * np.eye(dim)
+        draw.precision = _wishart(rng, np.linalg.inv(spread), dim + size + len(draw.table))
+        root = np.linalg.inv(np.linalg.cholesky(draw.precision)).T  # root @ root.T is the covariance
+        draw.mean = (size / (size + 1) * centre + root @ rng.standard_normal(dim) / np.sqrt(size + 1)).astype(
+            np.float32
+        )
+        small = root.T.astype(np.float32)
+        target = draw.latent - draw.mean + rng.standard_normal((size, dim), dtype=np.float32) @ small
+        right = self._features_transposed(own, target)
+        right += np.float32(np.sqrt(draw.shrinkage)) * (rng.standard_normal(right.shape, dtype=np.float32) @ small)
+        draw.table = self._solve(own, right, draw.table, float(draw.shrinkage))
+        size_of_table = float(np.einsum("nk,kl,nl->", draw.table, draw.precision, draw.table, optimize=True))
+        draw.shrinkage = np.array(rng.gamma((draw.table.size + 1) / 2) / ((1 + size_of_table) / 2))
+        draw.expected = self._features(own, draw.table) + draw.mean
+
+    def _features(self, own: int, table: Table) -> Table:
+        """Features of one side's rows times a table."""
+        side = self._sides[own]
+        out: Table = side.marks @ table[:-1]
+        out *= side.scale[:, None]
+        out += side.levels[:, None] * table[-1]
+        return out
+
+    def _features_transposed(self, own: int, rows: Table) -> Table:
+        """The transposed features times rows: a sum over the other side's cells."""
+        side, other = self._sides[own], self._sides[1 - own]
+        marks: Table = other.marks @ (side.scale[:, None] * rows)
+        return np.concatenate([marks, (side.levels @ rows)[None]])
+
+    def _solve(self, own: int, right: Table, start: Table, shrinkage: float) -> Table:
+        """Conjugate gradients on (F'F + shrinkage) table = right, each column by itself, from the last draw."""
+        side, other = self._sides[own], self._sides[1 - own]
+        diagonal = np.append(other.marks @ np.square(side.scale), np.square(side.levels).sum())
+        invert = (1 / (diagonal + shrinkage)).astype(np.float32)[:, None]
+        shrink = np.float32(shrinkage)
+
+        def apply(table: Table) -> Table:
+            return self._features_transposed(own, self._features(own, table)) + shrink * table
+
+        solution, rest = start, right - apply(start)
+        scaled = invert * rest
+        direction, size = scaled, np.einsum("nk,nk->k", rest, scaled)
+        for _ in range(_CG_STEPS):
+            image = apply(direction)
+            step = size / np.maximum(np.einsum("nk,nk->k", direction, image), np.float32(1e-20))
+            solution = solution + step * direction
+            rest = rest - step * image
+            scaled = invert * rest
+            new_size = np.einsum("nk,nk->k", rest, scaled)
+            direction = scaled + new_size / np.maximum(size, np.float32(1e-20)) * direction
+            size = new_size
+        return solution
+
+
+def _wishart(rng: np.random.Generator, scale: npt.NDArray[np.float64], freedom: float) -> npt.NDArray[np.float64]:
+    """A draw from the Wishart distribution by Bartlett's decomposition."""
+    dim = len(scale)
+    lower = np.tril(rng.standard_normal((dim, dim)), -1)
+    lower[np.diag_indices(dim)] = np.sqrt(rng.chisquare(freedom - np.arange(dim)))
+    root = np.linalg.cholesky((scale + scale.T) / 2) @ lower
+    draw: npt.NDArray[np.float64] = root @ root.T
+    return draw
+
+
+class _Summary:
+    """Mean of <x_u, y_i> over draws as factors of a fixed width, and the means of all that is linear.
+
+    Each side is the stack of its latent vectors, the marks' table, l and m: all of these are mapped alike when the
+    factors of old and new draws are compressed to the best ones of fewer columns (the singular vectors of the mean).
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.count = 0
+        self.tau = 0.0
+        self.variances: list[npt.NDArray[np.float64]] = []  # of each row's stars, in all: summed over draws
+        self.factors: list[Table] = []
+        self.biases: list[npt.NDArray[np.float64]] = []
+        self.buffer: list[list[Table]] = [[], []]
+        self.sizes: list[int] = []
+
+    def add(self, sides: list[_Side], draws: list[_Draw], tau: float) -> None:
+        """Takes in one draw."""
+        self.tau += tau
+        stacked = [np.concatenate([draw.latent, draw.table, draw.mean[None]]) for draw in draws]
+        if not self.biases:
+            self.sizes = [len(draw.latent) for draw in draws]
+            self.biases = [np.zeros(len(stack)) for stack in stacked]
+            self.variances = [np.zeros(size) for size in self.sizes]
+            self.factors = [np.zeros((len(stack), 0), np.float32) for stack in stacked]
+        for side, stack in enumerate(stacked):
+            latent, other = draws[side].latent, draws[1 - side].latent
+            reach = _moment(other[:, :-1], sides[1 - side])
+            self.variances[side] += np.square(latent[:, -1]) + _quadratic(latent[:, :-1], reach)
+            self.variances[side] += 1 / (tau * draws[side].noise)
+            self.biases[side] += stack[:, -1]
+            self.buffer[side].append(stack[:, :-1])
+        if len(self.buffer[0]) == _BUFFER:
+            self._compress()
+
+    def _compress(self) -> None:
+        if not self.buffer[0]:
+            return
+        new = len(self.buffer[0])
+        total = self.count + new
+        stacks = [
+            np.concatenate([np.float32(np.sqrt(self.count / total)) * old,
+                            *(np.float32(np.sqrt(1 / total)) * one for one in buffer)], axis=1)
+            for old, buffer in zip(self.factors, self.buffer, strict=True)
+        ]  # fmt: skip
+        roots, inverses = zip(
+            *(_root(stack[:size]) for stack, size in zip(stacks, self.sizes, strict=True)), strict=True
+        )
+        left, values, right = np.linalg.svd(roots[0] @ roots[1].T)
+        keep = slice(0, self.width)
+        for side, vectors in ((0, left), (1, right.T)):
+            mapping = (inverses[side] @ (vectors[:, keep] * np.sqrt(values[keep]))).astype(np.float32)
+            self.factors[side] = stacks[side] @ mapping
+        self.count, self.buffer = total, [[], []]
+
+    def finished(self) -> list[Table]:
+        """(x, b) stacks of both sides over all draws so far."""
+        self._compress()
+        return [
+            np.column_stack([factors, bias / self.count]).astype(np.float32)
+            for factors, bias in zip(self.factors, self.biases, strict=True)
+        ]
+
+    def sureness(self, sides: list[_Side], rows: list[Table]) -> list[Table]:
+        """Noise of a usual rating over that of each row's, in which what is unknown of the row counts as noise."""
+        usual, found = self.count / self.tau, []
+        for side in (0, 1):
+            reach = _moment(rows[1 - side][:, :-1], sides[1 - side])
+            known = np.square(rows[side][:, -1], dtype=np.float64) + _quadratic(rows[side][:, :-1], reach)
+            spread = np.maximum(self.variances[side] / self.count - known, 0.1 * usual)
+            found.append((usual / spread).astype(np.float32))
+        return found
+
+
+def _moment(latent: Table, side: _Side) -> Table:
+    """Second moment of latent vectors over the cells of a side, shape ``(dim, dim)``."""
+    moment: Table = latent.T @ (latent * side.ratings.user_counts.astype(np.float32)[:, None]) / len(side.rows)
+    return moment
+
+
+def _quadratic(latent: Table, form: Table) -> npt.NDArray[np.float64]:
+    """The quadratic form of each row, shape ``(n,)``."""
+    products: npt.NDArray[Any] = np.einsum("nk,nk->n", latent @ form, latent)
+    return products.astype(np.float64)
+
+
+def _root(rows: Table) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """R with rows = Q R, Q orthonormal, and the inverse of R where R is not nearly singular."""
+    values, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
+    large = values > values[-1] * 1e-9
+    root = np.sqrt(np.where(large, values, 0.0))
+    inverse = np.where(large, 1 / np.where(large, root, 1.0), 0.0)
+    return root[:, None] * vectors.T, vectors * inverse
+
+
+class SampledLearner:
+    """Draws from the posterior, one sweep of every chain an epoch.
+
+    Args:
+        ratings: training ratings.
+        settings: settings of this fit.
+        seed: seed of all draws; a sweep's random numbers follow from it, the chain and the epoch alone.
+    """
+
+    def __init__(self, ratings: Ratings, settings: SampledSettings, *, seed: int) -> None:
+        self.ratings, self.settings = ratings, settings
+        self._mean = float(ratings.values.mean(dtype=np.float64))
+        self._spread = float(ratings.values.std(dtype=np.float64)) or 1.0
+        values = ((ratings.values - np.float32(self._mean)) / np.float32(self._spread)).astype(np.float32)
+        self._sides = [_Side(ratings, values), _Side(ratings.transposed(), values[ratings.item_order])]
+        self._chains = [_Chain(self._sides, settings.latent_dim, [seed, 5, chain]) for chain in range(CHAINS)]
+        self._summary = _Summary(settings.width)
+
+    def epoch(self, epoch: int, learning_rate: float) -> float:
+        """One sweep of each chain; returns the mean squared error of its draws, in squared rating points."""
+        with ThreadPoolExecutor(CHAINS) as pool:
+            errors = list(pool.map(lambda chain: chain.sweep(epoch), self._chains))
+        if epoch >= self.settings.burn_in:
+            for chain in self._chains:
+                self._summary.add(self._sides, chain.draws, chain.tau)
+        return float(np.mean(errors)) * self._spread**2
+
+    def trained(self) -> TrainedSampled:
+        """The mean over all draws since burn-in."""
+        if not self._summary.biases:
+            raise ValueError("No draw has been kept yet: train for more epochs than settings.burn_in.")
+        stacks = self._summary.finished()
+        sureness = self._summary.sureness(
+            self._sides, [stack[: len(side)] for stack, side in zip(stacks, self._sides, strict=True)]
+        )
+        stacks[0] *= np.float32(self._spread)  # users' factors carry the unit
+        stacks[1][:, -1] *= np.float32(self._spread)
+        precision = self._summary.tau / self._summary.count / self._spread**2
+        rows = [stack[: len(side)] for stack, side in zip(stacks, self._sides, strict=True)]
+        priors = []
+        for own, side in enumerate(self._sides):
+            stack, others = stacks[own], rows[1 - own]
+            counts = np.array([side.level.mean, side.level.spread, side.level.least, _NOISE_FREEDOM[own]])
+            prior = Prior(stack[-1], stack[len(side) : -2], stack[-2], np.eye(stack.shape[1], dtype=np.float32), counts)
+            left = side.ratings.values - np.float32(self._mean) - others[side.columns, -1]
+            stars = cells_matrix(side.ratings, left)
+            priors.append(_with_covariance(prior, rows[own], stars, others, sureness[1 - own], precision))
+        return TrainedSampled.assembled(self._mean, self.ratings.scale, rows, priors, sureness, precision)
+
+    def state(self) -> Arrays:
+        """Everything that a later `restore` needs to go on exactly."""
+        arrays: Arrays = {"tau": np.array([self._summary.tau, *(chain.tau for chain in self._chains)])}
+        for number, chain in enumerate(self._chains):
+            for side, draw in enumerate(chain.draws):
+                arrays |= {f"chain{number}_{side}_{name}": value for name, value in vars(draw).items()}
+        summary = self._summary
+        arrays["summary"] = np.array([summary.count, *summary.sizes])
+        for side, (factors, bias) in enumerate(zip(summary.factors, summary.biases, strict=True)):
+            arrays |= {f"factors_{side}": factors, f"biases_{side}": bias, f"variances_{side}": summary.variances[side]}
+            if summary.buffer[side]:
+                arrays[f"buffer_{side}"] = np.stack(summary.buffer[side])
+        return arrays
+
+    def restore(self, state: Arrays) -> None:
+        """Takes up a `state` of a learner with the same ratings and settings."""
+        self._summary.tau, *taus = state["tau"].tolist()
+        for number, (chain, tau) in enumerate(zip(self._chains, taus, strict=True)):
+            chain.tau = tau
+            chain.draws = [
+                _Draw(**{name: state[f"chain{number}_{side}_{name}"] for name in _Draw.__dataclass_fields__})
+                for side in (0, 1)
+            ]
+        summary = self._summary
+        summary.count, *summary.sizes = state["summary"].tolist()
+        if summary.sizes:
+            summary.factors = [state[f"factors_{side}"] for side in (0, 1)]
+            summary.biases = [state[f"biases_{side}"] for side in (0, 1)]
+            summary.variances = [state[f"variances_{side}"] for side in (0, 1)]
+            summary.buffer = [list(state[f"buffer_{side}"]) if f"buffer_{side}" in state else [] for side in (0, 1)]
+
+
+def _with_covariance(prior: Prior, rows: Table, stars: Any, others: Table, sureness: Table, precision: float) -> Prior:
+    """The prior with the covariance under which the rows' stars are likeliest, by expectation maximisation.
+
+    Training rows were drawn with other items' factors in every draw; rows that are folded in later meet the mean
+    factors only, so what they may add is learnt as they will be: given the mean factors.
+    """
+    some = np.random.default_rng(0).permutation(len(rows))[:_EM_ROWS]
+    some.sort()
+    stars = stars[some]
+    ones = stars.copy()
+    ones.data = np.ones_like(ones.data)
+    design = others.copy()
+    design[:, -1] = 1.0
+    expected = prior.expected(ones)
+    apart = (rows[some] - expected).astype(np.float64)
+    covariance = apart.T @ apart / len(some) + 1e-4 * np.eye(rows.shape[1])
+    for _ in range(_EM_ROUNDS):
+        now = replace(prior, covariance=covariance.astype(np.float32))
+        covariance = posterior_means(now, expected, stars, design, sureness, np.full(len(some), precision))[2]
+        covariance += 1e-6 * np.eye(len(covariance))
+    return replace(prior, covariance=covariance.astype(np.float32))
