@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from ..ratings import Ratings
 from .contract import Arrays
@@ -278,8 +279,8 @@ class _Summary:
 
 def _moment(latent: Table, side: _Side) -> Table:
     """Second moment of latent vectors over the cells of a side, shape ``(dim, dim)``."""
-    moment: Table = latent.T @ (latent * side.ratings.user_counts.astype(np.float32)[:, None]) / len(side.rows)
-    return moment
+    counts = side.ratings.user_counts.astype(np.float32)[:, None]
+    return (latent.T @ (latent * counts) / len(side.rows)).astype(np.float32)
 
 
 def _quadratic(latent: Table, form: Table) -> npt.NDArray[np.float64]:
@@ -317,7 +318,8 @@ class SampledLearner:
 
     def epoch(self, epoch: int, learning_rate: float) -> float:
         """One sweep of each chain; returns the mean squared error of its draws, in squared rating points."""
-        with ThreadPoolExecutor(CHAINS) as pool:
+        # threads of the linear algebra would fight with those of the chains over matrices of ten columns
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(CHAINS) as pool:
             errors = list(pool.map(lambda chain: chain.sweep(epoch), self._chains))
         if epoch >= self.settings.burn_in:
             for chain in self._chains:
