@@ -19,6 +19,8 @@ from movie_autoencoder.ratings import Ratings
 from movie_autoencoder.recommender import Recommender
 from movie_autoencoder.stars import StarModel
 
+_FACTS = {"settings": {}, "config": {"model": {"name": "dual"}}}
+
 
 @pytest.fixture(scope="module")
 def bundle(planted: Ratings) -> Bundle:
@@ -30,7 +32,7 @@ def bundle(planted: Ratings) -> Bundle:
     stars = StarModel.fit(learner.trained().predict(*held_out[:2]), *held_out, planted)
     return Bundle(
         learner.trained(), fit_baselines(planted, 3.0), planted.user_ids, planted.item_ids, planted.user_counts,
-        planted.item_counts, planted, titles, {"settings": {}}, stars,
+        planted.item_counts, planted, titles, _FACTS, stars,
     )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def test_save_and_load_predict_the_same(bundle: Bundle, folder: Path, planted: R
         assert np.array_equal(loaded.baselines[name].predict(users, items), baseline.predict(users, items)), name
     assert loaded.ratings.digest == planted.digest
     assert loaded.catalogue.label(planted.item_ids[3]) == bundle.catalogue.label(planted.item_ids[3])
-    assert loaded.facts == {"settings": {}}
+    assert loaded.facts == _FACTS
     ids = planted.user_ids[:50], planted.item_ids[:50]
     found, expected = (Recommender(one).predict_distribution(*ids) for one in (loaded, bundle))
     assert np.array_equal(found.probabilities, expected.probabilities)

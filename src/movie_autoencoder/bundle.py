@@ -126,7 +126,8 @@ def load_bundle(folder: Path) -> Bundle:
         _baselines(load_arrays(folder / "baselines.npz"), scale),
         vocabulary["user_ids"], vocabulary["item_ids"], vocabulary["user_counts"], vocabulary["item_counts"],
         ratings, Catalogue.from_arrays(load_arrays(folder / "catalogue.npz")), manifest["facts"],
-        StarModel.from_arrays(load_arrays(folder / "stars.npz"), scale) if "stars.npz" in manifest["files"] else None,
+        StarModel.from_arrays(load_arrays(folder / "stars.npz"), scale, ratings)
+        if "stars.npz" in manifest["files"] else None,
     )  # fmt: skip
 
 

@@ -3,15 +3,17 @@
 A model gives one number for a cell. People use the same stars in their own ways: some never give halves, some know
 only 1 and 5. The chance of star s at a cell with prediction m is, up to a constant factor,
 
-    h_u(s)^a * h_i(s)^b * h(s)^c * t((s - m') / sigma)
+    h_u(s)^a * h_i(s)^b * h(s)^c * (h_ui(s) / h_u(s))^d * t((s - m') / sigma)
 
-with h_u, h_i and h the shares of the stars in the user's, the item's and all training ratings, smoothed; t the density
-of Student's distribution; m' a linear function of the prediction and the means of user and item, log sigma one of
-their counts, of how noisy their ratings are, and of the prediction. What belongs to a user or an item is counted in
-training ratings (`Habits`); the few shared numbers are of maximum likelihood on validation ratings, whose predictions
-are honest. Intervals are adjusted on validation ratings that their numbers were not fitted on (conformal prediction:
-Vovk et al. 2005; by quantile regression on counts, as Gibbs and Candes 2023 and Romano et al. 2019). docs/models.md
-says more. Pure NumPy and SciPy; this module knows no model and no file.
+with h_u, h_i and h the shares of the stars in the user's, the item's and all training ratings, smoothed; h_ui those of
+the user's ratings again, each weighed by how alike its item and this one are; t the density of Student's distribution;
+m' a linear function of the prediction and the means of user and item, log sigma one of their counts, of how noisy
+their ratings are, and of the prediction. Items are alike that the same people rated, whatever the stars: the fourth
+power of the cosine of their rows in a truncated singular value decomposition of which cells are observed. What belongs
+to a user or an item is counted in training ratings (`Habits`); the few shared numbers are of maximum likelihood on
+validation ratings, whose predictions are honest. Intervals are adjusted on validation ratings that their numbers were
+not fitted on (conformal prediction: Vovk et al. 2005; by quantile regression on counts: Romano et al. 2019, Gibbs et
+al. 2023). docs/models.md says more. Pure NumPy and SciPy; this module knows no model and no file.
 """
 
 from __future__ import annotations
@@ -35,10 +37,18 @@ _NOISE_DAMPING = 10.0  # ratings of ordinary noise that every user and item is g
 _NOISE_PASSES = 5
 _LOCATION = 4  # 1, prediction, user's mean, item's mean
 _SPREAD = 7  # 1, log counts, log noises, prediction and its square
-_SHARES = 3  # exponents of the shares of user, item and all
-_EXTRAS = 3  # logs of the two smoothings and of Student's degrees of freedom
-_START = (*[0.0] * _LOCATION, -0.1, *[0.0] * (_SPREAD - 1), 0.7, 0.1, 0.1, np.log(10.0), np.log(10.0), np.log(8.0))
-_FREE = (0, _LOCATION)  # numbers that nothing pulls towards their start: the two constants
+_SHARES = 4  # exponents of the shares of user, item, all, and of the user's at items alike
+_EXTRAS = 4  # logs of the two smoothings, of Student's degrees of freedom, and of the weight of h_u in h_ui
+# Where the numbers start and what they are pulled to: about what several data sets want.
+_START = np.array([
+    0.0, 1.9, -1.8, -0.5, 0.5, 0.0, 0.0, 0.45, 0.2, 0.0, 0.0, 0.9, 0.8, -0.8, 0.6, np.log(5), np.log(150), np.log(25),
+    np.log(3),
+])  # fmt: skip
+_FREE = [0, _LOCATION]  # numbers that nothing pulls: the two constants
+_PULL = 16.0  # of the others, in log likelihood for half a squared unit
+_LATENT_DIM = 32  # of the decomposition that says which items are alike
+_SPARE, _SUBSPACE_STEPS = 10, 5  # of its computation
+_ITEM_DAMPING = 10.0  # ratings that every row and column is given before they are scaled for it
 _MOST_CELLS = 30_000  # more validation cells than this teach a few numbers nothing
 _FOLDS = 5
 _SOFTNESS = 0.003  # the corner of the pinball loss is rounded, in units of chance
@@ -101,11 +111,13 @@ class Habits:
         counts: ratings by star value, shape ``(n + 1, num_values)``, float32.
         noise: log of the variance of the residuals on damped biases beside the usual one, shrunk, ``(n + 1,)``.
         bias: damped bias, shape ``(n + 1,)``, rating points.
+        ratings: the ratings themselves, of users; None where they are not kept, and of items.
     """
 
     counts: npt.NDArray[np.float32]
     noise: Floats
     bias: Floats
+    ratings: Ratings | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +208,8 @@ class StarModel:
         shares: of each star value in the training ratings, shape ``(num_values,)``.
         users: the training users' habits.
         items: the training items'.
-        parameters: the shared numbers: location, log spread, exponents, smoothings, degrees of freedom.
+        directions: of the items, unit vectors or zero; near ones are rated by the same people; the last is unknown.
+        parameters: the shared numbers: location, log spread, exponents, smoothings, degrees of freedom, weight.
         adjustments: of the intervals, one row a level: constant and slopes on the counts.
     """
 
@@ -206,6 +219,7 @@ class StarModel:
     shares: Floats
     users: Habits
     items: Habits
+    directions: npt.NDArray[np.float32]
     parameters: Floats
     adjustments: Floats
 
@@ -219,6 +233,7 @@ class StarModel:
         training: Ratings,
         *,
         fold_in: Ratings | None = None,
+        keep_ratings: bool = True,
     ) -> StarModel:
         """Learns the shared numbers from held-out ratings.
 
@@ -229,14 +244,16 @@ class StarModel:
             stars: what was given there, rating points.
             training: ratings that users' and items' habits are counted in; none of the held-out ones is among them.
             fold_in: ratings of users who were not trained on, columns of ``training``: their habits are read there.
+            keep_ratings: use each user's single ratings, at items alike; the model then holds on to them.
 
         Raises:
             ValueError: there is no held-out rating to learn from.
         """
         if not len(stars):
             raise ValueError("A distribution over the stars is learnt from held-out ratings. Received: none.")
-        nobody = Habits(np.empty((0, 0), dtype=np.float32), np.empty(0), np.empty(0))
-        blank = cls(training.scale, 0.0, 1.0, np.empty(0), nobody, nobody, np.array(_START), np.empty((0, 0)))
+        none = np.empty((0, 0), dtype=np.float32)
+        nobody = Habits(none, np.empty(0), np.empty(0), training if keep_ratings else None)
+        blank = cls(training.scale, 0.0, 1.0, np.empty(0), nobody, nobody, none, _START, np.empty((0, 0)))
         model = blank.with_ratings(training)
         readers = None if fold_in is None else model.fold_in(fold_in)
         rng = np.random.default_rng(0)
@@ -276,9 +293,13 @@ class StarModel:
             mean=biases.mean,
             deviation=float(np.sqrt(variance)),
             shares=(np.bincount(given, minlength=size) + 1.0) / (len(ratings) + size),
-            users=_habits(ratings.user_index, given, ratings.num_users, size, user_noise, biases.users),
+            users=_habits(
+                ratings.user_index, given, ratings.num_users, size, user_noise, biases.users,
+                None if self.users.ratings is None else ratings,
+            ),
             items=_habits(ratings.item_index, given, ratings.num_items, size, item_noise, biases.items),
-        )
+            directions=_directions(ratings),
+        )  # fmt: skip
 
     def fold_in(self, ratings: Ratings) -> Habits:
         """The habits of people who were not trained on, from their ratings; columns in the training vocabulary."""
@@ -288,7 +309,8 @@ class StarModel:
         squared = (residual / self.deviation) ** 2 / np.exp(self.items.noise[ratings.item_index])
         noise = _shrunk(squared, ratings.user_index, ratings.user_counts)
         given = columns(values, ratings.values)
-        return _habits(ratings.user_index, given, ratings.num_users, len(values), noise, bias)
+        kept = None if self.users.ratings is None else ratings
+        return _habits(ratings.user_index, given, ratings.num_users, len(values), noise, bias, kept)
 
     def distribution(
         self, predictions: FloatArray, users: IntArray, items: IntArray, *, readers: Habits | None = None
@@ -324,7 +346,7 @@ class StarModel:
         """Everything but the scale, for a file."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "numbers": np.array([self.mean, self.deviation]), "shares": self.shares, "parameters": self.parameters,
-            "adjustments": self.adjustments,
+            "adjustments": self.adjustments, "directions": self.directions,
         }  # fmt: skip
         for side, habits in (("users", self.users), ("items", self.items)):
             arrays[f"{side}_counts"] = habits.counts.astype(np.int32)
@@ -332,14 +354,25 @@ class StarModel:
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> StarModel:
-        """The model that `to_arrays` wrote."""
+    def from_arrays(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale, ratings: Ratings | None = None
+    ) -> StarModel:
+        """The model that `to_arrays` wrote.
+
+        Args:
+            arrays: what it wrote.
+            scale: the stars that can be given.
+            ratings: the training ratings, where the model had kept them.
+        """
         users, items = (
-            Habits(arrays[f"{side}_counts"].astype(np.float32), arrays[f"{side}_noise"], arrays[f"{side}_bias"])
-            for side in ("users", "items")
+            Habits(arrays[f"{side}_counts"].astype(np.float32), arrays[f"{side}_noise"], arrays[f"{side}_bias"], kept)
+            for side, kept in (("users", ratings), ("items", None))
         )
         mean, deviation = arrays["numbers"].tolist()
-        return cls(scale, mean, deviation, arrays["shares"], users, items, arrays["parameters"], arrays["adjustments"])
+        return cls(
+            scale, mean, deviation, arrays["shares"], users, items, arrays["directions"], arrays["parameters"],
+            arrays["adjustments"],
+        )  # fmt: skip
 
     def _facts(self, predictions: FloatArray, users: IntArray, items: IntArray, readers: Habits | None) -> _Facts:
         """What is known of some cells, distances in units of `deviation` from the mean."""
@@ -355,10 +388,28 @@ class StarModel:
             np.log1p(np.column_stack(numbers)) - 4.0
         )  # about 0 at 50 ratings, so that slopes leave the constant alone
         noises = side.noise[users], self.items.noise[items]
+        histogram = theirs + _DAMPING * self.shares
         return _Facts(
-            values, self.shares, theirs, its, predicted, np.column_stack([one, predicted, *means]),
+            values, self.shares, theirs, its, self._alike(side, users, items),
+            histogram / histogram.sum(axis=1, keepdims=True), predicted, np.column_stack([one, predicted, *means]),
             np.column_stack([one, logs, *noises, predicted, predicted**2]), np.column_stack(numbers),
         )  # fmt: skip
+
+    def _alike(self, side: Habits, users: IntArray, items: IntArray) -> Floats:
+        """Each cell's user's ratings by star value, weighed by how alike their items and the cell's are."""
+        table = np.zeros((len(users), len(self.values)))
+        ratings = side.ratings
+        if ratings is None:
+            return table
+        order = np.argsort(users, kind="stable")
+        owners, starts = np.unique(users[order], return_index=True)
+        one_hot = np.eye(len(self.values), dtype=np.float32)
+        for owner, cells in zip(owners.tolist(), np.split(order, starts[1:]), strict=True):
+            if owner >= 0:
+                row = ratings.row(owner)
+                cosines = self.directions[items[cells]] @ self.directions[ratings.item_index[row]].T
+                table[cells] = np.maximum(cosines, 0.0) ** 4 @ one_hot[columns(self.values, ratings.values[row])]
+        return table
 
     def _probabilities(self, facts: _Facts, parameters: Floats) -> Floats:
         return _softmax(_terms(facts, parameters).logits)
@@ -373,6 +424,8 @@ class _Facts:
         shares: of each in the training ratings.
         users: ratings of the cell's user by star value, shape ``(n, num_values)``.
         items: likewise of its item.
+        alike: the user's again, each weighed by how alike its item is, same shape.
+        histogram: smoothed shares of the user's ratings, same shape.
         predicted: shape ``(n,)``.
         location: what the middle of the distribution is linear in, beside the prediction, ``(n, 4)``.
         spread: what the log of its width is linear in, ``(n, 7)``.
@@ -383,6 +436,8 @@ class _Facts:
     shares: Floats
     users: Floats
     items: Floats
+    alike: Floats
+    histogram: Floats
     predicted: Floats
     location: Floats
     spread: Floats
@@ -390,7 +445,7 @@ class _Facts:
 
     def at(self, cells: IntArray) -> _Facts:
         """Some of these cells."""
-        names = ("users", "items", "predicted", "location", "spread", "counts")
+        names = ("users", "items", "alike", "histogram", "predicted", "location", "spread", "counts")
         return replace(self, **{name: getattr(self, name)[cells] for name in names})
 
 
@@ -403,25 +458,31 @@ class _Terms:
     width: Floats
     slope: Floats
     freedom: Floats
-    logs: tuple[Floats, Floats, Floats]
+    weighing: Floats
+    logs: tuple[Floats, ...]
     smoothed: tuple[Floats, Floats]
 
 
 def _terms(facts: _Facts, parameters: Floats) -> _Terms:
     location, spread, exponents, extras = np.split(parameters, np.cumsum([_LOCATION, _SPREAD, _SHARES]))
-    smoothing_users, smoothing_items, degrees = np.exp(extras)
+    smoothing_users, smoothing_items, degrees, weight = np.exp(extras)
     middle, width = facts.predicted + facts.location @ location, np.exp(facts.spread @ spread)
     distance = (facts.values - middle[:, None]) / width[:, None]
     ratio = distance**2 / degrees
     tails = np.log1p(ratio)
     smoothed = facts.users + smoothing_users * facts.shares, facts.items + smoothing_items * facts.shares
-    logs = np.log(smoothed[0]), np.log(smoothed[1]), np.broadcast_to(np.log(facts.shares), distance.shape)
+    mixed, total = facts.alike + weight * facts.histogram, facts.alike.sum(axis=1, keepdims=True) + weight
+    logs = (
+        np.log(smoothed[0]), np.log(smoothed[1]), np.broadcast_to(np.log(facts.shares), distance.shape),
+        np.log(mixed / (total * facts.histogram)),
+    )  # fmt: skip
     logits = -(degrees + 1) / 2 * tails
     for exponent, log in zip(exponents, logs, strict=True):
         logits += exponent * log
     slope = -(degrees + 1) * distance / (degrees * (1 + ratio))  # of the log density of Student's distribution
     freedom = degrees * (-tails / 2 + (degrees + 1) / (2 * degrees) * ratio / (1 + ratio))  # by the log of the degrees
-    return _Terms(logits, distance, width, slope, freedom, logs, smoothed)
+    weighing = exponents[-1] * weight * (facts.histogram / mixed - 1 / total)  # by the log of the weight
+    return _Terms(logits, distance, width, slope, freedom, weighing, logs, smoothed)
 
 
 def _softmax(logits: Floats) -> Floats:
@@ -433,17 +494,17 @@ def _loss(parameters: Floats, facts: _Facts, given: npt.NDArray[np.int64]) -> tu
     """Minus the log likelihood, with half the squared distance of the slopes from their start.
 
     Returns:
-        It, its gradient, and what each cell contributes to the gradient of the log likelihood, ``(n, 17)``.
+        It, its gradient, and what each cell contributes to the gradient of the log likelihood, ``(n, 19)``.
     """
     terms = _terms(facts, parameters)
     chances, cells = _softmax(terms.logits), np.arange(len(given))
-    away = parameters - _START
-    away[list(_FREE)] = 0.0
-    loss = -float(np.log(np.maximum(chances[cells, given], 1e-300)).sum()) + float(away @ away) / 2
+    away = _PULL * (parameters - _START)
+    away[_FREE] = 0.0
+    loss = -float(np.log(np.maximum(chances[cells, given], 1e-300)).sum()) + float(away @ away) / (2 * _PULL)
     rest = -chances  # by the logits: 1 at the stars that were given, less the chances
     rest[cells, given] += 1.0
     exponents = parameters[_LOCATION + _SPREAD : _LOCATION + _SPREAD + 2]
-    factors = exponents * np.exp(parameters[-_EXTRAS:-1])
+    factors = exponents * np.exp(parameters[-_EXTRAS:-2])
     pull = rest * terms.slope
     scores = np.column_stack([
         facts.location * -(pull.sum(axis=1) / terms.width)[:, None],
@@ -451,6 +512,7 @@ def _loss(parameters: Floats, facts: _Facts, given: npt.NDArray[np.int64]) -> tu
         *(np.einsum("ns,ns->n", rest, log) for log in terms.logs),
         *(factor * ((rest / table) @ facts.shares) for factor, table in zip(factors, terms.smoothed, strict=True)),
         np.einsum("ns,ns->n", rest, terms.freedom),
+        np.einsum("ns,ns->n", rest, terms.weighing),
     ])  # fmt: skip
     return loss, away - scores.sum(axis=0), scores
 
@@ -461,7 +523,7 @@ def _most_likely(facts: _Facts, given: npt.NDArray[np.int64], start: Floats) -> 
     from scipy.optimize import minimize
 
     scores = _loss(start, facts, given)[2]  # their products estimate the curvature: along its axes few steps are needed
-    axes = cholesky(scores.T @ scores + np.eye(len(start)))
+    axes = cholesky(scores.T @ scores + _PULL * np.eye(len(start)))
     scaled = np.asarray(solve_triangular(axes, np.eye(len(start))))
 
     def loss(place: Floats) -> tuple[float, Floats]:
@@ -555,11 +617,34 @@ def _shrunk(squared: Floats, index: IntArray, counts: IntArray) -> Floats:
     return np.asarray((np.bincount(index, squared, len(counts)) + _NOISE_DAMPING) / (counts + _NOISE_DAMPING))
 
 
+def _directions(ratings: Ratings) -> npt.NDArray[np.float32]:
+    """Unit vectors of the items, zero where nothing is known: the rows of a truncated decomposition of the mask.
+
+    By subspace iteration from random vectors (Halko, Martinsson and Tropp 2011), which cannot fail to converge.
+    """
+    from scipy import sparse
+
+    users, items = (1 / np.sqrt(counts + _ITEM_DAMPING) for counts in (ratings.user_counts, ratings.item_counts))
+    cells = (users[ratings.user_index] * items[ratings.item_index]).astype(np.float32)
+    shape = (ratings.num_users, ratings.num_items)
+    mask = sparse.csr_array((cells, ratings.item_index, ratings.user_starts), shape=shape)
+    width = min(_LATENT_DIM + _SPARE, *shape)
+    basis = np.random.default_rng(0).normal(size=(ratings.num_items, width)).astype(np.float32)
+    for _ in range(_SUBSPACE_STEPS):
+        basis = np.linalg.qr(mask.T @ (mask @ basis))[0]
+    _, weights, vectors = np.linalg.svd(mask @ basis, full_matrices=False)
+    table = (basis @ vectors.T * weights)[:, :_LATENT_DIM]
+    table = np.vstack([table, np.zeros((1, table.shape[1]))])
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    return np.asarray(table / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
 def _habits(
-    index: IntArray, given: npt.NDArray[np.int64], num_rows: int, num_values: int, noise: Floats, bias: FloatArray
-) -> Habits:
+    index: IntArray, given: npt.NDArray[np.int64], num_rows: int, num_values: int, noise: Floats, bias: FloatArray,
+    ratings: Ratings | None = None,
+) -> Habits:  # fmt: skip
     table = np.zeros((num_rows + 1, num_values), dtype=np.float32)
     table[:-1] = np.bincount(index * np.int64(num_values) + given, minlength=num_rows * num_values).reshape(
         num_rows, num_values
     )
-    return Habits(table, np.append(np.log(noise), 0.0), np.append(bias, 0.0))
+    return Habits(table, np.append(np.log(noise), 0.0), np.append(bias, 0.0), ratings)

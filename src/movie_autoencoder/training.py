@@ -182,7 +182,7 @@ def train(
                 for stage, fit in zip(("refit", "refit sampled"), best, strict=False)
             ]
         model = chosen if final is best else _averaged([_kept(fit, checkpoint) for fit in final], share)
-        stars = _star_model(chosen, training, held_out, final_ratings)
+        stars = _star_model(chosen, training, held_out, final_ratings, keep_ratings=config.bundle.ratings)
         fits += [fit for fit in [*best[1:], *final] if fit not in fits]
         bundle = _bundle(config, split, final_ratings, model, catalogue, damping, validation, fits, share, stars)
         _write_run(run, config, split, bundle, checkpoint)
@@ -438,7 +438,9 @@ def _validation_figures(
     }
 
 
-def _star_model(model: TrainedModel, training: Ratings, held_out: HeldOut, final: Ratings) -> StarModel | None:
+def _star_model(
+    model: TrainedModel, training: Ratings, held_out: HeldOut, final: Ratings, *, keep_ratings: bool = True
+) -> StarModel | None:
     """Distributions over the stars, learnt on the validation part, with the habits in the final training ratings."""
     if not len(held_out):
         return None
@@ -446,7 +448,9 @@ def _star_model(model: TrainedModel, training: Ratings, held_out: HeldOut, final
     fold_in = None if held_out.fold_in is None else in_vocabulary(held_out.fold_in, training.item_ids)
     users = (training if fold_in is None else fold_in).locate_users(held_out.users)
     predictions = _predictor(training, held_out)(model)
-    stars = StarModel.fit(predictions, users, items, held_out.values, training, fold_in=fold_in)
+    stars = StarModel.fit(
+        predictions, users, items, held_out.values, training, fold_in=fold_in, keep_ratings=keep_ratings
+    )
     return stars if final is training else stars.with_ratings(final)
 
 
