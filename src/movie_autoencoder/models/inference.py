@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from .rows import Rows, unit
 from .settings import AutorecSettings
 
 Table = npt.NDArray[np.float32]
+
+
+_FOLDED_DAMPING = 20.0  # ratings at which a folded row gets half of the dual model's share
 
 
 @dataclass(frozen=True)
@@ -343,7 +346,7 @@ class TrainedBlend(TrainedModel):
     Args:
         dual: the one.
         sampled: the other.
-        share: weight of ``dual``, from 0 to 1; the sibling has the rest.
+        share: weight of ``dual``, above 0 and below 1; the sibling has the rest.
     """
 
     dual: TrainedDual
@@ -354,20 +357,19 @@ class TrainedBlend(TrainedModel):
     @classmethod
     def of(cls, dual: TrainedDual, sampled: TrainedSampled, share: float) -> TrainedBlend:
         """Averages two models of the same ratings."""
-        mean = share * dual.mean + (1 - share) * sampled.mean
-        users = _averaged(dual.users, sampled.users, share, (share, 1 - share))
-        items = _averaged(dual.items, sampled.items, share, (1.0, 1.0))
-        return cls(mean, dual.scale, users, items, dual, sampled, share)
+        users = _averaged(dual.users, sampled.users, share, share, apart=2)
+        items = _averaged(dual.items, sampled.items, share, share, apart=1)
+        return cls(dual.mean, dual.scale, users, items, dual, sampled, share)
 
     def fold_in(self, ratings: Ratings) -> Encoded:
-        """New users, by both."""
+        """New users, by both; the fewer ratings, the more is left to the sibling, which knows how little they say."""
         both = self.dual.fold_in(ratings), self.sampled.fold_in(ratings)
-        return _averaged(*both, self.share, (self.share, 1 - self.share))
+        return _averaged(*both, self.share, _folded_share(self.share, ratings.user_counts), apart=2)
 
     def fold_in_items(self, ratings: Ratings) -> Encoded:
-        """New items, by both."""
+        """New items, likewise."""
         both = self.dual.fold_in_items(ratings), self.sampled.fold_in_items(ratings)
-        return _averaged(*both, self.share, (1.0, 1.0))
+        return _averaged(*both, self.share, _folded_share(self.share, ratings.item_counts), apart=1)
 
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
@@ -389,11 +391,29 @@ class TrainedBlend(TrainedModel):
         return cls.of(dual, TrainedSampled.from_arrays(parts["sampled"], scale), float(arrays["share"]))
 
 
-def _averaged(one: Encoded, other: Encoded, share: float, weights: tuple[float, float]) -> Encoded:
-    """Factors side by side, each with its weight; offsets averaged by ``share``."""
-    factors = [np.float32(weight) * side.factors for weight, side in zip(weights, (one, other), strict=True)]
-    offset = np.float32(share) * one.offset + np.float32(1 - share) * other.offset
-    return Encoded(np.concatenate(factors, axis=1), offset, np.concatenate([one.latent, other.latent], axis=1))
+def _folded_share(share: float, counts: npt.NDArray[Any]) -> Table:
+    """Weight of ``dual`` for each folded row, and for whoever is unknown."""
+    folded: Table = (share * counts / (counts + _FOLDED_DAMPING)).astype(np.float32)
+    return np.append(folded, np.float32(share))
+
+
+def _averaged(
+    one: Encoded, other: Encoded, share: float, weight: float | Table, *, apart: Literal[1, 2]
+) -> Encoded:  # fmt: skip
+    """One side of an average whose weight is ``share`` for training rows and ``weight`` for these.
+
+    With p = p2 + w (p1 - p2) at every cell, factors stand side by side. Where w differs from ``share``, the offsets of
+    the *other* side need it too: for that there are two more columns, in one of which a side gives the difference of
+    its own two offsets, and in the other its weights' excess over ``share`` (``apart`` says which).
+    """
+    w = np.broadcast_to(np.asarray(weight, dtype=np.float32), one.offset.shape)[:, None]
+    share_root, rest_root = np.float32(np.sqrt(share)), np.float32(np.sqrt(1 - share))
+    difference = (one.offset - other.offset)[:, None]
+    extra = [w - np.float32(share), difference] if apart == 2 else [difference, w - np.float32(share)]
+    factors = [w / share_root * one.factors, (1 - w) / rest_root * other.factors, *extra]
+    offset = w[:, 0] * one.offset + (1 - w[:, 0]) * other.offset
+    latent = np.concatenate([one.latent, other.latent], axis=1)
+    return Encoded(np.concatenate(factors, axis=1), offset, latent)
 
 
 SavedModel = TrainedDual | TrainedAutorec | TrainedSampled | TrainedBlend

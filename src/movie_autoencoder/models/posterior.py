@@ -51,39 +51,32 @@ def mark_scale(counts: npt.NDArray[Any]) -> Table:
 
 @dataclass(frozen=True)
 class Prior:
-    """What (x, b) of a row is expected to be before its stars are read: latent vector, and bias in the last column.
+    """What (x, b) of a new row is expected to be: latent vector, and bias in the last column.
+
+    How many ratings of a new row we happen to have says little of how popular or active it is, and training rows were
+    looked at with all of theirs. So a new row is taken for a usual one, and its marks move it by how much they differ
+    from usual marks.
 
     Args:
-        mean: shape ``(dim,)``.
-        marks: what each rated column adds, shape ``(num_columns, dim)``.
-        level: what the number of ratings adds, shape ``(dim,)``.
+        usual: mean of the training rows' prior means, weighted by their ratings, shape ``(dim,)``.
+        marks: what each rated column adds beside the usual one, shape ``(num_columns, dim)``.
         covariance: of what the stars add, shape ``(dim, dim)``.
-        counts: (mean, spread, least) of `Level`, and the freedom of the noise, in ratings; shape ``(4,)``.
+        freedom: ratings of prior on the noise of a row, shape ``()``.
+        unknown: (x, b) of whoever had no rating at all among the training ratings, shape ``(dim,)``.
     """
 
-    mean: Table
+    usual: Table
     marks: Table
-    level: Table
     covariance: Table
-    counts: npt.NDArray[np.float64]
+    freedom: npt.NDArray[np.float64]
+    unknown: Table
 
-    def expected(self, marks: Any) -> Table:
-        """Prior means of rows.
-
-        Args:
-            marks: CSR matrix of ones, shape ``(num_rows, num_columns)``.
-        """
-        counts = np.diff(marks.indptr)
-        level = Level(*self.counts[:3].tolist())(counts)
-        expected: Table = marks @ self.marks
-        expected *= mark_scale(counts)[:, None]
-        expected += self.mean + level[:, None] * self.level
+    def expected(self, ratings: Ratings) -> Table:
+        """Prior means of new rows, the users of ``ratings``."""
+        expected: Table = cells_matrix(ratings, np.ones(len(ratings), np.float32)) @ self.marks
+        expected *= mark_scale(ratings.user_counts)[:, None]
+        expected += self.usual
         return expected
-
-    def unknown(self) -> Table:
-        """(x, b) of a row of which nothing is known."""
-        row: Table = self.mean + Level(*self.counts[:3].tolist())(np.zeros(1))[0] * self.level
-        return row
 
 
 def posterior_means(
@@ -172,14 +165,13 @@ class TrainedSampled(TrainedModel):
 
     def _folded(self, ratings: Ratings, prior: Prior, others: Encoded, sureness: Table) -> Encoded:
         left = ratings.values - np.float32(self.mean) - others.offset[ratings.item_index]
-        stars, marks = cells_matrix(ratings, left), cells_matrix(ratings, np.ones(len(ratings), np.float32))
+        stars = cells_matrix(ratings, left)
         design = np.concatenate([others.factors[:-1], np.ones((len(others), 1), np.float32)], axis=1)
-        expected, counts, freedom = prior.expected(marks), np.diff(stars.indptr), float(prior.counts[3])
+        expected, counts, freedom = prior.expected(ratings), ratings.user_counts, float(prior.freedom)
         noise = np.ones(len(expected))
         for _ in range(_ROUNDS):
             means, errors, _ = posterior_means(prior, expected, stars, design, sureness, noise * self.precision)
             noise = (freedom + counts) / (freedom + self.precision * errors)
-        means[counts == 0] = prior.unknown()
         return _side(means, prior)
 
     def to_arrays(self) -> Arrays:
@@ -206,7 +198,7 @@ class TrainedSampled(TrainedModel):
 
 
 def _side(rows: Table, prior: Prior) -> Encoded:
-    full = with_unknown(rows, prior.unknown())
+    full = with_unknown(rows, prior.unknown)
     return Encoded(np.ascontiguousarray(full[:, :-1]), np.ascontiguousarray(full[:, -1]), full[:-1, :-1])
 
 

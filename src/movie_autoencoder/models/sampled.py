@@ -338,15 +338,44 @@ class SampledLearner:
         stacks[1][:, -1] *= np.float32(self._spread)
         precision = self._summary.tau / self._summary.count / self._spread**2
         rows = [stack[: len(side)] for stack, side in zip(stacks, self._sides, strict=True)]
-        priors = []
-        for own, side in enumerate(self._sides):
-            stack, others = stacks[own], rows[1 - own]
-            counts = np.array([side.level.mean, side.level.spread, side.level.least, _NOISE_FREEDOM[own]])
-            prior = Prior(stack[-1], stack[len(side) : -2], stack[-2], np.eye(stack.shape[1], dtype=np.float32), counts)
-            left = side.ratings.values - np.float32(self._mean) - others[side.columns, -1]
-            stars = cells_matrix(side.ratings, left)
-            priors.append(_with_covariance(prior, rows[own], stars, others, sureness[1 - own], precision))
+        priors = [
+            self._prior(own, stacks[own], rows[own], rows[1 - own], sureness[1 - own], precision) for own in (0, 1)
+        ]
         return TrainedSampled.assembled(self._mean, self.ratings.scale, rows, priors, sureness, precision)
+
+    def _prior(
+        self, own: int, stack: Table, rows: Table, others: Table, sureness: Table, precision: float
+    ) -> Prior:  # fmt: skip
+        """The prior of new rows of one side.
+
+        Its covariance is the one under which the training rows' stars are likeliest (expectation maximisation) given
+        the other side's mean factors, since new rows meet those and not, as in the chains, a draw of them.
+        """
+        side, ratings = self._sides[own], self._sides[own].ratings
+        marks, level, mean = stack[len(side) : -2], stack[-2], stack[-1]
+        weight = ratings.user_counts.astype(np.float32) / np.float32(len(ratings))
+        usual_mark = (ratings.item_counts.astype(np.float32) / np.float32(len(ratings))) @ marks
+        expected = (side.marks @ marks) * side.scale[:, None] + mean + side.levels[:, None] * level
+        unknown = mean + side.level(np.zeros(1))[0] * level
+        dim = stack.shape[1]
+        prior = Prior(
+            (weight @ expected).astype(np.float32), (marks - usual_mark).astype(np.float32),
+            np.eye(dim, dtype=np.float32), np.array(_NOISE_FREEDOM[own]), unknown,
+        )  # fmt: skip
+        some = np.random.default_rng(0).choice(
+            len(side), min(len(side), _EM_ROWS), replace=False, p=weight / weight.sum()
+        )
+        some.sort()
+        left = ratings.values - np.float32(self._mean) - others[side.columns, -1]
+        stars, expected = cells_matrix(ratings, left)[some], prior.expected(ratings)[some]
+        design = np.concatenate([others[:, :-1], np.ones((len(others), 1), np.float32)], axis=1)
+        apart = (rows[some] - expected).astype(np.float64)
+        covariance = apart.T @ apart / len(some) + 1e-4 * np.eye(dim)
+        for _ in range(_EM_ROUNDS):
+            now = replace(prior, covariance=covariance.astype(np.float32))
+            noise = np.full(len(some), precision)
+            covariance = posterior_means(now, expected, stars, design, sureness, noise)[2] + 1e-6 * np.eye(dim)
+        return replace(prior, covariance=covariance.astype(np.float32))
 
     def state(self) -> Arrays:
         """Everything that a later `restore` needs to go on exactly."""
@@ -378,26 +407,3 @@ class SampledLearner:
             summary.biases = [state[f"biases_{side}"] for side in (0, 1)]
             summary.variances = [state[f"variances_{side}"] for side in (0, 1)]
             summary.buffer = [list(state[f"buffer_{side}"]) if f"buffer_{side}" in state else [] for side in (0, 1)]
-
-
-def _with_covariance(prior: Prior, rows: Table, stars: Any, others: Table, sureness: Table, precision: float) -> Prior:
-    """The prior with the covariance under which the rows' stars are likeliest, by expectation maximisation.
-
-    Training rows were drawn with other items' factors in every draw; rows that are folded in later meet the mean
-    factors only, so what they may add is learnt as they will be: given the mean factors.
-    """
-    some = np.random.default_rng(0).permutation(len(rows))[:_EM_ROWS]
-    some.sort()
-    stars = stars[some]
-    ones = stars.copy()
-    ones.data = np.ones_like(ones.data)
-    design = others.copy()
-    design[:, -1] = 1.0
-    expected = prior.expected(ones)
-    apart = (rows[some] - expected).astype(np.float64)
-    covariance = apart.T @ apart / len(some) + 1e-4 * np.eye(rows.shape[1])
-    for _ in range(_EM_ROUNDS):
-        now = replace(prior, covariance=covariance.astype(np.float32))
-        covariance = posterior_means(now, expected, stars, design, sureness, np.full(len(some), precision))[2]
-        covariance += 1e-6 * np.eye(len(covariance))
-    return replace(prior, covariance=covariance.astype(np.float32))
