@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ import pytest
 from generate import generate, write_csv
 
 from movie_autoencoder import training
+from movie_autoencoder.baselines import DampedBias
 from movie_autoencoder.bundle import load_bundle
 from movie_autoencoder.checkpoint import CheckpointError
 from movie_autoencoder.config import Config
 from movie_autoencoder.estimates import TooLargeError
+from movie_autoencoder.models.inference import TrainedBlend, TrainedDual
 from movie_autoencoder.progress import Reporter
 from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.splits import load_held_out
+from movie_autoencoder.splits import load_held_out, split_ratings
 from movie_autoencoder.training import Interrupted, TrainingError, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +63,14 @@ class Stopping(Reporter):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+class Dying(Stopping):
+    """Dies at one epoch of one stage, with nothing saved since the last checkpoint."""
+
+    def epoch(self, line) -> None:
+        if (line.stage, line.epoch) == self.at:
+            raise SystemError("gone")
+
+
 def weights(run: Path) -> dict[str, np.ndarray]:
     """Every number of the model and of its distributions over the stars."""
     bundle = load_bundle(run / "bundle")
@@ -78,9 +89,12 @@ def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
     assert Config.from_toml(tmp_path / "run" / "config.toml") == configured(data)
     with (tmp_path / "run" / "history.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["stage"] for row in rows] == ["trial 1"] * 24 + ["refit"] * 24
-    best = min(float(row["validation_rmse"]) for row in rows if row["validation_rmse"])
-    assert result.validation["model"]["rmse"] == pytest.approx(best)
+    stages = ["trial 1"] * 24 + ["sampled"] * 12 + ["refit"] * 24 + ["refit sampled"] * 12
+    assert [row["stage"] for row in rows] == stages
+    for stage, name in (("trial 1", "dual"), ("sampled", "sampled")):
+        scored = [float(row["validation_rmse"]) for row in rows if row["stage"] == stage and row["validation_rmse"]]
+        assert result.validation[name]["rmse"] == pytest.approx(min(scored))
+    assert len(result.lines()) == 6 and result.lines()[0].startswith("Validation dual and sampled RMSE ")
     facts = load_bundle(tmp_path / "run" / "bundle").facts
     assert facts["num_ratings"] == 5400 and facts["refit"] is True
     test = load_held_out(tmp_path / "run" / "split.npz", "test")
@@ -107,7 +121,7 @@ def test_the_test_part_influences_nothing(data: Path, tmp_path: Path) -> None:
 
 
 def test_search_tries_settings_within_its_budget_and_keeps_the_best(data: Path, tmp_path: Path) -> None:
-    open_settings = ["model.l2=none", "model.hidden_fraction=none"]
+    open_settings = ["model.l2=none", "model.hidden_fraction=none", "model.speed=fast"]
     result = train(configured(data, *open_settings), out=tmp_path / "run")
     trials = [fit for fit in result.fits if fit["rmse"] is not None]
     assert len(trials) >= 5 and len({json.dumps(fit["settings"]) for fit in trials}) == len(trials)
@@ -119,9 +133,8 @@ def test_search_tries_settings_within_its_budget_and_keeps_the_best(data: Path, 
 
 
 def test_refit_stops_at_the_best_epoch_of_a_schedule_of_full_length(data: Path, tmp_path: Path) -> None:
-    result = train(
-        configured(data, "training.epochs=200", "model.l2=0", "training.learning_rate=0.05"), out=tmp_path / "run"
-    )
+    settings = ["training.epochs=200", "model.l2=0", "training.learning_rate=0.05", "model.speed=fast"]
+    result = train(configured(data, *settings), out=tmp_path / "run")
     trial, refit = result.fits
     assert trial["epoch"] < 200 and refit["epoch"] == trial["epoch"] and refit["epochs"] == 200
 
@@ -139,19 +152,36 @@ def test_without_refit_the_best_weights_are_restored(data: Path, tmp_path: Path)
     assert bundle.facts["num_ratings"] == 4860
 
 
-@pytest.mark.parametrize(("stage", "epoch"), [("trial 1", 10), ("trial 2", 3), ("refit", 17)])
-def test_interrupted_and_resumed_ends_at_the_same_weights(data: Path, tmp_path: Path, stage: str, epoch: int) -> None:
-    settings = ["model.l2=none", "training.budget=0.0002"]
-    train(configured(data, *settings), out=tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        train(configured(data, *settings), out=tmp_path / "run", reporter=Stopping(stage, epoch))
+SEARCHING = ["model.l2=none", "training.budget=0.0002"]
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two trials that nothing interrupted."""
+    run = tmp_path_factory.mktemp("whole")
+    train(configured(data, *SEARCHING), out=run)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("stage", "epoch", "end"),
+    [("trial 1", 10, Stopping), ("trial 2", 3, Stopping), ("sampled", 5, Stopping), ("sampled", 9, Dying),
+     ("refit", 17, Stopping), ("refit sampled", 2, Stopping), ("refit sampled", 11, Dying)],
+)  # fmt: skip
+def test_interrupted_and_resumed_ends_at_the_same_weights(
+    data: Path, whole: Path, tmp_path: Path, stage: str, epoch: int, end: type[Stopping]
+) -> None:
+    with pytest.raises(Interrupted if end is Stopping else SystemError):
+        train(configured(data, *SEARCHING), out=tmp_path / "run", reporter=end(stage, epoch))
     assert not (tmp_path / "run" / "bundle").exists()
     heard = Stopping("none", 0)
-    train(configured(data, *settings), out=tmp_path / "run", resume=True, reporter=heard)
-    assert any("Going on from the checkpoint" in line for line in heard.said)
-    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "run")
-    assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
-    texts = [(tmp_path / name / "history.csv").read_text() for name in ("whole", "run")]
+    train(configured(data, *SEARCHING), out=tmp_path / "run", resume=True, reporter=heard)
+    saved = epoch if end is Stopping else 7
+    assert any(f", {stage} after {saved} epochs)" in line for line in heard.said)
+    expected, resumed = weights(whole), weights(tmp_path / "run")
+    assert expected.keys() == resumed.keys() and "sampled/users" in expected
+    assert all(np.array_equal(expected[name], resumed[name]) for name in expected)
+    texts = [(run / "history.csv").read_text() for run in (whole, tmp_path / "run")]
     columns = [[row.split(",")[:3] for row in text.splitlines()] for text in texts]
     assert columns[0] == columns[1]
 
@@ -293,7 +323,8 @@ def test_a_model_that_is_no_better_than_the_biases_is_reported_loudly(tmp_path: 
     pairs = np.unique(rng.integers(0, 60 * 50, 900))
     noise = Ratings.from_columns(pairs // 50, pairs % 50, rng.integers(1, 6, len(pairs)))
     write_csv(noise, tmp_path / "ratings.csv")
-    config = configured(tmp_path / "ratings.csv", "model.l2=0", "training.learning_rate=0.05", "training.epochs=1")
+    settings = ["model.l2=0", "training.learning_rate=0.05", "training.epochs=1", "model.speed=fast"]
+    config = configured(tmp_path / "ratings.csv", *settings)
     result = train(config, out=tmp_path / "run")
     if result.validation["model"]["rmse"] >= result.validation["damped_bias"]["rmse"]:
         assert any(line.startswith("WARNING: dual is not better than damped_bias") for line in result.lines())
@@ -308,21 +339,103 @@ SETTINGS_THAT_CHANGE_THE_MODEL = [
     "training.seed=1", "training.optimizer=sgd", "training.learning_rate=0.02", "training.schedule=constant",
     "training.epochs=9", "training.average=0.5", "training.refit=false", "split.test_fraction=0.2",
     "split.by=user", "model.latent_dim=5", "model.l2=9", "model.hidden_fraction=0.3",
-    "model.hidden_rows=0.2", "model.damping=7",
+    "model.hidden_rows=0.2", "model.damping=7", "model.speed=fast",
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def usual(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with no further settings."""
+    run = tmp_path_factory.mktemp("usual")
+    train(configured(data), out=run)
+    return run
+
+
 @pytest.mark.parametrize("setting", SETTINGS_THAT_CHANGE_THE_MODEL)
-def test_every_setting_changes_the_result(data: Path, tmp_path_factory: pytest.TempPathFactory, setting: str) -> None:
-    runs = [tmp_path_factory.mktemp("run") for _ in range(2)]
-    train(configured(data), out=runs[0])
-    train(configured(data, setting), out=runs[1])
-    first, second = (load_bundle(run / "bundle") for run in runs)
+def test_every_setting_changes_the_result(data: Path, usual: Path, tmp_path: Path, setting: str) -> None:
+    train(configured(data, setting), out=tmp_path / "run")
+    first, second = (load_bundle(run / "bundle") for run in (usual, tmp_path / "run"))
     users, items = first.user_ids[:30], first.item_ids[:30]
     from movie_autoencoder.recommender import Recommender
 
     predictions = [Recommender(bundle).predict(users, items) for bundle in (first, second)]
     assert not np.allclose(*predictions, atol=1e-7)
+
+
+def test_best_is_an_average_with_the_share_it_says_and_fast_is_the_dual_alone(
+    data: Path, usual: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(usual / "bundle")
+    model, share = bundle.model, bundle.facts["share"]
+    assert isinstance(model, TrainedBlend) and 0.01 <= share <= 0.99
+    from movie_autoencoder.recommender import Recommender
+
+    users, items = (ids.ravel() for ids in np.meshgrid([*bundle.user_ids[:20], -9], [*bundle.item_ids[:20], -9]))
+    u, i = np.searchsorted(bundle.user_ids, users), np.searchsorted(bundle.item_ids, items)
+    u[users == -9], i[items == -9] = -1, -1
+    both = share * model.dual.reconstruct(u, i) + (1 - share) * model.sampled.reconstruct(u, i)
+    assert Recommender(bundle).predict(users, items) == pytest.approx(model.scale.clip(both), abs=1e-5)
+    figures = bundle.facts["validation"]
+    assert list(figures) == ["model", "dual", "sampled", "global_mean", "item_mean", "damped_bias"]
+    assert figures["model"]["rmse"] < min(figures["dual"]["rmse"], figures["sampled"]["rmse"]) + 0.001
+
+    result = train(configured(data, "model.speed=fast"), out=tmp_path / "fast")
+    alone = load_bundle(tmp_path / "fast" / "bundle")
+    assert isinstance(alone.model, TrainedDual) and alone.facts["share"] == 1
+    assert [fit["stage"] for fit in result.fits] == ["trial 1", "refit"]
+    assert list(result.validation) == ["model", "global_mean", "item_mean", "damped_bias"]
+    assert result.validation["model"] == figures["dual"]  # the sibling changes nothing of it
+    for name, array in model.dual.to_arrays().items():
+        assert np.array_equal(array, alone.model.to_arrays()[name]), name
+
+
+class Says(DampedBias):
+    """A model that predicts given stars, whatever it is asked."""
+
+    def __init__(self, stars: np.ndarray) -> None:
+        object.__setattr__(self, "stars", stars)
+
+    def predict(self, *asked, **options) -> np.ndarray:
+        return self.stars
+
+
+def test_the_share_is_the_least_squares_weight_drawn_towards_a_half(planted: Ratings) -> None:
+    split = split_ratings(planted, seed=2)
+    training_ratings, held_out = split.training_ratings, split.held_out("validation")
+    rng, count = np.random.default_rng(0), len(held_out)
+    one, other = held_out.values + rng.normal(0, 0.5, count), held_out.values + rng.normal(0.1, 0.9, count)
+    models = [Says(one), Says(other)]
+    (weight,), *_ = np.linalg.lstsq((one - other)[:, None], held_out.values - other, rcond=None)
+    assert 0.6 < weight < 0.9
+    share = training._share(models, training_ratings, held_out)
+    assert share == pytest.approx((count * weight + 1000 * 0.5) / (count + 1000))
+    assert training._share(models[::-1], training_ratings, held_out) == pytest.approx(1 - share)
+    assert training._share(models[:1], training_ratings, held_out) == 1
+    assert (
+        training._share(models, training_ratings, split_ratings(planted, validation_fraction=0).held_out("validation"))
+        == 0.5
+    )
+    beyond = [Says(other), Says(held_out.values + 0.1 * (held_out.values - other))]  # the first is best subtracted
+    assert training._share(beyond, training_ratings, held_out) == 0.01
+    assert training._share(beyond[::-1], training_ratings, held_out) == 0.99
+
+
+def test_validation_stars_reach_the_sibling_only_through_the_refit(data: Path, tmp_path: Path) -> None:
+    """Its fit stops nowhere early and chooses nothing: other validation stars, the same draws, bit for bit."""
+    from movie_autoencoder.sources import read_ratings
+
+    ratings = read_ratings(data)
+    split = split_ratings(ratings)
+    values = ratings.values.copy()
+    values[split.validation] = np.where(values[split.validation] > 2, 1.0, 4.0)
+    moved = replace(ratings, values=values)
+    config = configured(data, "training.refit=false")
+    models = [
+        train(config, ratings=one, out=tmp_path / name).model for one, name in ((ratings, "one"), (moved, "moved"))
+    ]
+    first, second = (model.sampled.to_arrays() for model in models)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert models[0].share != models[1].share
 
 
 def test_settings_that_leave_the_model_alone_change_what_they_say(data: Path, tmp_path: Path) -> None:
@@ -376,7 +489,8 @@ def test_threads_are_those_asked_for(threads: int) -> None:
 
 def test_without_validation_nothing_is_searched(data: Path, tmp_path: Path) -> None:
     settings = ["model.l2=none", "model.hidden_fraction=none", "split.validation_fraction=0", "training.epochs=2"]
-    assert len(train(configured(data, *settings), out=tmp_path / "run").fits) == 1
+    fits = train(configured(data, *settings), out=tmp_path / "run").fits
+    assert [fit["stage"] for fit in fits] == ["trial 1", "sampled"]
 
 
 def test_resume_on_other_ratings_is_refused(data: Path, tmp_path: Path) -> None:

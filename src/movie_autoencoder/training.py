@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from .tuning import Trial, choose_damping, next_trial, sampled_trial
 _SMALLEST = {"ratings": 20, "users": 2, "items": 2}
 _OLDER = ".bundle.older"
 _EVEN_SHARE, _SHARE_CELLS = 0.5, 1000  # of two models in their average before validation speaks, and how firmly
+_LEAST_SHARE = 0.01  # an average with nothing of one of its members is none
 _DIVERGED = 100.0  # a root mean squared error of so many scales is no longer training
 
 
@@ -172,7 +173,10 @@ def train(
             best.append(trainer.fit("sampled", training, sampled_trial(config), score))
         models = [_kept(fit, checkpoint) for fit in best]
         share = _share(models, training, held_out)
-        chosen = _averaged(models, share)
+        chosen = _averaged(models, share, 0.0, training if config.bundle.ratings else None)
+        if isinstance(chosen, TrainedBlend):
+            chosen = replace(chosen, lean=_lean(chosen, training, held_out))
+        lean = chosen.lean if isinstance(chosen, TrainedBlend) else 0.0
         validation = _validation_figures(chosen, models, training, held_out, damping)
         final_ratings, final = training, best
         if config.training.refit and len(held_out):
@@ -181,10 +185,18 @@ def train(
                 trainer.fit(stage, final_ratings, fit.trial, None, stop=fit.epoch)
                 for stage, fit in zip(("refit", "refit sampled"), best, strict=False)
             ]
-        model = chosen if final is best else _averaged([_kept(fit, checkpoint) for fit in final], share)
+        model = (
+            chosen
+            if final is best
+            else _averaged(
+                [_kept(fit, checkpoint) for fit in final], share, lean, final_ratings if config.bundle.ratings else None
+            )
+        )
         stars = _star_model(chosen, training, held_out, final_ratings, keep_ratings=config.bundle.ratings)
         fits += [fit for fit in [*best[1:], *final] if fit not in fits]
-        bundle = _bundle(config, split, final_ratings, model, catalogue, damping, validation, fits, share, stars)
+        bundle = _bundle(
+            config, split, final_ratings, model, catalogue, damping, validation, fits, [share, lean], stars
+        )
         _write_run(run, config, split, bundle, checkpoint)
         checkpoint.discard()
     return TrainResult(run, bundle.model, validation, bundle.facts["fits"])
@@ -395,7 +407,7 @@ def _kept(fit: Fit, checkpoint: Checkpoint) -> SavedModel:
 
 
 def _share(models: list[SavedModel], training: Ratings, held_out: HeldOut) -> float:
-    """Weight of the first of two models with which their average is best on the validation part, from 0 to 1.
+    """Weight of the first of two models with which their average is best on the validation part, above 0 and below 1.
 
     Their errors correlate, so that the least-squares weight of a small part is uncertain; it is drawn towards a half
     as if `_SHARE_CELLS` more ratings had asked for that.
@@ -409,16 +421,29 @@ def _share(models: list[SavedModel], training: Ratings, held_out: HeldOut) -> fl
     spread = float(apart @ apart)
     prior = spread * _SHARE_CELLS / len(held_out)
     wanted = float(apart @ (held_out.values - other)) + _EVEN_SHARE * prior
-    return min(max(wanted / max(spread + prior, 1e-12), 0.0), 1.0)
+    return min(max(wanted / max(spread + prior, 1e-12), _LEAST_SHARE), 1 - _LEAST_SHARE)
 
 
-def _averaged(models: list[SavedModel], share: float) -> SavedModel:
+def _lean(model: TrainedBlend, training: Ratings, held_out: HeldOut) -> float:
+    """How far predictions should lean towards neighbours, by least squares on the validation part, from 0 to 1.
+
+    Drawn towards 0 as if `_SHARE_CELLS` more ratings had asked for that: where there are few, neighbours are rare.
+    """
+    if not len(held_out):
+        return 0.0
+    straight, leaning = (_predictor(training, held_out)(replace(model, lean=lean)) for lean in (0.0, 1.0))
+    towards = leaning - straight
+    size = float(towards @ towards) * (1 + _SHARE_CELLS / len(held_out))
+    return min(max(float(towards @ (held_out.values - straight)) / max(size, 1e-12), 0.0), 1.0)
+
+
+def _averaged(models: list[SavedModel], share: float, lean: float, ratings: Ratings | None) -> SavedModel:
     if len(models) == 1:
         return models[0]
     dual, sampled = models
     if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedSampled):
         raise TypeError("The average is of a dual model and its sampled sibling.")
-    return TrainedBlend.of(dual, sampled, share)
+    return TrainedBlend.of(dual, sampled, share, lean=lean, ratings=ratings)
 
 
 def _validation_figures(
@@ -456,14 +481,14 @@ def _star_model(
 
 def _bundle(
     config: Config, split: Split, ratings: Ratings, model: SavedModel, catalogue: Catalogue | None, damping: float,
-    validation: dict[str, dict[str, float]], fits: list[Fit], share: float, stars: StarModel | None,
+    validation: dict[str, dict[str, float]], fits: list[Fit], weights: list[float], stars: StarModel | None,
 ) -> Bundle:  # fmt: skip
     first = next(fit for fit in reversed(fits) if not isinstance(fit.trial.settings, SampledSettings))
     facts = {
         "settings": first.trial.to_dict()["settings"],
         "epochs": first.epoch,
         "schedule_epochs": first.trial.epochs,
-        "share": share,
+        "share": weights[0], "lean": weights[1],
         "config": config.to_dict(),
         "data": {"format": ratings.source.format, "path": ratings.source.path, "sha256": split.ratings.digest},
         "split": {"by": split.by, "seed": split.seed, "sha256": split.digest},
