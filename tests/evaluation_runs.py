@@ -63,7 +63,8 @@ def recommender(
     catalogue = Catalogue.from_rows(ids, titles) if titles else Catalogue.empty(train.item_ids)
     bundle = Bundle(
         cast(SavedModel, model), fit_baselines(train, 2.0), train.user_ids, train.item_ids, train.user_counts,
-        train.item_counts, train if keep_ratings else None, catalogue, facts or {}, stars,
+        train.item_counts, train if keep_ratings else None, catalogue,
+        {"config": {"model": {"name": model.name}}, **(facts or {})}, stars,
     )  # fmt: skip
     return Recommender(bundle, run)
 

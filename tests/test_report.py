@@ -135,7 +135,7 @@ def test_every_number_behind_the_pictures_is_in_the_json(written, evaluation):
     assert stored["taste_map"]["first"] == list(evaluation.taste_map.first)
     assert stored["person"]["most_surprising"][0]["stars"] == evaluation.person.most_surprising[0].stars
     assert stored["history"] == HISTORY
-    assert stored["facts"] == {"seed": 0}
+    assert stored["facts"] == {"config": {"model": {"name": "dual"}}, "seed": 0}
     assert stored["uncertainty"]["coverage"]["share"] == evaluation.uncertainty.coverage.share
 
 
