@@ -21,6 +21,7 @@ from ..ratings import FloatArray, Ratings, Scale
 from ..recommender import Recommender
 from .cells import Cells, EvaluationError, look_up, separate_ratings, test_part
 from .examples import Panel, Person, Scored, TasteMap, make_map, make_panel, make_person
+from .fold_in import FoldInCurve, curve_of_users
 from .scores import Agreement, BaselineScore, GroupError, Scores, agreement, group_errors, score, star_groups
 from .text import example_lines, many, table_lines
 from .uncertainty import Uncertainty, measure
@@ -64,6 +65,8 @@ class Evaluation:
         panel: some users' stars beside their reconstruction.
         person: one user's, with the most and least surprising.
         taste_map: the users' latent vectors in two dimensions.
+        fold_in: errors by the number of ratings that the encoder was shown of users who were not trained on; None but
+            for a split by user.
         uncertainty: what the distributions over the stars are worth; None for a model without them.
         warnings: what a reader should know, one sentence each.
         facts: what the bundle says of its making.
@@ -100,6 +103,7 @@ class Evaluation:
     panel: Panel | None
     person: Person | None
     taste_map: TasteMap | None
+    fold_in: FoldInCurve | None
     uncertainty: Uncertainty | None
     warnings: tuple[str, ...]
     facts: Mapping[str, Any]
@@ -138,7 +142,7 @@ def evaluate(
         ratings: ratings to score instead of the test part. Those that are also training ratings are dropped from the
             score and counted.
         resamples: bootstrap samples behind each interval.
-        seed: seed of the bootstrap and of the points drawn in the map.
+        seed: seed of the bootstrap, of the points drawn in the map and of the order in which ratings are folded in.
 
     Raises:
         EvaluationError: nothing to score, a scored rating that was shown to the encoder, or a prediction that is not
@@ -173,6 +177,8 @@ def evaluate(
     if recommender.stars is not None:
         ours = predictions[recommender.name]
         uncertainty = measure(recommender.name, recommender.stars, ours, cells, item_counts, user_counts)
+    compared = {name: predictors[name] for name in (recommender.name, "damped_bias")}
+    fold_in = curve_of_users(compared, cells, seed=seed)
     scoring_seconds = time.perf_counter() - scoring
 
     scored = Scored(
@@ -217,6 +223,7 @@ def evaluate(
         panel=make_panel(model, scored, title),
         person=make_person(model, scored, title),
         taste_map=make_map(model.users.latent, recommender.ratings, recommender.user_counts, seed=seed),
+        fold_in=fold_in,
         uncertainty=uncertainty,
         warnings=_warnings(recommender, cells, num_users, scores),
         facts=dict(recommender.metadata),

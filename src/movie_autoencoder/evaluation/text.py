@@ -8,6 +8,7 @@ from .examples import Person
 
 if TYPE_CHECKING:
     from . import Evaluation
+    from .fold_in import FoldInCurve
     from .uncertainty import Uncertainty
 
 
@@ -55,9 +56,22 @@ def table_lines(evaluation: Evaluation) -> list[str]:
     ]
     if evaluation.num_overlap:
         lines.append(f"Left out                     {many(evaluation.num_overlap, 'training rating')}")
+    if evaluation.fold_in is not None:
+        lines += ["", *_fold_in_lines(evaluation.fold_in)]
     if evaluation.uncertainty is not None:
         lines += ["", *_uncertainty_lines(evaluation.uncertainty)]
     return lines + [f"Warning: {warning}" for warning in evaluation.warnings]
+
+
+def _fold_in_lines(curve: FoldInCurve) -> list[str]:
+    """Errors by the number of ratings that were folded in."""
+    heading = "RMSE by number of ratings read"
+    width = max(len(name) for name in (heading, *curve.rmse))
+    return [
+        f"{heading:<{width}}" + "".join(f"{number:8d}" for number in curve.num_given),
+        *(f"{name:<{width}}" + "".join(f"{one:8.4f}" for one in errors) for name, errors in curve.rmse.items()),
+        f"at the same {many(curve.num_ratings, 'rating')} of {many(curve.num_rows, 'user')} in every column",
+    ]
 
 
 def _uncertainty_lines(found: Uncertainty) -> list[str]:

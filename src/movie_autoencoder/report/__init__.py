@@ -107,6 +107,8 @@ def draw_pictures(evaluation: Evaluation, history: Sequence[Row] = ()) -> list[P
             )
         ),
     ]  # fmt: skip
+    if evaluation.fold_in is not None:
+        drawn.append(("fold_in", "New people", _FOLD_IN, errors.draw_fold_in(evaluation.fold_in)))
     if evaluation.uncertainty is not None:
         drawn += [
             ("certainty", "How sure the predictions are", _CERTAINTY, certainty.draw_certainty(evaluation.uncertainty)),
@@ -169,6 +171,11 @@ _BY_POPULARITY = (
 _BY_ACTIVITY = (
     "How the error falls as the encoder reads more of a person's ratings. 0 is a person of whom nothing is known. "
     "Neighbouring groups are different people, so a rise need not mean that more ratings hurt."
+)
+_FOLD_IN = (
+    "People who were not trained on, predicted from few of their ratings, drawn at random: both predictors were given "
+    "the same ones and nothing was trained. Every point is the error at the same held-out ratings, those of people who "
+    "have enough ratings for the last point. At 0 a person is taken for a usual one."
 )
 _CERTAINTY = (
     "Left: ratings in ten groups by the chance of liking that they were given; on the dashed line, what is called "

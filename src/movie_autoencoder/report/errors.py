@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..evaluation import Evaluation
+from ..evaluation.fold_in import FoldInCurve
 from ..evaluation.scores import GroupError
 from .history import Row, curve
 from .style import HELD_OUT, INK, MODEL, new_figure, predictor_style, tidy
@@ -219,3 +220,23 @@ def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str)
 
 def _column(values: Sequence[float | None]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def draw_fold_in(curve: FoldInCurve) -> Figure:
+    """RMSE by the number of ratings folded in, of the model and of the biases."""
+    figure = new_figure(8.6, 4.2)
+    axes = figure.add_subplot()
+    places = np.log1p(curve.num_given)
+    for place, (name, errors) in enumerate(curve.rmse.items()):
+        colour, marker = predictor_style(name) if place else (MODEL, "o")
+        axes.plot(places, errors, color=colour, marker=marker, markersize=7, linewidth=1.8, label=name)
+        for at, error in zip(places, errors, strict=True):
+            axes.annotate(
+                f"{error:.3f}", (at, error), (0, 9 if place else -15), textcoords="offset points", ha="center",
+                fontsize=8.5, color=INK,
+            )  # fmt: skip
+    axes.set_xticks(places, [str(number) for number in curve.num_given])
+    axes.margins(x=0.05, y=0.18)
+    axes.legend(fontsize=8.5, frameon=False)
+    tidy(axes, xlabel="ratings of the person that the encoder read", ylabel="RMSE, stars", grid="both")
+    return figure
