@@ -193,7 +193,7 @@ def train(
             )
         )
         stars = _star_model(chosen, training, held_out, final_ratings, keep_ratings=config.bundle.ratings)
-        fits += [fit for fit in [*best[1:], *final] if fit not in fits]
+        fits += best[1:] if final is best else [*best[1:], *final]
         bundle = _bundle(
             config, split, final_ratings, model, catalogue, damping, validation, fits, [share, lean], stars
         )
