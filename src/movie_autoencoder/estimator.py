@@ -27,7 +27,8 @@ from .sources.header import KNOWN_COLUMNS, plain_names
 from .training import train
 
 _PLACES = {
-    "latent_dim": "model.latent_dim", "l2": "model.l2", "hidden_fraction": "model.hidden_fraction",
+    "speed": "model.speed", "latent_dim": "model.latent_dim", "l2": "model.l2",
+    "hidden_fraction": "model.hidden_fraction",
     "optimizer": "training.optimizer", "learning_rate": "training.learning_rate", "epochs": "training.epochs",
     "budget": "training.budget", "seed": "training.seed", "threads": "training.threads",
     "validation_fraction": "split.validation_fraction",
@@ -45,6 +46,7 @@ class RatingAutoencoder:
 
     Args:
         model: ``"dual"`` or ``"autorec"``.
+        speed: dual: ``"best"``, averaged with its sampled sibling, or ``"fast"``, one point estimate.
         latent_dim: numbers in a latent vector.
         l2: penalty on the weights.
         hidden_fraction: share of the ratings hidden in each step.
@@ -72,6 +74,7 @@ class RatingAutoencoder:
         self,
         *,
         model: str = "dual",
+        speed: str | None = None,
         latent_dim: int | None = None,
         l2: float | None = None,
         hidden_fraction: float | None = None,
@@ -86,6 +89,7 @@ class RatingAutoencoder:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
+        self.speed = speed
         self.latent_dim = latent_dim
         self.l2 = l2
         self.hidden_fraction = hidden_fraction

@@ -107,6 +107,11 @@ class TrainResult:
             f"RMSE {figures['rmse']:.4f}  MAE {figures['mae']:.4f}"
             for name, figures in self.validation.items()
         ]
+        if isinstance(self.model, TrainedBlend):
+            rows.append(
+                f"           {self.model.name} is {self.model.share:.0%} dual, and leans {self.model.lean:.0%} towards "
+                "neighbours".replace("%", " %")
+            )
         gain = self.validation["damped_bias"]["rmse"] - self.validation["model"]["rmse"]
         if gain <= 0:
             rows.append(

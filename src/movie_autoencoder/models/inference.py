@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..baselines import Biases, fold_in_bias
-from ..ratings import FloatArray, Ratings, Scale
+from ..ratings import FloatArray, IntArray, Ratings, Scale
 from .contract import Arrays, Encoded, TrainedModel, with_unknown
-from .posterior import TrainedSampled
+from .neighbours import neighbour_means
+from .posterior import TrainedSampled, cells_matrix
 from .rows import Rows, unit
 from .settings import AutorecSettings
 
@@ -89,6 +90,12 @@ class TrainedDual(TrainedModel):
             columns,
         )
         return cls(biases.mean, ratings.scale, users, items, weights, damping, keep)
+
+    @property
+    def user_bias(self) -> Table:
+        """b_u of the training users, shape ``(num_users,)``."""
+        bias: Table = self.users.offset[:-1] - self.users.latent @ self.weights.user_tilt
+        return bias
 
     @property
     def item_bias(self) -> FloatArray:
@@ -340,44 +347,101 @@ def _read_rows(weights: AutorecWeights, settings: AutorecSettings, rows: Rows) -
 
 
 @dataclass(frozen=True, eq=False)
+class BlendEncoded(Encoded):
+    """One side encoded by both members of a `TrainedBlend`.
+
+    Args:
+        bias: damped biases, shape ``(n + 1,)``, rating points.
+        residuals: of the people's ratings on the biases, CSR of shape ``(n, num_items)``; None for items, and where
+            neighbours are not looked at.
+    """
+
+    bias: Table
+    residuals: Any = None
+
+
+@dataclass(frozen=True, eq=False)
 class TrainedBlend(TrainedModel):
     """The dual autoencoder and its sampled sibling, averaged: factors side by side, so that it is one model in use.
+
+    Beside what the factors say it leans towards the person's own stars at items alike (`neighbours`):
+
+        p + lean * belief * (bias + neighbours' mean residual - p)
 
     Args:
         dual: the one.
         sampled: the other.
         share: weight of ``dual``, above 0 and below 1; the sibling has the rest.
+        lean: how far, from 0 (not at all) to 1.
     """
 
+    users: BlendEncoded
+    items: BlendEncoded
     dual: TrainedDual
     sampled: TrainedSampled
     share: float
+    lean: float
     name: ClassVar[str] = "dual and sampled"
 
     @classmethod
-    def of(cls, dual: TrainedDual, sampled: TrainedSampled, share: float) -> TrainedBlend:
-        """Averages two models of the same ratings."""
-        users = _averaged(dual.users, sampled.users, share, share, apart=2)
-        items = _averaged(dual.items, sampled.items, share, share, apart=1)
-        return cls(dual.mean, dual.scale, users, items, dual, sampled, share)
+    def of(
+        cls, dual: TrainedDual, sampled: TrainedSampled, share: float, *, lean: float = 0.0,
+        ratings: Ratings | None = None,
+    ) -> TrainedBlend:  # fmt: skip
+        """Averages two models of the same ratings, which neighbours need."""
+        residuals = None if ratings is None else _residuals(dual, ratings, dual.user_bias)
+        return cls._assembled(dual, sampled, share, lean, residuals)
 
-    def fold_in(self, ratings: Ratings) -> Encoded:
+    @classmethod
+    def _assembled(
+        cls, dual: TrainedDual, sampled: TrainedSampled, share: float, lean: float, residuals: Any
+    ) -> TrainedBlend:  # fmt: skip
+        users = _averaged(dual.users, sampled.users, share, share, bias=dual.user_bias, residuals=residuals)
+        items = _averaged(dual.items, sampled.items, share, share, bias=dual.item_bias, of_items=True)
+        return cls(dual.mean, dual.scale, users, items, dual, sampled, share, lean)
+
+    def reconstruct(
+        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None
+    ) -> FloatArray:
+        """Raw stars at given cells, as the base class says, neighbours included."""
+        stars = super().reconstruct(users, items, readers=readers, columns=columns)
+        side, other = readers or self.users, columns or self.items
+        if not self.lean or not isinstance(side, BlendEncoded) or side.residuals is None:
+            return stars
+        if not isinstance(other, BlendEncoded):
+            raise TypeError("Items must have been encoded by this model.")
+        width = self.dual.items.latent.shape[1]
+        latent, asked = self.dual.items.latent, other.latent[:, :width]
+        mean, belief = neighbour_means(side.residuals, latent, asked, users, items)
+        stars += self.lean * belief * (self.mean + side.bias[users] + other.bias[items] + mean - stars)
+        return stars
+
+    def fold_in(self, ratings: Ratings) -> BlendEncoded:
         """New users, by both; the fewer ratings, the more is left to the sibling, which knows how little they say."""
-        both = self.dual.fold_in(ratings), self.sampled.fold_in(ratings)
-        return _averaged(*both, self.share, _folded_share(self.share, ratings.user_counts), apart=2)
+        one = self.dual.fold_in(ratings)
+        bias = one.offset[:-1] - one.latent @ self.dual.weights.user_tilt
+        residuals = None if self.users.residuals is None else _residuals(self.dual, ratings, bias)
+        share = _folded_share(self.share, ratings.user_counts)
+        return _averaged(one, self.sampled.fold_in(ratings), self.share, share, bias=bias, residuals=residuals)
 
-    def fold_in_items(self, ratings: Ratings) -> Encoded:
+    def fold_in_items(self, ratings: Ratings) -> BlendEncoded:
         """New items, likewise."""
-        both = self.dual.fold_in_items(ratings), self.sampled.fold_in_items(ratings)
-        return _averaged(*both, self.share, _folded_share(self.share, ratings.item_counts), apart=1)
+        one = self.dual.fold_in_items(ratings)
+        bias = one.offset[:-1] - one.latent @ self.dual.weights.item_tilt
+        share = _folded_share(self.share, ratings.item_counts)
+        return _averaged(one, self.sampled.fold_in_items(ratings), self.share, share, bias=bias, of_items=True)
 
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
-        return {
+        arrays: Arrays = {
             **{f"dual/{name}": array for name, array in self.dual.to_arrays().items()},
             **{f"sampled/{name}": array for name, array in self.sampled.to_arrays().items()},
-            "share": np.array(self.share),
+            "weights": np.array([self.share, self.lean]),
         }
+        residuals = self.users.residuals
+        if residuals is not None:
+            arrays |= {f"residuals_{name}": getattr(residuals, name) for name in ("data", "indices", "indptr")}
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedBlend:
@@ -388,7 +452,20 @@ class TrainedBlend(TrainedModel):
             if name:
                 parts[part][name] = array
         dual = TrainedDual.from_arrays(parts["dual"], scale)
-        return cls.of(dual, TrainedSampled.from_arrays(parts["sampled"], scale), float(arrays["share"]))
+        share, lean = arrays["weights"].tolist()
+        residuals = None
+        if "residuals_data" in arrays:
+            from scipy import sparse
+
+            cells = tuple(arrays[f"residuals_{name}"] for name in ("data", "indices", "indptr"))
+            residuals = sparse.csr_array(cells, shape=(len(dual.users), len(dual.items)))
+        return cls._assembled(dual, TrainedSampled.from_arrays(parts["sampled"], scale), share, lean, residuals)
+
+
+def _residuals(dual: TrainedDual, ratings: Ratings, user_bias: Table) -> Any:
+    left = ratings.values - np.float32(dual.mean) - user_bias[ratings.user_index]
+    left -= dual.item_bias.astype(np.float32)[ratings.item_index]
+    return cells_matrix(ratings, left)
 
 
 def _folded_share(share: float, counts: npt.NDArray[Any]) -> Table:
@@ -398,22 +475,24 @@ def _folded_share(share: float, counts: npt.NDArray[Any]) -> Table:
 
 
 def _averaged(
-    one: Encoded, other: Encoded, share: float, weight: float | Table, *, apart: Literal[1, 2]
-) -> Encoded:  # fmt: skip
+    one: Encoded, other: Encoded, share: float, weight: float | Table, *, bias: FloatArray, residuals: Any = None,
+    of_items: bool = False,
+) -> BlendEncoded:  # fmt: skip
     """One side of an average whose weight is ``share`` for training rows and ``weight`` for these.
 
     With p = p2 + w (p1 - p2) at every cell, factors stand side by side. Where w differs from ``share``, the offsets of
     the *other* side need it too: for that there are two more columns, in one of which a side gives the difference of
-    its own two offsets, and in the other its weights' excess over ``share`` (``apart`` says which).
+    its own two offsets, and in the other its weights' excess over ``share``; users and items the other way round.
     """
     w = np.broadcast_to(np.asarray(weight, dtype=np.float32), one.offset.shape)[:, None]
     share_root, rest_root = np.float32(np.sqrt(share)), np.float32(np.sqrt(1 - share))
-    difference = (one.offset - other.offset)[:, None]
-    extra = [w - np.float32(share), difference] if apart == 2 else [difference, w - np.float32(share)]
+    extra = [w - np.float32(share), (one.offset - other.offset)[:, None]]
+    if of_items:
+        extra.reverse()
     factors = [w / share_root * one.factors, (1 - w) / rest_root * other.factors, *extra]
     offset = w[:, 0] * one.offset + (1 - w[:, 0]) * other.offset
     latent = np.concatenate([one.latent, other.latent], axis=1)
-    return Encoded(np.concatenate(factors, axis=1), offset, latent)
+    return BlendEncoded(np.concatenate(factors, axis=1), offset, latent, with_unknown(bias, 0.0), residuals)
 
 
 SavedModel = TrainedDual | TrainedAutorec | TrainedSampled | TrainedBlend

@@ -321,9 +321,9 @@ class SampledLearner:
         # threads of the linear algebra would fight with those of the chains over matrices of ten columns
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(CHAINS) as pool:
             errors = list(pool.map(lambda chain: chain.sweep(epoch), self._chains))
-        if epoch >= self.settings.burn_in:
-            for chain in self._chains:
-                self._summary.add(self._sides, chain.draws, chain.tau)
+            if epoch >= self.settings.burn_in:
+                for chain in self._chains:
+                    self._summary.add(self._sides, chain.draws, chain.tau)
         return float(np.mean(errors)) * self._spread**2
 
     def trained(self) -> TrainedSampled:
