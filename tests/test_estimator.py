@@ -88,7 +88,7 @@ def test_it_is_the_model_of_train(
     recommender = Recommender.load(tmp_path / "run")
     users, items = parts[1]["userId"].to_numpy(), parts[1]["movieId"].to_numpy()
     assert np.array_equal(fitted.predict(parts[1]), recommender.predict(users, items))
-    assert set(fitted.validation_) == {"model", "global_mean", "item_mean", "damped_bias"}
+    assert set(fitted.validation_) == {"model", "dual", "sampled", "global_mean", "item_mean", "damped_bias"}
 
 
 def test_it_beats_the_biases_and_score_is_minus_rmse(
@@ -166,8 +166,8 @@ def test_a_grid_search_runs(parts: tuple[Ratings, pd.DataFrame]) -> None:
 
 def test_every_argument_reaches_the_configuration() -> None:
     values = {
-        "latent_dim": 3, "l2": 4.5, "hidden_fraction": 0.3, "optimizer": "sgd", "learning_rate": 0.2, "epochs": 7,
-        "budget": 2.5, "validation_fraction": 0.25, "seed": 9, "threads": 1,
+        "speed": "fast", "latent_dim": 3, "l2": 4.5, "hidden_fraction": 0.3, "optimizer": "sgd", "learning_rate": 0.2,
+        "epochs": 7, "budget": 2.5, "validation_fraction": 0.25, "seed": 9, "threads": 1,
     }  # fmt: skip
     assert set(values) == set(_PLACES)
     config = RatingAutoencoder(**values, settings={"model.hidden_rows": 0.1})._config()
@@ -194,11 +194,13 @@ def test_the_scale_can_be_given(parts: tuple[Ratings, pd.DataFrame]) -> None:
 def test_transform_encodes_people_from_their_ratings_alone(
     parts: tuple[Ratings, pd.DataFrame], fitted: RatingAutoencoder
 ) -> None:
+    """Eight numbers of the dual model, and the 32 of its sibling, which takes training people for new ones."""
     training = parts[0]
     latent = fitted.transform(training)
-    assert latent.shape == (training.num_users, 8)
     trained = fitted.recommender_.model.users.latent
-    assert np.corrcoef(latent.ravel(), trained.ravel())[0, 1] > 0.99
+    assert latent.shape == trained.shape == (training.num_users, 8 + 32)
+    assert np.corrcoef(latent[:, :8].ravel(), trained[:, :8].ravel())[0, 1] > 0.99
+    assert np.corrcoef(latent[:, 8:].ravel(), trained[:, 8:].ravel())[0, 1] > 0.9
     row = training.row(5)
     stranger = pd.DataFrame(
         {"user": "me", "item": training.item_ids[training.item_index[row]], "rating": training.values[row]}

@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "movie_autoencoder"
 ORDER = [
     "files", "config", "scale", "ratings", "metrics", "calibration", "catalogue", "sources", "splits",
-    "models.contract", "baselines", "models.settings", "models.rows", "models.posterior", "models.inference",
-    "models.backend", "models.observed", "models.optimizer", "models.dual", "models.autorec", "models.sampled", "stars",
-    "bundle", "checkpoint", "card", "tuning", "estimates", "progress", "training", "recommender", "estimator", "adapters", "evaluation", "report",
-    "inspection", "cli",
+    "models.contract", "baselines", "models.settings", "models.rows", "models.posterior", "models.neighbours",
+    "models.inference", "models.backend", "models.observed", "models.optimizer", "models.dual", "models.autorec",
+    "models.sampled", "stars", "bundle", "checkpoint", "card", "tuning", "estimates", "progress", "training",
+    "recommender", "estimator", "adapters", "evaluation", "report", "inspection", "cli",
 ]  # fmt: skip
 
 
