@@ -41,7 +41,7 @@ def neighbour_means(
     known = np.flatnonzero((users >= 0) & (items >= 0))
     order = known[np.argsort(users[known], kind="stable")]
     owners, starts = np.unique(users[order], return_index=True)
-    for owner, cells in zip(owners.tolist(), np.split(order, starts[1:]), strict=True):
+    for owner, cells in zip(owners.tolist(), np.split(order, starts)[1:], strict=True):
         row = slice(residuals.indptr[owner], residuals.indptr[owner + 1])
         near, values = rated[residuals.indices[row]].T, residuals.data[row]
         step = max(1, _NUMBERS // max(len(values), 1))
