@@ -72,7 +72,7 @@ def as_pairs(ratings: Ratings) -> np.ndarray:
 def test_scikit_learns_checks_that_fit() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = check_estimator(RatingAutoencoder(epochs=2, budget=0), on_fail=None)
+        results = check_estimator(RatingAutoencoder(speed="fast", epochs=2, budget=0), on_fail=None)
     names = {
         status: {one["check_name"] for one in results if one["status"] == status} for status in ("passed", "failed")
     }
@@ -108,7 +108,7 @@ def test_every_form_of_ratings_gives_the_same_model(parts: tuple[Ratings, pd.Dat
     training, test = parts
     pairs = as_pairs(training)
     frame = pd.DataFrame(pairs, columns=["user_id", "item_id"])
-    few = {"epochs": 3, "budget": 0, "scale": "0.5:5"}
+    few = {"speed": "fast", "epochs": 3, "budget": 0, "scale": "0.5:5"}
     forms = [
         (training, None), (pairs, training.values), (frame, training.values),
         (pairs.tolist(), training.values.tolist()), (frame.assign(rating=training.values), None),
@@ -124,7 +124,7 @@ def test_predictions_do_not_depend_on_order_or_company(
 ) -> None:
     pairs = parts[1][["userId", "movieId"]].to_numpy()
     whole = fitted.predict(pairs)
-    assert np.array_equal(fitted.predict(pairs[::-1]), whole[::-1])
+    assert np.allclose(fitted.predict(pairs[::-1]), whole[::-1], rtol=0, atol=1e-5)
     assert np.allclose([fitted.predict(pairs[[place]])[0] for place in range(20)], whole[:20])
 
 
@@ -159,7 +159,9 @@ def test_a_pickled_estimator_predicts_the_same(parts: tuple[Ratings, pd.DataFram
 def test_a_grid_search_runs(parts: tuple[Ratings, pd.DataFrame]) -> None:
     pairs, stars = as_pairs(parts[0]), parts[0].values
     folds = KFold(2, shuffle=True, random_state=0)
-    search = GridSearchCV(RatingAutoencoder(**FAST), {"l2": np.array([15.0, 1e5])}, cv=folds).fit(pairs, stars)
+    search = GridSearchCV(RatingAutoencoder(speed="fast", **FAST), {"l2": np.array([15.0, 1e5])}, cv=folds).fit(
+        pairs, stars
+    )
     assert search.best_params_ == {"l2": 15.0}
     assert -0.9 < search.best_score_ < -0.7  # minus an RMSE in stars
 
@@ -200,7 +202,7 @@ def test_transform_encodes_people_from_their_ratings_alone(
     trained = fitted.recommender_.model.users.latent
     assert latent.shape == trained.shape == (training.num_users, 8 + 32)
     assert np.corrcoef(latent[:, :8].ravel(), trained[:, :8].ravel())[0, 1] > 0.99
-    assert np.corrcoef(latent[:, 8:].ravel(), trained[:, 8:].ravel())[0, 1] > 0.9
+    assert np.corrcoef(latent[:, 8:].ravel(), trained[:, 8:].ravel())[0, 1] > 0.8
     row = training.row(5)
     stranger = pd.DataFrame(
         {"user": "me", "item": training.item_ids[training.item_index[row]], "rating": training.values[row]}

@@ -94,7 +94,12 @@ def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
     for stage, name in (("trial 1", "dual"), ("sampled", "sampled")):
         scored = [float(row["validation_rmse"]) for row in rows if row["stage"] == stage and row["validation_rmse"]]
         assert result.validation[name]["rmse"] == pytest.approx(min(scored))
-    assert len(result.lines()) == 6 and result.lines()[0].startswith("Validation dual and sampled RMSE ")
+    lines, model = result.lines(), result.model
+    assert [line[11:].split(" RMSE")[0].rstrip() for line in lines[:6]] == [
+        "dual and sampled", "dual", "sampled", "global_mean", "item_mean", "damped_bias"
+    ]  # fmt: skip
+    parts = f"is {100 * model.share:.0f} % dual, and leans {100 * model.lean:.0f} % towards neighbours"
+    assert lines[6:] == [f"           dual and sampled {parts}"]
     facts = load_bundle(tmp_path / "run" / "bundle").facts
     assert facts["num_ratings"] == 5400 and facts["refit"] is True
     test = load_held_out(tmp_path / "run" / "split.npz", "test")
@@ -203,7 +208,8 @@ def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
     """SIGKILL, which no program can answer, at several moments."""
     run = tmp_path / "run"
     words = ["--data", str(data), "--out", str(run), "--set", "training.checkpoint_every=5", "--epochs", "400",
-             "--set", "model.latent_dim=4", "--set", "model.l2=8", "--set", "model.hidden_fraction=0.2"]  # fmt: skip
+             "--set", "model.latent_dim=4", "--set", "model.l2=8", "--set", "model.hidden_fraction=0.2",
+             "--speed", "fast"]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, ROOT / "train.py", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
