@@ -15,6 +15,7 @@ from .tuning import planned_work
 
 _TENSORFLOW = 1.0e9  # bytes of a process that has imported it
 _DUAL_RATING, _DUAL_NUMBER = 270, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
+_SAMPLED_RATING, _SAMPLED_ROW = 100, 5500  # bytes a rating and a row while the sibling is sampled
 _SECONDS = 1.6e-9  # a unit of work, on two cores
 _OVERHEAD = 12.0  # seconds: imports, first compilation, saving
 
@@ -48,7 +49,10 @@ def estimate(ratings: Ratings, config: Config) -> Estimate:
         memory = _TENSORFLOW + 60 * len(ratings) + 28 * numbers + 16 * config.training.batch_size * inputs
     else:
         width = config.model.latent_dim or 64
-        memory = _TENSORFLOW + _DUAL_RATING * len(ratings) + _DUAL_NUMBER * rows * width
+        memory = _DUAL_RATING * len(ratings) + _DUAL_NUMBER * rows * width
+        if config.model.speed == "best":  # one after the other
+            memory = max(memory, _SAMPLED_RATING * len(ratings) + _SAMPLED_ROW * rows)
+        memory += _TENSORFLOW
     return Estimate(float(memory), _OVERHEAD + _SECONDS * planned_work(ratings, config))
 
 
