@@ -15,6 +15,7 @@ from movie_autoencoder.baselines import damped_bias
 from movie_autoencoder.files import load_arrays, save_arrays
 from movie_autoencoder.metrics import rmse
 from movie_autoencoder.models import posterior, sampled
+from movie_autoencoder.models.contract import in_vocabulary
 from movie_autoencoder.models.inference import TrainedBlend, TrainedDual
 from movie_autoencoder.models.posterior import (
     Level,
@@ -353,10 +354,35 @@ def test_noise_of_each_user_is_recovered() -> None:
 
 
 def test_noisy_users_move_others_less() -> None:
-    """Of two new items that a noisy and a quiet half rate apart, the quiet half's stars count for more."""
+    """A rating of a new item by the quiet half of the users counts for far more than one by the noisy half."""
     spread = np.repeat([0.2, 1.5], 40)
     model = train(noisy(80, 60, 0.6, spread, seed=2)[0], 20).trained()
-    assert model.user_sureness[:40].min() > 2 * model.user_sureness[40:].max()
+    quiet, noisy_ones = model.user_sureness[:40], model.user_sureness[40:]
+    assert quiet.min() > noisy_ones.max() and np.median(quiet) > 4 * np.median(noisy_ones)
+
+
+def test_a_folded_row_has_a_noise_of_its_own(planted: Ratings) -> None:
+    """Dense algebra of one new person: three rounds of stars given the noise and noise given the stars."""
+    model = train(planted, 8).trained()
+    row = planted.row(11)
+    items, count = planted.item_index[row], row.stop - row.start
+    for stars in (planted.values[row], np.where(np.arange(count) % 2, 5.0, 0.5)):  # usual, and all over the place
+        new = Ratings.from_columns(np.zeros(count, int), planted.item_ids[items], stars, scale=planted.scale)
+        folded = model.fold_in(in_vocabulary(new, planted.item_ids))
+        prior, sure = model.user_prior, model.item_sureness[items]
+        mean = prior.usual + prior.marks[items].sum(axis=0) / np.sqrt(count + 10)
+        design = np.column_stack([model.items.factors[items], np.ones(count)]).astype(float)
+        left, noise = stars - model.mean - model.items.offset[items], 1.0
+        inverse = np.linalg.inv(prior.covariance.astype(float))
+        for _ in range(3):
+            weight = noise * model.precision * sure
+            covariance = np.linalg.inv(inverse + design.T @ (weight[:, None] * design))
+            found = covariance @ (inverse @ mean + design.T @ (weight * left))
+            error = sure @ ((left - design @ found) ** 2 + np.einsum("ck,kl,cl->c", design, covariance, design))
+            noise = (10 + count) / (10 + model.precision * error)
+        assert folded.factors[0] == pytest.approx(found[:-1], abs=2e-3)
+        assert folded.offset[0] == pytest.approx(found[-1], abs=2e-3)
+    assert noise < 0.6
 
 
 def test_marks_that_carry_the_taste_help(monkeypatch: pytest.MonkeyPatch) -> None:
