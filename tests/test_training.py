@@ -36,6 +36,7 @@ FAST = [
     "model.hidden_fraction=0.2",
     "training.checkpoint_every=7",
 ]
+QUICK = ["model.speed=fast"]  # where it is not about what is trained
 
 
 @pytest.fixture(scope="module")
@@ -193,13 +194,13 @@ def test_interrupted_and_resumed_ends_at_the_same_weights(
 
 def test_an_older_run_stays_valid_until_the_new_one_is_complete(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    train(configured(data), out=run)
+    train(configured(data, *QUICK), out=run)
     before = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
     with pytest.raises(Interrupted):
-        train(configured(data, "training.seed=1"), out=run, reporter=Stopping("refit", 5))
+        train(configured(data, *QUICK, "training.seed=1"), out=run, reporter=Stopping("refit", 5))
     after = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert {path: content for path, content in after.items() if path.parts[0] != "checkpoint"} == before
-    train(configured(data, "training.seed=1"), out=run, resume=True)
+    train(configured(data, *QUICK, "training.seed=1"), out=run, resume=True)
     assert load_bundle(run / "bundle").facts["config"]["training"]["seed"] == 1
     assert not (run / "checkpoint").exists()
 
@@ -236,16 +237,16 @@ def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
 def test_resume_with_other_settings_names_the_difference(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(Interrupted):
-        train(configured(data), out=run, reporter=Stopping("trial 1", 5))
+        train(configured(data, *QUICK), out=run, reporter=Stopping("trial 1", 5))
     with pytest.raises(CheckpointError, match=r"training\.seed was 0, now 3"):
-        train(configured(data, "training.seed=3"), out=run, resume=True)
-    train(configured(data), out=run, resume=True)
+        train(configured(data, *QUICK, "training.seed=3"), out=run, resume=True)
+    train(configured(data, *QUICK), out=run, resume=True)
     with pytest.raises(TrainingError, match=r"model\.l2 was 8\.0, now 9\.0"):
-        train(configured(data, "model.l2=9"), out=run, resume=True)
+        train(configured(data, *QUICK, "model.l2=9"), out=run, resume=True)
 
 
 def test_resume_with_nothing_to_resume_starts_afresh(data: Path, tmp_path: Path) -> None:
-    assert not train(configured(data), out=tmp_path / "run", resume=True).resumed
+    assert not train(configured(data, *QUICK), out=tmp_path / "run", resume=True).resumed
 
 
 def test_damaged_checkpoint_is_named(data: Path, tmp_path: Path) -> None:
@@ -271,7 +272,7 @@ def test_unwritable_folder_is_refused_before_any_work(data: Path, tmp_path: Path
 
 def test_full_disk_leaves_the_old_bundle_intact(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
-    train(configured(data), out=run)
+    train(configured(data, *QUICK), out=run)
     before = weights(run)
 
     def full(*args: object, **kwargs: object) -> None:
@@ -279,10 +280,10 @@ def test_full_disk_leaves_the_old_bundle_intact(data: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(training, "save_bundle", full)
     with pytest.raises(OSError, match="No space left"):
-        train(configured(data, "training.seed=1"), out=run)
+        train(configured(data, *QUICK, "training.seed=1"), out=run)
     assert all(np.array_equal(before[name], array) for name, array in weights(run).items())
     monkeypatch.undo()
-    train(configured(data, "training.seed=1"), out=run, resume=True)
+    train(configured(data, *QUICK, "training.seed=1"), out=run, resume=True)
     assert load_bundle(run / "bundle").facts["config"]["training"]["seed"] == 1
 
 
@@ -447,17 +448,17 @@ def test_validation_stars_reach_the_sibling_only_through_the_refit(data: Path, t
 
 
 def test_settings_that_leave_the_model_alone_change_what_they_say(data: Path, tmp_path: Path) -> None:
-    train(configured(data, "bundle.ratings=false"), out=tmp_path / "bare")
+    train(configured(data, *QUICK, "bundle.ratings=false"), out=tmp_path / "bare")
     assert load_bundle(tmp_path / "bare" / "bundle").ratings is None
     assert not (tmp_path / "bare" / "bundle" / "ratings.parquet").exists()
-    by_user = [configured(data, "split.by=user", f"split.fold_in={count}") for count in (2, 9)]
+    by_user = [configured(data, *QUICK, "split.by=user", f"split.fold_in={count}") for count in (2, 9)]
     parts = []
     for place, config in enumerate(by_user):
         train(config, out=tmp_path / str(place))
         parts.append(len(load_held_out(tmp_path / str(place) / "split.npz", "test").fold_in))
-    train(configured(data, "split.validation_fraction=0.2"), out=tmp_path / "validation")
+    train(configured(data, *QUICK, "split.validation_fraction=0.2"), out=tmp_path / "validation")
     assert len(load_held_out(tmp_path / "validation" / "split.npz", "validation")) == 1080
-    train(configured(data, "data.scale=0:10"), out=tmp_path / "scale")
+    train(configured(data, *QUICK, "data.scale=0:10"), out=tmp_path / "scale")
     assert load_bundle(tmp_path / "scale" / "bundle").model.scale.maximum == 10
     assert parts[0] == 24 and parts[0] < parts[1]
 
@@ -504,19 +505,19 @@ def test_without_validation_nothing_is_searched(data: Path, tmp_path: Path) -> N
 def test_resume_on_other_ratings_is_refused(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_bytes(data.read_bytes())
-    train(configured(path), out=tmp_path / "run")
+    train(configured(path, *QUICK), out=tmp_path / "run")
     path.write_text("\n".join(path.read_text().splitlines()[:-5]) + "\n")
     with pytest.raises(TrainingError, match="the ratings are not those that it was trained on"):
-        train(configured(path), out=tmp_path / "run", resume=True)
+        train(configured(path, *QUICK), out=tmp_path / "run", resume=True)
 
 
 def test_killed_while_the_bundle_is_swapped_the_older_one_comes_back(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    train(configured(data), out=run)
+    train(configured(data, *QUICK), out=run)
     before = weights(run)
     (run / "bundle").rename(run / ".bundle.older")
     with pytest.raises(Interrupted):
-        train(configured(data, "training.seed=1"), out=run, reporter=Stopping("trial 1", 2))
+        train(configured(data, *QUICK, "training.seed=1"), out=run, reporter=Stopping("trial 1", 2))
     assert all(np.array_equal(before[name], array) for name, array in weights(run).items())
 
 
@@ -524,7 +525,7 @@ def test_the_split_of_another_run_is_not_scored(data: Path, tmp_path: Path) -> N
     from movie_autoencoder import evaluate
 
     for seed in (0, 1):
-        train(configured(data, f"training.seed={seed}", "bundle.ratings=false"), out=tmp_path / str(seed))
+        train(configured(data, *QUICK, f"training.seed={seed}", "bundle.ratings=false"), out=tmp_path / str(seed))
     (tmp_path / "1" / "split.npz").replace(tmp_path / "0" / "split.npz")
     with pytest.raises(ValueError, match="the split of another run than the bundle beside it"):
         evaluate(tmp_path / "0")
@@ -538,7 +539,7 @@ def test_the_live_line_is_taken_away_when_training_stops(data: Path, tmp_path: P
             closed.append(True)
 
     with pytest.raises(Interrupted):
-        train(configured(data), out=tmp_path / "run", reporter=Closing("trial 1", 2))
+        train(configured(data, *QUICK), out=tmp_path / "run", reporter=Closing("trial 1", 2))
     assert closed == [True]
 
 
