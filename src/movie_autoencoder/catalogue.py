@@ -104,6 +104,27 @@ class Catalogue:
         """The columns by name: plain arrays of numbers and fixed-width text, storable as npz without pickle."""
         return {name: getattr(self, name) for name in _COLUMNS}
 
+    def facts(self) -> npt.NDArray[np.float32]:
+        """What a model can read of each item: genres, decade and year, shape ``(num_items, num_facts)``.
+
+        An item's genres share a length of 1; the year is standardised; all are 0 where they are unknown. Without any
+        genre and year there are no columns.
+        """
+        kinds = [[kind for kind in genres.split("|") if kind] for genres in self.genres.tolist()]
+        place = {kind: column for column, kind in enumerate(sorted({kind for row in kinds for kind in row}))}
+        genres = np.zeros((len(self), len(place)), dtype=np.float32)
+        for row, some in enumerate(kinds):
+            genres[row, [place[kind] for kind in some]] = 1 / np.sqrt(max(len(some), 1))
+        dated = self.years > 0
+        if not dated.any():
+            return genres
+        decades, column = np.unique(self.years[dated] // 10, return_inverse=True)
+        dates = np.zeros((len(self), len(decades) + 1), dtype=np.float32)
+        dates[np.flatnonzero(dated), column] = 1
+        years = self.years[dated].astype(np.float64)
+        dates[dated, -1] = (years - years.mean()) / max(float(years.std()), 1.0)
+        return np.concatenate([genres, dates], axis=1)
+
     def __len__(self) -> int:
         return len(self.item_ids)
 

@@ -58,6 +58,10 @@ class DualConfig(_Section):
     speed: Literal["fast", "best"] = Field(
         "best", description="fast: one point estimate; best: averaged with its sampled sibling, the posterior's mean"
     )
+    side_information: bool = Field(
+        False,
+        description="best: read items' genres and years too, where the data has them; otherwise ids and stars only",
+    )
     latent_dim: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="numbers in a latent vector")
     l2: Annotated[float, Field(ge=0)] | None = Field(None, description="penalty on the tables (lambda)")
     hidden_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(

@@ -167,7 +167,7 @@ def train(
         report.say(f"Going on from the checkpoint in {run / 'checkpoint'} ({checkpoint.describe()}).")
 
     with _interruptible() as interrupted, closing(report):
-        trainer = _Trainer(config, checkpoint, report, interrupted)
+        trainer = _Trainer(config, checkpoint, report, interrupted, _informative(config, catalogue))
         damping = choose_damping(training, score)
         fits: list[Fit] = []
         while (trial := next_trial(config, training, damping, fits)) is not None:
@@ -211,8 +211,10 @@ class _Trainer:
     """Runs fits one after another, each of which can be taken up from the checkpoint."""
 
     def __init__(
-        self, config: Config, checkpoint: Checkpoint, report: Reporter, interrupted: Callable[[], bool]
-    ) -> None:
+        self, config: Config, checkpoint: Checkpoint, report: Reporter, interrupted: Callable[[], bool],
+        catalogue: Catalogue | None,
+    ) -> None:  # fmt: skip
+        self._catalogue = catalogue
         self._config = config
         self._checkpoint = checkpoint
         self._report = report
@@ -242,7 +244,7 @@ class _Trainer:
         if (done := checkpoint.finished(stage)) is not None:
             rmse = math.inf if done["rmse"] is None else done["rmse"]
             return Fit(stage, trial, done["epoch"], rmse, checkpoint.best_model(stage, ratings.scale), done["seconds"])
-        learner, learning_rate = make_learner(ratings, trial, self._config)
+        learner, learning_rate = make_learner(ratings, trial, self._config, self._catalogue)
         last, every = stop or trial.epochs, max(1, trial.epochs // 20)
         if isinstance(trial.settings, SampledSettings):
             every = last  # more draws are never worse, and their mean is not to be had before the first
@@ -286,13 +288,16 @@ class _Trainer:
         return Fit(stage, trial, best_epoch, best_rmse, best, seconds)
 
 
-def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learner, float]:
+def make_learner(
+    ratings: Ratings, trial: Trial, config: Config, catalogue: Catalogue | None = None
+) -> tuple[Learner, float]:
     """A learner with new weights, and the learning rate to start from.
 
     Args:
         ratings: what it will learn from.
         trial: its settings.
         config: optimizer, moving average, batch size and seed.
+        catalogue: what the sampled sibling reads of the items beside their ratings.
     """
     training, settings = config.training, trial.settings
     common: dict[str, Any] = {
@@ -307,7 +312,8 @@ def make_learner(ratings: Ratings, trial: Trial, config: Config) -> tuple[Learne
     elif isinstance(settings, SampledSettings):
         from .models.sampled import SampledLearner
 
-        return SampledLearner(ratings, settings, seed=training.seed), 0.0  # it draws, and takes no steps
+        facts = None if catalogue is None else catalogue.align(ratings.item_ids).facts()
+        return SampledLearner(ratings, settings, seed=training.seed, item_facts=facts), 0.0  # it draws; no steps
     else:
         from .models import autorec
 
@@ -399,6 +405,23 @@ def _predictor(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel],
     fold_in = in_vocabulary(held_out.fold_in, training.item_ids)
     users = fold_in.locate_users(held_out.users)
     return lambda model: model.predict(users, items, readers=model.fold_in(fold_in))
+
+
+def _informative(config: Config, catalogue: Catalogue | None) -> Catalogue | None:
+    """The catalogue, where it is to be read and says something."""
+    if not isinstance(config.model, DualConfig) or not config.model.side_information:
+        return None
+    if config.model.speed != "best":
+        raise TrainingError(
+            "model.side_information is read by the sampled sibling, and model.speed=fast has none. Leave one of them "
+            "out."
+        )
+    if catalogue is None or not catalogue.facts().shape[1]:
+        raise TrainingError(
+            "model.side_information=true needs genres or years of the items, and this data has none. Put a table of "
+            "items beside the ratings, as MovieLens' movies.csv, or leave the setting out."
+        )
+    return catalogue
 
 
 def _averages(config: Config) -> bool:

@@ -36,13 +36,20 @@ _EM_ROUNDS, _EM_ROWS = 4, 4000
 
 
 class _Side:
-    """What is fixed of one side: its cells, and the features of its rows that count them."""
+    """What is fixed of one side: its cells, and what is known of its rows beside them.
 
-    def __init__(self, ratings: Ratings, values: Table) -> None:
+    Args:
+        ratings: with this side's rows as users.
+        values: standardised stars, a row's together.
+        facts: features of the rows that are no marks (side information), shape ``(num_rows, any)``.
+    """
+
+    def __init__(self, ratings: Ratings, values: Table, facts: Table | None = None) -> None:
         self.ratings, self.values = ratings, values  # a row's cells lie together
         self.rows, self.columns = ratings.user_index, ratings.item_index
         self.level = Level.of(ratings.user_counts)
-        self.levels = self.level(ratings.user_counts)
+        levels = self.level(ratings.user_counts)[:, None]
+        self.facts = levels if facts is None else np.concatenate([levels, facts.astype(np.float32)], axis=1)
         self.scale = mark_scale(ratings.user_counts)
         self.marks = cells_matrix(ratings, np.ones(len(ratings), np.float32))
 
@@ -56,7 +63,7 @@ class _Draw:
 
     Args:
         latent: (x, b) of each row, shape ``(size, dim)``.
-        table: C, and l in the last row; shape ``(num_columns + 1, dim)``.
+        table: C, then l and a row for each other fact; shape ``(num_columns + num_facts, dim)``.
         mean: m, shape ``(dim,)``.
         precision: Lambda, shape ``(dim, dim)``.
         shrinkage: precision of the table in units of Lambda, shape ``()``.
@@ -84,8 +91,8 @@ class _Chain:
         self.draws = [
             _Draw(
                 rng.normal(0, 0.1, (len(side), dim)).astype(np.float32),
-                np.zeros((len(other) + 1, dim), np.float32), np.zeros(dim, np.float32), 5.0 * np.eye(dim),
-                np.array(5.0), np.ones(len(side), np.float32), np.zeros((len(side), dim), np.float32),
+                np.zeros((len(other) + side.facts.shape[1], dim), np.float32), np.zeros(dim, np.float32),
+                5.0 * np.eye(dim), np.array(5.0), np.ones(len(side), np.float32), np.zeros((len(side), dim), np.float32),
             )
             for side, other in zip(sides, sides[::-1], strict=True)
         ]  # fmt: skip
@@ -155,22 +162,22 @@ class _Chain:
 
     def _features(self, own: int, table: Table) -> Table:
         """Features of one side's rows times a table."""
-        side = self._sides[own]
-        out: Table = side.marks @ table[:-1]
+        side, num_columns = self._sides[own], len(self._sides[1 - own])
+        out: Table = side.marks @ table[:num_columns]
         out *= side.scale[:, None]
-        out += side.levels[:, None] * table[-1]
+        out += side.facts @ table[num_columns:]
         return out
 
     def _features_transposed(self, own: int, rows: Table) -> Table:
         """The transposed features times rows: a sum over the other side's cells."""
         side, other = self._sides[own], self._sides[1 - own]
         marks: Table = other.marks @ (side.scale[:, None] * rows)
-        return np.concatenate([marks, (side.levels @ rows)[None]])
+        return np.concatenate([marks, side.facts.T @ rows])
 
     def _solve(self, own: int, right: Table, start: Table, shrinkage: float) -> Table:
         """Conjugate gradients on (F'F + shrinkage) table = right, each column by itself, from the last draw."""
         side, other = self._sides[own], self._sides[1 - own]
-        diagonal = np.append(other.marks @ np.square(side.scale), np.square(side.levels).sum())
+        diagonal = np.append(other.marks @ np.square(side.scale), np.square(side.facts).sum(axis=0))
         invert = (1 / (diagonal + shrinkage)).astype(np.float32)[:, None]
         shrink = np.float32(shrinkage)
 
@@ -205,7 +212,7 @@ def _wishart(rng: np.random.Generator, scale: npt.NDArray[np.float64], freedom: 
 class _Summary:
     """Mean of <x_u, y_i> over draws as factors of a fixed width, and the means of all that is linear.
 
-    Each side is the stack of its latent vectors, the marks' table, l and m: all of these are mapped alike when the
+    Each side is the stack of its latent vectors, the table and m: all of these are mapped alike when the
     factors of old and new draws are compressed to the best ones of fewer columns (the singular vectors of the mean).
     """
 
@@ -304,15 +311,18 @@ class SampledLearner:
     Args:
         ratings: training ratings.
         settings: settings of this fit.
+        item_facts: side information, what is known of each item beside its ratings, shape ``(num_items, any)``.
         seed: seed of all draws; a sweep's random numbers follow from it, the chain and the epoch alone.
     """
 
-    def __init__(self, ratings: Ratings, settings: SampledSettings, *, seed: int) -> None:
+    def __init__(
+        self, ratings: Ratings, settings: SampledSettings, *, seed: int, item_facts: Table | None = None
+    ) -> None:
         self.ratings, self.settings = ratings, settings
         self._mean = float(ratings.values.mean(dtype=np.float64))
         self._spread = float(ratings.values.std(dtype=np.float64)) or 1.0
         values = ((ratings.values - np.float32(self._mean)) / np.float32(self._spread)).astype(np.float32)
-        self._sides = [_Side(ratings, values), _Side(ratings.transposed(), values[ratings.item_order])]
+        self._sides = [_Side(ratings, values), _Side(ratings.transposed(), values[ratings.item_order], item_facts)]
         self._chains = [_Chain(self._sides, settings.latent_dim, [seed, 5, chain]) for chain in range(CHAINS)]
         self._summary = _Summary(settings.width)
 
@@ -352,11 +362,12 @@ class SampledLearner:
         the other side's mean factors, since new rows meet those and not, as in the chains, a draw of them.
         """
         side, ratings = self._sides[own], self._sides[own].ratings
-        marks, level, mean = stack[len(side) : -2], stack[-2], stack[-1]
+        table, mean = stack[len(side) : -1], stack[-1]
+        marks, facts = table[: ratings.num_items], table[ratings.num_items :]
         weight = ratings.user_counts.astype(np.float32) / np.float32(len(ratings))
         usual_mark = (ratings.item_counts.astype(np.float32) / np.float32(len(ratings))) @ marks
-        expected = (side.marks @ marks) * side.scale[:, None] + mean + side.levels[:, None] * level
-        unknown = mean + side.level(np.zeros(1))[0] * level
+        expected = (side.marks @ marks) * side.scale[:, None] + mean + side.facts @ facts
+        unknown = mean + side.level(np.zeros(1))[0] * facts[0]
         dim = stack.shape[1]
         prior = Prior(
             (weight @ expected).astype(np.float32), (marks - usual_mark).astype(np.float32),
