@@ -373,7 +373,7 @@ def test_best_is_an_average_with_the_share_it_says_and_fast_is_the_dual_alone(
     data: Path, usual: Path, tmp_path: Path
 ) -> None:
     bundle = load_bundle(usual / "bundle")
-    model, share = bundle.model, bundle.facts["share"]
+    model, share = bundle.model, bundle.facts["weights"]["share"]
     assert isinstance(model, TrainedBlend) and 0.01 <= share <= 0.99
     from movie_autoencoder.recommender import Recommender
 
@@ -390,7 +390,7 @@ def test_best_is_an_average_with_the_share_it_says_and_fast_is_the_dual_alone(
 
     result = train(configured(data, "model.speed=fast"), out=tmp_path / "fast")
     alone = load_bundle(tmp_path / "fast" / "bundle")
-    assert isinstance(alone.model, TrainedDual) and alone.facts["share"] == 1
+    assert isinstance(alone.model, TrainedDual) and alone.facts["weights"] == {"share": 1}
     assert [fit["stage"] for fit in result.fits] == ["trial 1", "refit"]
     assert list(result.validation) == ["model", "global_mean", "item_mean", "damped_bias"]
     assert result.validation["model"] == figures["dual"]  # the sibling changes nothing of it

@@ -62,6 +62,9 @@ class DualConfig(_Section):
         False,
         description="best: read items' genres and years too, where the data has them; otherwise ids and stars only",
     )
+    time_aware: bool = Field(
+        False, description="best: use when a rating is given, for a person's stars of the same sitting are alike"
+    )
     latent_dim: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="numbers in a latent vector")
     l2: Annotated[float, Field(ge=0)] | None = Field(None, description="penalty on the tables (lambda)")
     hidden_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from .bundle import Bundle, load_bundle
@@ -78,12 +79,25 @@ class Recommender:
             )
         return self.model.fold_in(in_vocabulary(ratings, self.item_ids))
 
-    def predict(self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike) -> FloatArray:
-        """Stars on the scale for pairs of ids, shape ``(n,)``; an unknown id gets what the model says of anyone."""
-        return self.model.predict(self.locate_users(user_ids), self.locate_items(item_ids))
+    def predict(
+        self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, *, times: npt.ArrayLike | None = None
+    ) -> FloatArray:
+        """Stars on the scale for pairs of ids, shape ``(n,)``; an unknown id gets what the model says of anyone.
 
-    def predict_distribution(self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike) -> StarDistribution:
+        Args:
+            user_ids: shape ``(n,)``.
+            item_ids: shape ``(n,)``.
+            times: when each rating is given, seconds since 1970; read by a model trained with ``model.time_aware``.
+        """
+        when = None if times is None else np.asarray(times)
+        return self.model.predict(self.locate_users(user_ids), self.locate_items(item_ids), times=when)
+
+    def predict_distribution(
+        self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, *, times: npt.ArrayLike | None = None
+    ) -> StarDistribution:
         """How likely each star value is for pairs of ids: probabilities, mean, interval, chance of liking.
+
+        Arguments as for `predict`.
 
         Raises:
             ValueError: the model was trained without a validation part, which distributions are learnt on.
@@ -97,4 +111,4 @@ class Recommender:
                 "one. Train with a --validation-fraction above 0."
             )
         users, items = self.locate_users(user_ids), self.locate_items(item_ids)
-        return self.stars.distribution(self.model.predict(users, items), users, items)
+        return self.stars.distribution(self.predict(user_ids, item_ids, times=times), users, items)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .files import load_arrays, save_arrays
-from .ratings import FloatArray, Ids, Ratings, Scale
+from .ratings import FloatArray, Ids, IntArray, Ratings, Scale
 
 Cells = npt.NDArray[np.int64]
 By = Literal["rating", "user", "time"]
@@ -36,6 +36,7 @@ class HeldOut:
         values: stars, same shape, rating points.
         fold_in: ratings of users who are not in the training part (a split by user), or None.
         digest: of the split that it was saved with.
+        times: when each was given, seconds, shape ``(n,)``; None where that is unknown.
     """
 
     users: Ids
@@ -43,6 +44,7 @@ class HeldOut:
     values: FloatArray
     fold_in: Ratings | None = None
     digest: str = ""
+    times: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -92,6 +94,7 @@ class Split:
             ratings.item_ids[ratings.item_index[cells]],
             ratings.values[cells],
             ratings.take(fold_in) if len(fold_in) else None,
+            times=None if ratings.timestamps is None else ratings.timestamps[cells],
         )
 
     @cached_property
@@ -112,7 +115,11 @@ class Split:
         for part in ("validation", "test"):
             held_out = self.held_out(part)
             arrays |= {f"{part}_{name}": getattr(held_out, name) for name in ("users", "items", "values")}
+            if held_out.times is not None:
+                arrays[f"{part}_times"] = held_out.times
             if held_out.fold_in is not None:
+                if held_out.fold_in.timestamps is not None:
+                    arrays[f"{part}_fold_in_times"] = held_out.fold_in.timestamps
                 arrays |= {
                     f"{part}_fold_in_users": held_out.fold_in.user_ids[held_out.fold_in.user_index],
                     f"{part}_fold_in_items": held_out.fold_in.item_ids[held_out.fold_in.item_index],
@@ -133,11 +140,12 @@ def load_held_out(path: Path, part: Literal["validation", "test"]) -> HeldOut:
         if f"{part}_fold_in_values" in arrays:
             fold_in = Ratings.from_columns(
                 arrays[f"{part}_fold_in_users"], arrays[f"{part}_fold_in_items"], arrays[f"{part}_fold_in_values"],
-                scale=Scale(*arrays["scale"].tolist()),
+                scale=Scale(*arrays["scale"].tolist()), timestamps=arrays.get(f"{part}_fold_in_times"),
             )  # fmt: skip
         return HeldOut(
-            arrays[f"{part}_users"], arrays[f"{part}_items"], arrays[f"{part}_values"], fold_in, str(arrays["digest"])
-        )
+            arrays[f"{part}_users"], arrays[f"{part}_items"], arrays[f"{part}_values"], fold_in, str(arrays["digest"]),
+            arrays.get(f"{part}_times"),
+        )  # fmt: skip
     except KeyError as missing:
         raise ValueError(f"{path}: not a saved split: it lacks {missing}. Train the run again.") from None
 

@@ -156,6 +156,7 @@ def train(
     if resume and (finished := _finished(run, config, split)):
         report.say(f"{run} is finished: its bundle was trained with these settings. Nothing to resume.")
         return finished
+    _check_times(config, ratings)
     start_tensorflow(config.training.threads)
     training, held_out = split.training_ratings, split.held_out("validation")
     score = _scorer(training, held_out) if len(held_out) else None
@@ -178,10 +179,11 @@ def train(
             best.append(trainer.fit("sampled", training, sampled_trial(config), score))
         models = [_kept(fit, checkpoint) for fit in best]
         share = _share(models, training, held_out)
-        chosen = _averaged(models, share, 0.0, training if config.bundle.ratings else None)
+        chosen = _averaged(models, config, training, share)
         if isinstance(chosen, TrainedBlend):
-            chosen = replace(chosen, lean=_lean(chosen, training, held_out))
-        lean = chosen.lean if isinstance(chosen, TrainedBlend) else 0.0
+            chosen = replace(chosen, lean=_weight(chosen, "lean", training, held_out))
+            chosen = replace(chosen, sitting=_weight(chosen, "sitting", training, held_out))
+        weights = [share, *((chosen.lean, chosen.sitting) if isinstance(chosen, TrainedBlend) else ())]
         validation = _validation_figures(chosen, models, training, held_out, damping)
         final_ratings, final = training, best
         if config.training.refit and len(held_out):
@@ -193,15 +195,11 @@ def train(
         model = (
             chosen
             if final is best
-            else _averaged(
-                [_kept(fit, checkpoint) for fit in final], share, lean, final_ratings if config.bundle.ratings else None
-            )
+            else _averaged([_kept(fit, checkpoint) for fit in final], config, final_ratings, *weights)
         )
         stars = _star_model(chosen, training, held_out, final_ratings, keep_ratings=config.bundle.ratings)
         fits += best[1:] if final is best else [*best[1:], *final]
-        bundle = _bundle(
-            config, split, final_ratings, model, catalogue, damping, validation, fits, [share, lean], stars
-        )
+        bundle = _bundle(config, split, final_ratings, model, catalogue, damping, validation, fits, weights, stars)
         _write_run(run, config, split, bundle, checkpoint)
         checkpoint.discard()
     return TrainResult(run, bundle.model, validation, bundle.facts["fits"])
@@ -401,10 +399,24 @@ def _predictor(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel],
     items = training.locate_items(held_out.items)
     if held_out.fold_in is None:
         users = training.locate_users(held_out.users)
-        return lambda model: model.predict(users, items)
+        return lambda model: model.predict(users, items, times=held_out.times)
     fold_in = in_vocabulary(held_out.fold_in, training.item_ids)
     users = fold_in.locate_users(held_out.users)
-    return lambda model: model.predict(users, items, readers=model.fold_in(fold_in))
+    return lambda model: model.predict(users, items, readers=model.fold_in(fold_in), times=held_out.times)
+
+
+def _check_times(config: Config, ratings: Ratings) -> None:
+    if not isinstance(config.model, DualConfig) or not config.model.time_aware:
+        return
+    if config.model.speed != "best" or not config.bundle.ratings:
+        raise TrainingError(
+            "model.time_aware leans on the person's other ratings: it needs model.speed=best and bundle.ratings=true."
+        )
+    if ratings.timestamps is None:
+        raise TrainingError(
+            "model.time_aware=true needs to know when each rating was given, and this data does not say. Name the "
+            "column with --set data.timestamp_column=NAME, or leave the setting out."
+        )
 
 
 def _informative(config: Config, catalogue: Catalogue | None) -> Catalogue | None:
@@ -452,26 +464,33 @@ def _share(models: list[SavedModel], training: Ratings, held_out: HeldOut) -> fl
     return min(max(wanted / max(spread + prior, 1e-12), _LEAST_SHARE), 1 - _LEAST_SHARE)
 
 
-def _lean(model: TrainedBlend, training: Ratings, held_out: HeldOut) -> float:
-    """How far predictions should lean towards neighbours, by least squares on the validation part, from 0 to 1.
+def _weight(model: TrainedBlend, name: str, training: Ratings, held_out: HeldOut) -> float:
+    """A weight of the average's own (``lean``, ``sitting``), by least squares on the validation part, from 0 to 1.
 
     Drawn towards 0 as if `_SHARE_CELLS` more ratings had asked for that: where there are few, neighbours are rare.
     """
     if not len(held_out):
         return 0.0
-    straight, leaning = (_predictor(training, held_out)(replace(model, lean=lean)) for lean in (0.0, 1.0))
+    predict = _predictor(training, held_out)
+    straight, leaning = (predict(replace(model, **{name: weight})) for weight in (0.0, 1.0))  # type: ignore[arg-type]
     towards = leaning - straight
     size = float(towards @ towards) * (1 + _SHARE_CELLS / len(held_out))
     return min(max(float(towards @ (held_out.values - straight)) / max(size, 1e-12), 0.0), 1.0)
 
 
-def _averaged(models: list[SavedModel], share: float, lean: float, ratings: Ratings | None) -> SavedModel:
-    if len(models) == 1:
+def _averaged(
+    models: list[SavedModel], config: Config, ratings: Ratings, share: float, lean: float = 0.0, sitting: float = 0.0
+) -> SavedModel:
+    """One model of one or two; neighbours need the training ratings, so they go where the bundle must hold none."""
+    if len(models) == 1 or not isinstance(config.model, DualConfig):
         return models[0]
     dual, sampled = models
     if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedSampled):
         raise TypeError("The average is of a dual model and its sampled sibling.")
-    return TrainedBlend.of(dual, sampled, share, lean=lean, ratings=ratings)
+    return TrainedBlend.of(
+        dual, sampled, share, lean=lean, sitting=sitting, ratings=ratings if config.bundle.ratings else None,
+        time_aware=config.model.time_aware,
+    )  # fmt: skip
 
 
 def _validation_figures(
@@ -516,7 +535,7 @@ def _bundle(
         "settings": first.trial.to_dict()["settings"],
         "epochs": first.epoch,
         "schedule_epochs": first.trial.epochs,
-        "share": weights[0], "lean": weights[1],
+        "weights": dict(zip(("share", "lean", "sitting"), weights, strict=False)),
         "config": config.to_dict(),
         "data": {"format": ratings.source.format, "path": ratings.source.path, "sha256": split.ratings.digest},
         "split": {"by": split.by, "seed": split.seed, "sha256": split.digest},

@@ -233,7 +233,7 @@ def evaluate(
 
 
 def _predict(name: str, model: TrainedModel, readers: Encoded | None, cells: Cells) -> FloatArray:
-    stars = model.predict(cells.users, cells.items, readers=readers)
+    stars = model.predict(cells.users, cells.items, readers=readers, times=cells.ratings.timestamps)
     bad = np.flatnonzero(~np.isfinite(stars))
     if len(bad):
         ratings, first = cells.ratings, int(bad[0])

@@ -62,7 +62,7 @@ def test_part(recommender: Recommender, folder: Path | None) -> Cells:
             f"{path}: the run was trained on everything (test fraction 0), so it has no test part. "
             "Score a file of held-out ratings with --ratings FILE, or train with --test-fraction 0.1."
         )
-    ratings = _as_ratings(held_out.users, held_out.items, held_out.values)
+    ratings = _as_ratings(held_out.users, held_out.items, held_out.values, held_out.times)
     items = recommender.locate_items(ratings.item_ids)[ratings.item_index]
     training_users = recommender.locate_users(ratings.user_ids)[ratings.user_index]
     _refuse_shown(path, recommender.ratings, ratings, training_users, items)
@@ -95,10 +95,10 @@ def separate_ratings(recommender: Recommender, ratings: Ratings) -> Cells:
     return Cells(ratings, users, items, None, num_overlap, title)
 
 
-def _as_ratings(users: Ids, items: Ids, values: FloatArray) -> Ratings:
+def _as_ratings(users: Ids, items: Ids, values: FloatArray, times: IntArray | None) -> Ratings:
     """Held-out columns as ratings; text goes by hashing, which for a million ids is much faster than by sorting."""
     users, items = (ids.astype(object) if ids.dtype.kind == "U" else ids for ids in (users, items))
-    return Ratings.from_columns(users, items, values)
+    return Ratings.from_columns(users, items, values, timestamps=times)
 
 
 def _refuse_shown(path: Path, shown: Ratings | None, ratings: Ratings, users: IntArray, items: IntArray) -> None:

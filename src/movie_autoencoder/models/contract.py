@@ -61,8 +61,9 @@ class TrainedModel(ABC):
     items: Encoded
 
     def reconstruct(
-        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None
-    ) -> FloatArray:
+        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None,
+        times: IntArray | None = None,
+    ) -> FloatArray:  # fmt: skip
         """Raw stars at given cells, not clipped.
 
         Args:
@@ -70,6 +71,7 @@ class TrainedModel(ABC):
             items: row of each cell's item in ``columns``, shape ``(n,)``; -1 for an unknown item.
             readers: whose rows (`fold_in`); the training users when left out.
             columns: which items (`fold_in_items`); the training items when left out.
+            times: when each rating is given, seconds, shape ``(n,)``; read by models that are aware of time.
 
         Returns:
             Shape ``(n,)``, float64, rating points.
@@ -84,10 +86,11 @@ class TrainedModel(ABC):
         return stars
 
     def predict(
-        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None
-    ) -> FloatArray:
+        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None,
+        times: IntArray | None = None,
+    ) -> FloatArray:  # fmt: skip
         """Stars at given cells, clipped to the scale; arguments and shape as for `reconstruct`."""
-        return self.scale.clip(self.reconstruct(users, items, readers=readers, columns=columns))
+        return self.scale.clip(self.reconstruct(users, items, readers=readers, columns=columns, times=times))
 
     @abstractmethod
     def fold_in(self, ratings: Ratings) -> Encoded:

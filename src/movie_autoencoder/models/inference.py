@@ -7,7 +7,7 @@ Keras models (`dual`, `autorec`) make these; tests hold both to the same output.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..baselines import Biases, fold_in_bias
 from ..ratings import FloatArray, IntArray, Ratings, Scale
 from .contract import Arrays, Encoded, TrainedModel, with_unknown
-from .neighbours import neighbour_means
+from .neighbours import neighbour_means, sitting_means
 from .posterior import TrainedSampled, cells_matrix
 from .rows import Rows, unit
 from .settings import AutorecSettings
@@ -354,10 +354,12 @@ class BlendEncoded(Encoded):
         bias: damped biases, shape ``(n + 1,)``, rating points.
         residuals: of the people's ratings on the biases, CSR of shape ``(n, num_items)``; None for items, and where
             neighbours are not looked at.
+        given: when each of these ratings was given, seconds; None where the model is not aware of time.
     """
 
     bias: Table
     residuals: Any = None
+    given: npt.NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,11 +370,14 @@ class TrainedBlend(TrainedModel):
 
         p + lean * belief * (bias + neighbours' mean residual - p)
 
+    and, where it is aware of time, adds ``sitting`` of the mean residual of the person's ratings of nearly that time.
+
     Args:
         dual: the one.
         sampled: the other.
         share: weight of ``dual``, above 0 and below 1; the sibling has the rest.
         lean: how far, from 0 (not at all) to 1.
+        sitting: likewise; 0 in a model that is not aware of time.
     """
 
     users: BlendEncoded
@@ -381,39 +386,48 @@ class TrainedBlend(TrainedModel):
     sampled: TrainedSampled
     share: float
     lean: float
+    sitting: float
     name: ClassVar[str] = "dual and sampled"
 
     @classmethod
     def of(
-        cls, dual: TrainedDual, sampled: TrainedSampled, share: float, *, lean: float = 0.0,
-        ratings: Ratings | None = None,
+        cls, dual: TrainedDual, sampled: TrainedSampled, share: float, *, lean: float = 0.0, sitting: float = 0.0,
+        ratings: Ratings | None = None, time_aware: bool = False,
     ) -> TrainedBlend:  # fmt: skip
         """Averages two models of the same ratings, which neighbours need."""
         residuals = None if ratings is None else _residuals(dual, ratings, dual.user_bias)
-        return cls._assembled(dual, sampled, share, lean, residuals)
+        given = ratings.timestamps if ratings is not None and time_aware else None
+        return cls._assembled(dual, sampled, (share, lean, sitting), residuals, given)
 
     @classmethod
     def _assembled(
-        cls, dual: TrainedDual, sampled: TrainedSampled, share: float, lean: float, residuals: Any
+        cls, dual: TrainedDual, sampled: TrainedSampled, weights: Sequence[float], residuals: Any,
+        given: npt.NDArray[Any] | None,
     ) -> TrainedBlend:  # fmt: skip
-        users = _averaged(dual.users, sampled.users, share, share, bias=dual.user_bias, residuals=residuals)
+        share, lean, sitting = weights
+        users = _averaged(dual.users, sampled.users, share, share, bias=dual.user_bias)
+        users = replace(users, residuals=residuals, given=given)
         items = _averaged(dual.items, sampled.items, share, share, bias=dual.item_bias, of_items=True)
-        return cls(dual.mean, dual.scale, users, items, dual, sampled, share, lean)
+        return cls(dual.mean, dual.scale, users, items, dual, sampled, share, lean, sitting)
 
     def reconstruct(
-        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None
-    ) -> FloatArray:
+        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None,
+        times: IntArray | None = None,
+    ) -> FloatArray:  # fmt: skip
         """Raw stars at given cells, as the base class says, neighbours included."""
         stars = super().reconstruct(users, items, readers=readers, columns=columns)
         side, other = readers or self.users, columns or self.items
-        if not self.lean or not isinstance(side, BlendEncoded) or side.residuals is None:
+        if not isinstance(side, BlendEncoded) or side.residuals is None:
             return stars
         if not isinstance(other, BlendEncoded):
             raise TypeError("Items must have been encoded by this model.")
-        width = self.dual.items.latent.shape[1]
-        latent, asked = self.dual.items.latent, other.latent[:, :width]
-        mean, belief = neighbour_means(side.residuals, latent, asked, users, items)
-        stars += self.lean * belief * (self.mean + side.bias[users] + other.bias[items] + mean - stars)
+        if self.lean:
+            latent = self.dual.items.latent
+            mean, belief = neighbour_means(side.residuals, latent, other.latent[:, : latent.shape[1]], users, items)
+            stars += self.lean * belief * (self.mean + side.bias[users] + other.bias[items] + mean - stars)
+        if self.sitting and times is not None and side.given is not None:
+            mean, belief = sitting_means(side.residuals, side.given, users, times)
+            stars += self.sitting * belief * mean
         return stars
 
     def fold_in(self, ratings: Ratings) -> BlendEncoded:
@@ -422,7 +436,8 @@ class TrainedBlend(TrainedModel):
         bias = one.offset[:-1] - one.latent @ self.dual.weights.user_tilt
         residuals = None if self.users.residuals is None else _residuals(self.dual, ratings, bias)
         share = _folded_share(self.share, ratings.user_counts)
-        return _averaged(one, self.sampled.fold_in(ratings), self.share, share, bias=bias, residuals=residuals)
+        side = _averaged(one, self.sampled.fold_in(ratings), self.share, share, bias=bias)
+        return replace(side, residuals=residuals, given=None if self.users.given is None else ratings.timestamps)
 
     def fold_in_items(self, ratings: Ratings) -> BlendEncoded:
         """New items, likewise."""
@@ -436,11 +451,13 @@ class TrainedBlend(TrainedModel):
         arrays: Arrays = {
             **{f"dual/{name}": array for name, array in self.dual.to_arrays().items()},
             **{f"sampled/{name}": array for name, array in self.sampled.to_arrays().items()},
-            "weights": np.array([self.share, self.lean]),
+            "weights": np.array([self.share, self.lean, self.sitting]),
         }
         residuals = self.users.residuals
         if residuals is not None:
             arrays |= {f"residuals_{name}": getattr(residuals, name) for name in ("data", "indices", "indptr")}
+        if self.users.given is not None:
+            arrays["given"] = self.users.given
         return arrays
 
     @classmethod
@@ -452,14 +469,14 @@ class TrainedBlend(TrainedModel):
             if name:
                 parts[part][name] = array
         dual = TrainedDual.from_arrays(parts["dual"], scale)
-        share, lean = arrays["weights"].tolist()
         residuals = None
         if "residuals_data" in arrays:
             from scipy import sparse
 
             cells = tuple(arrays[f"residuals_{name}"] for name in ("data", "indices", "indptr"))
             residuals = sparse.csr_array(cells, shape=(len(dual.users), len(dual.items)))
-        return cls._assembled(dual, TrainedSampled.from_arrays(parts["sampled"], scale), share, lean, residuals)
+        sampled = TrainedSampled.from_arrays(parts["sampled"], scale)
+        return cls._assembled(dual, sampled, arrays["weights"].tolist(), residuals, arrays.get("given"))
 
 
 def _residuals(dual: TrainedDual, ratings: Ratings, user_bias: Table) -> Any:
@@ -475,9 +492,8 @@ def _folded_share(share: float, counts: npt.NDArray[Any]) -> Table:
 
 
 def _averaged(
-    one: Encoded, other: Encoded, share: float, weight: float | Table, *, bias: FloatArray, residuals: Any = None,
-    of_items: bool = False,
-) -> BlendEncoded:  # fmt: skip
+    one: Encoded, other: Encoded, share: float, weight: float | Table, *, bias: FloatArray, of_items: bool = False
+) -> BlendEncoded:
     """One side of an average whose weight is ``share`` for training rows and ``weight`` for these.
 
     With p = p2 + w (p1 - p2) at every cell, factors stand side by side. Where w differs from ``share``, the offsets of
@@ -492,7 +508,7 @@ def _averaged(
     factors = [w / share_root * one.factors, (1 - w) / rest_root * other.factors, *extra]
     offset = w[:, 0] * one.offset + (1 - w[:, 0]) * other.offset
     latent = np.concatenate([one.latent, other.latent], axis=1)
-    return BlendEncoded(np.concatenate(factors, axis=1), offset, latent, with_unknown(bias, 0.0), residuals)
+    return BlendEncoded(np.concatenate(factors, axis=1), offset, latent, with_unknown(bias, 0.0))
 
 
 SavedModel = TrainedDual | TrainedAutorec | TrainedSampled | TrainedBlend

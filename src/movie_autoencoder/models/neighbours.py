@@ -18,6 +18,7 @@ Table = npt.NDArray[np.float32]
 
 _SQUARINGS = 3  # likeness is the cosine to the eighth power: hardly anything but near copies counts
 _DAMPING = 0.5  # near copies at which a neighbourhood is believed by half
+_SITTING, _SITTING_DAMPING = 170.0, 1.0  # seconds in which nearness falls to 1/e; ratings as for a neighbourhood
 _NUMBERS = 1 << 22  # likenesses held at a time
 
 
@@ -53,6 +54,31 @@ def neighbour_means(
                 np.square(likeness, out=likeness)
             sums[some], weights[some] = likeness @ values, likeness.sum(axis=1)
     return sums / np.maximum(weights, 1e-12), weights / (weights + _DAMPING)
+
+
+def sitting_means(
+    residuals: Any, given: IntArray, users: IntArray, times: IntArray
+) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+    """Mean residual of each cell's user at nearly the same time, and how far to believe it.
+
+    Who rates many items in one sitting goes through lists of much alike ones, in one mood.
+
+    Args:
+        residuals: of the people's ratings on their biases, a CSR matrix of shape ``(num_users, num_items)``.
+        given: when each of these ratings was given, seconds, in the order of ``residuals.data``.
+        users: row of each cell, shape ``(n,)``; -1 for an unknown user.
+        times: when each cell's rating is given, seconds, shape ``(n,)``.
+
+    Returns:
+        As for `neighbour_means`.
+    """
+    sums, weights = np.zeros(len(users)), np.zeros(len(users))
+    for cell, (owner, time) in enumerate(zip(users.tolist(), times.tolist(), strict=True)):
+        if owner >= 0:
+            row = slice(residuals.indptr[owner], residuals.indptr[owner + 1])
+            nearness = np.exp(np.abs(given[row] - time) / -_SITTING)
+            sums[cell], weights[cell] = nearness @ residuals.data[row], nearness.sum()
+    return sums / np.maximum(weights, 1e-12), weights / (weights + _SITTING_DAMPING)
 
 
 def _directions(latent: Table) -> Table:

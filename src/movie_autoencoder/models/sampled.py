@@ -92,7 +92,8 @@ class _Chain:
             _Draw(
                 rng.normal(0, 0.1, (len(side), dim)).astype(np.float32),
                 np.zeros((len(other) + side.facts.shape[1], dim), np.float32), np.zeros(dim, np.float32),
-                5.0 * np.eye(dim), np.array(5.0), np.ones(len(side), np.float32), np.zeros((len(side), dim), np.float32),
+                5.0 * np.eye(dim), np.array(5.0), np.ones(len(side), np.float32),
+                np.zeros((len(side), dim), np.float32),
             )
             for side, other in zip(sides, sides[::-1], strict=True)
         ]  # fmt: skip
