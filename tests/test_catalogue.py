@@ -102,3 +102,15 @@ def test_columns_of_unequal_length_are_refused(films: Catalogue) -> None:
         Catalogue.from_arrays({**films.to_arrays(), "titles": films.titles[:1]})
     with pytest.raises(ValueError, match="read-only"):
         films.titles[0] = "x"
+
+
+def test_facts_that_a_model_can_read() -> None:
+    films = Catalogue.from_rows(
+        ["1", "2", "3"], ["Heat (1995)", "Alien (1979)", "M"], genres=["Crime|Action", "Horror", "(no genres listed)"]
+    )
+    root = 0.5**0.5
+    assert films.facts() == pytest.approx(np.float32([  # Action, Crime, Horror, 1970s, 1990s, year
+        [root, root, 0, 0, 1, 1], [0, 0, 1, 1, 0, -1], [0, 0, 0, 0, 0, 0],
+    ]))  # fmt: skip
+    assert films.facts().dtype == np.float32
+    assert Catalogue.empty(np.arange(3)).facts().shape == (3, 0)

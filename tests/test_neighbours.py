@@ -15,7 +15,7 @@ from movie_autoencoder.models import neighbours
 from movie_autoencoder.models.contract import in_vocabulary
 from movie_autoencoder.models.dual import DualLearner
 from movie_autoencoder.models.inference import TrainedBlend, TrainedDual
-from movie_autoencoder.models.neighbours import neighbour_means
+from movie_autoencoder.models.neighbours import neighbour_means, sitting_means
 from movie_autoencoder.models.sampled import SampledLearner
 from movie_autoencoder.models.settings import DualSettings, SampledSettings
 from movie_autoencoder.ratings import Ratings, Scale
@@ -156,3 +156,32 @@ def test_a_star_of_somebody_else_moves_nobodys_neighbours(planted: Ratings) -> N
     i = np.arange(planted.num_items)
     one = model.reconstruct(np.zeros(len(i), int), i, readers=model.fold_in(alone))
     assert one == pytest.approx(model.reconstruct(np.full(len(i), 17), i, readers=model.fold_in(planted)), abs=1e-4)
+
+
+def test_sittings_by_hand() -> None:
+    """One rating at the same time, one a time constant away, one of another day; nobody else's count."""
+    residuals = sparse.csr_array(np.float32([[1.0, -2.0, 3.0], [0, 0, 9.0]]))
+    given = np.array([1000, 1170, 90_000, 1000])
+    mean, belief = sitting_means(residuals, given, np.array([0, 0, 1, -1]), np.array([1000, 500_000, 500_000, 1000]))
+    k = np.exp(-1)
+    assert mean == pytest.approx([(1 - 2 * k) / (1 + k), 0, 0, 0], abs=1e-6)
+    assert belief == pytest.approx([(1 + k) / (2 + k), 0, 0, 0], abs=1e-6)
+
+
+def test_a_model_aware_of_time_leans_on_the_sitting_and_survives_saving(planted: Ratings) -> None:
+    times = np.arange(len(planted)) // 5 * 10_000
+    timed = replace(planted, timestamps=times)
+    plain = blend(planted)
+    aware = TrainedBlend.of(
+        plain.dual, plain.sampled, plain.share, lean=plain.lean, sitting=0.5, ratings=timed, time_aware=True
+    )
+    users, items = planted.user_index[:40], (planted.item_index[:40] + 1) % planted.num_items
+    assert aware.users.residuals is not None and aware.users.given is not None
+    mean, belief = sitting_means(aware.users.residuals, aware.users.given, users, times[:40])
+    expected = plain.reconstruct(users, items) + 0.5 * belief * mean
+    assert np.abs(mean).max() > 0.1
+    assert aware.reconstruct(users, items, times=times[:40]) == pytest.approx(expected, abs=1e-6)
+    assert aware.reconstruct(users, items) == pytest.approx(plain.reconstruct(users, items), abs=1e-6)
+    again = TrainedBlend.from_arrays(aware.to_arrays(), planted.scale)
+    saved = again.reconstruct(users, items, times=times[:40])
+    assert saved.tolist() == aware.reconstruct(users, items, times=times[:40]).tolist()

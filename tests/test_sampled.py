@@ -28,6 +28,7 @@ from movie_autoencoder.models.posterior import (
 from movie_autoencoder.models.sampled import SampledLearner
 from movie_autoencoder.models.settings import SampledSettings
 from movie_autoencoder.ratings import Ratings, Scale
+from movie_autoencoder.splits import split_ratings
 
 Dense = npt.NDArray[np.float64]
 SETTINGS = SampledSettings(latent_dim=3, width=12, burn_in=2)
@@ -569,3 +570,29 @@ def test_cells_lie_where_their_ratings_are() -> None:
     ratings = Ratings.from_columns([0, 0, 1], [0, 2, 1], [3, 4, 5])
     assert cells_matrix(ratings, np.float32([7, 0, 9])).toarray().tolist() == [[7, 0, 0], [0, 9, 0]]
     assert cells_matrix(ratings, np.float32([7, 0, 9])).nnz == 3  # a 0 that is observed stays a cell
+
+
+def test_side_information_tells_what_few_ratings_cannot() -> None:
+    """Taste follows an item's genre, and most items have one or two ratings: genres must help those."""
+    rng = np.random.default_rng(4)
+    num_users, num_items, num_genres = 150, 900, 3
+    genre = rng.integers(num_genres, size=num_items)
+    taste = rng.normal(0, 1, (num_users, num_genres))
+    popular = np.where(np.arange(num_items) < 60, 30.0, 1.0)
+    users = rng.integers(num_users, size=5000)
+    items = rng.choice(num_items, size=5000, p=popular / popular.sum())
+    stars = np.clip(np.round(3 + taste[users, genre[items]] + rng.normal(0, 0.5, 5000)), 1, 5)
+    ratings = Ratings.from_columns(users, items, stars)
+    split = split_ratings(ratings, test_fraction=0.2, validation_fraction=0.0, seed=0)
+    training, held_out = split.training_ratings, split.held_out("test")
+    u, i = training.locate_users(held_out.users), training.locate_items(held_out.items)
+    facts = np.eye(num_genres, dtype=np.float32)[genre[training.item_ids]]
+    rare = (i >= 0) & (training.item_counts[i] <= 3)
+    errors = []
+    for known in (None, facts, facts[rng.permutation(len(facts))]):
+        learner = SampledLearner(training, SampledSettings(4, 16, 10), seed=0, item_facts=known)
+        for epoch in range(30):
+            learner.epoch(epoch, 0.0)
+        errors.append(rmse(held_out.values[rare], learner.trained().predict(u[rare], i[rare])))
+    assert rare.sum() > 150
+    assert errors[1] < errors[0] - 0.03 and errors[1] < errors[2] - 0.03

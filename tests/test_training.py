@@ -554,3 +554,20 @@ def test_ratings_in_memory_train_the_same_model_as_their_file(data: Path, tmp_pa
     few = Ratings.from_columns([1, 1, 2], [1, 2, 1], [3.0, 4.0, 5.0])
     with pytest.raises(TrainingError, match="These ratings: too small to mean anything: 3 ratings"):
         train(config, ratings=few, out=tmp_path / "few")
+
+
+def test_side_information_and_time_are_refused_where_they_would_do_nothing(data: Path, tmp_path: Path) -> None:
+    from movie_autoencoder.sources import read_ratings
+
+    for settings, message in (
+        (["model.side_information=true"], "needs genres or years of the items, and this data has none"),
+        (["model.side_information=true", "model.speed=fast"], "model.speed=fast has none"),
+        (["model.time_aware=true", "model.speed=fast"], "needs model.speed=best"),
+        (["model.time_aware=true", "bundle.ratings=false"], "bundle.ratings=true"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            train(configured(data, *settings), out=tmp_path / "run")
+    timeless = replace(read_ratings(data), timestamps=None)
+    with pytest.raises(TrainingError, match="when each rating was given"):
+        train(configured(data, "model.time_aware=true"), out=tmp_path / "run", ratings=timeless)
+    assert not (tmp_path / "run" / "bundle").exists()
