@@ -1,7 +1,7 @@
-"""Writes the README's tables from benchmarks/results/*.json, which `figures.py` and `compare.py` made.
+"""Writes the tables of benchmarks/results/*.json, which `figures.py`, `compare.py` and `fold_in.py` made.
 
-python benchmarks/table.py           writes them into README.md
-python benchmarks/table.py --print   prints them; a test compares that with the README
+python benchmarks/table.py           writes them into README.md and docs/benchmarks.md
+python benchmarks/table.py --print   prints them; tests compare them with those pages
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ COMPARISON, COMPARISON_END = (
     "<!-- comparison: written by python benchmarks/table.py -->\n",
     "<!-- end of comparison -->",
 )
+FOLD_IN, FOLD_IN_END = "<!-- fold-in: written by python benchmarks/table.py -->\n", "<!-- end of fold-in -->"
 FIRST = "ml-latest-small"  # the data set whose seconds and intervals are shown too
 MODELS = {
     "accuracy-dual": "`dual` (the default)",
@@ -133,6 +134,25 @@ def comparison(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def fold_in(found: dict[str, Any]) -> str:
+    """Markdown: RMSE of new users and items by the number of ratings folded in, and the share of the gap closed."""
+    numbers, sides = found["num_given"], found["sides"]
+    lines = [f"{found['data']}, mean of {found['seeds']} draws; {found['machine']}.\n"]
+    for side, one in sides.items():
+        lines += [
+            f"| new {side}s: ratings folded in | {' | '.join(map(str, numbers))} |",
+            "|---" * (1 + len(numbers)) + "|",
+        ]
+        for name, errors in one["mean_rmse"].items():
+            title = "`" + name.replace(",", "`,", 1) + ("" if "," in name else "`")
+            lines.append(f"| {title} | {' | '.join('' if error is None else f'{error:.4f}' for error in errors)} |")
+        for name, shares in one["gap_closed"].items():
+            cells = [f"{100 * shares[str(number)]:.0f} %" if str(number) in shares else "" for number in numbers]
+            lines.append(f"| share of the gap closed by `{name}` | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines[:-1]) + "\n"
+
+
 def mean_rmse(result: dict[str, Any], name: str) -> float:
     """Mean RMSE of a model over splits; infinite where it did not take part."""
     one = result["models"].get(name)
@@ -156,13 +176,15 @@ def replaced(text: str, start: str, end: str, content: str) -> str:
 
 
 def main() -> None:
-    tables = table(), comparison(comparisons())
+    tables = table(), comparison(comparisons()), fold_in(result("fold-in"))
     if "--print" in sys.argv[1:]:
         sys.stdout.write("\n".join(tables))
         return
     readme = ROOT / "README.md"
     text = replaced(readme.read_text(encoding="utf-8"), START, END, tables[0])
     readme.write_text(replaced(text, COMPARISON, COMPARISON_END, tables[1]), encoding="utf-8")
+    page = ROOT / "docs" / "benchmarks.md"
+    page.write_text(replaced(page.read_text(encoding="utf-8"), FOLD_IN, FOLD_IN_END, tables[2]), encoding="utf-8")
 
 
 if __name__ == "__main__":

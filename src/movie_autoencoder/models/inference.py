@@ -355,11 +355,14 @@ class BlendEncoded(Encoded):
         residuals: of the people's ratings on the biases, CSR of shape ``(n, num_items)``; None for items, and where
             neighbours are not looked at.
         given: when each of these ratings was given, seconds; None where the model is not aware of time.
+        likeness: how far each item's latent vector can be trusted to say what it is like, from 0 to 1, shape
+            ``(n + 1,)``; None for training items, which all can.
     """
 
     bias: Table
     residuals: Any = None
     given: npt.NDArray[Any] | None = None
+    likeness: Table | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -424,6 +427,8 @@ class TrainedBlend(TrainedModel):
         if self.lean:
             latent = self.dual.items.latent
             mean, belief = neighbour_means(side.residuals, latent, other.latent[:, : latent.shape[1]], users, items)
+            if other.likeness is not None:
+                belief *= other.likeness[items]
             stars += self.lean * belief * (self.mean + side.bias[users] + other.bias[items] + mean - stars)
         if self.sitting and times is not None and side.given is not None:
             mean, belief = sitting_means(side.residuals, side.given, users, times)
@@ -444,7 +449,8 @@ class TrainedBlend(TrainedModel):
         one = self.dual.fold_in_items(ratings)
         bias = one.offset[:-1] - one.latent @ self.dual.weights.item_tilt
         share = _folded_share(self.share, ratings.item_counts)
-        return _averaged(one, self.sampled.fold_in_items(ratings), self.share, share, bias=bias, of_items=True)
+        side = _averaged(one, self.sampled.fold_in_items(ratings), self.share, share, bias=bias, of_items=True)
+        return replace(side, likeness=share / np.float32(self.share))
 
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""

@@ -1,0 +1,53 @@
+"""LensKit's fold-in: people whom its matrix factorisation was not trained on, from the ratings given with a query.
+
+    python fold_in_with_lenskit.py FOLDER
+
+FOLDER holds `cells.npz` (training ratings; ratings that may be given, with their place in their person's order; cells
+to predict, without stars; all by id) and `job.json` (settings, and how many ratings to give). `predictions-NUMBER.npz`
+are written there, and `version.txt`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import lenskit
+import numpy as np
+import pandas as pd
+from lenskit.als import BiasedMFScorer
+from lenskit.data import ItemList, RecQuery, from_interactions_df
+from lenskit.pipeline import predict_pipeline
+from lenskit.training import TrainingOptions
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    job = json.loads((folder / "job.json").read_text())
+    with np.load(folder / "cells.npz", allow_pickle=False) as arrays:
+        training = pd.DataFrame({name: arrays[f"training_{name}"] for name in ("user_id", "item_id", "rating")})
+        given = pd.DataFrame({name: arrays[f"given_{name}"] for name in ("user_id", "item_id", "rating", "place")})
+        asked = pd.DataFrame({name: arrays[f"asked_{name}"] for name in ("user_id", "item_id")})
+        bounds = arrays["bounds"]
+    pipeline = predict_pipeline(BiasedMFScorer(**job["settings"]), fallback=True)
+    pipeline.train(from_interactions_df(training), TrainingOptions(rng=0))
+    for number in job["numbers"]:
+        stars = np.empty(len(asked))
+        histories = dict(iter(given[given.place < number].groupby("user_id")))
+        for user, cells in asked.groupby("user_id"):
+            history = None  # an empty list would be divided by
+            if user in histories:
+                items, ratings = (histories[user][name].to_numpy() for name in ("item_id", "rating"))
+                history = ItemList(item_ids=items, rating=ratings)
+            query = RecQuery(user_id=user, history_items=history)
+            found = pipeline.run("rating-predictor", query=query, items=ItemList(item_ids=cells.item_id.to_numpy()))
+            stars[cells.index] = found.scores()
+        if not np.isfinite(stars).all():
+            sys.exit(f"{int((~np.isfinite(stars)).sum())} predictions with {number} ratings given are no numbers")
+        np.savez(folder / f"predictions-{number}.npz", predictions=np.clip(stars, *bounds))
+    (folder / "version.txt").write_text(lenskit.__version__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""New users and items, folded in from their ratings: by hand, leak-free, the same on both sides, better than biases."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation_runs import by_hand, split_run
+
+from movie_autoencoder.baselines import Biases, BiasSolver, damped_bias
+from movie_autoencoder.evaluation import evaluate
+from movie_autoencoder.evaluation.cells import Cells
+from movie_autoencoder.evaluation.fold_in import (
+    NUM_GIVEN,
+    curve_of_users,
+    drawn_order,
+    first_given,
+    fold_in_curve,
+    predict_folded,
+)
+from movie_autoencoder.files import load_arrays, save_arrays
+from movie_autoencoder.models.contract import TrainedModel, in_vocabulary
+from movie_autoencoder.models.dual import DualLearner, default_learning_rate
+from movie_autoencoder.models.inference import DualWeights, TrainedBlend, TrainedDual
+from movie_autoencoder.models.optimizer import scheduled
+from movie_autoencoder.models.posterior import TrainedSampled
+from movie_autoencoder.models.sampled import SampledLearner
+from movie_autoencoder.models.settings import DualSettings, SampledSettings
+from movie_autoencoder.ratings import Ratings, Scale
+from movie_autoencoder.report import draw_pictures
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDES = ["user", "item"]
+
+
+def turned(ratings: Ratings, side: str) -> Ratings:
+    """Rows as users, where rows are ``side``."""
+    return ratings if side == "user" else ratings.transposed()
+
+
+class Parts:
+    """A fifth of the rows kept out of training, by side: models of the rest, and the rows' ratings in their order."""
+
+    def __init__(self, ratings: Ratings, side: str) -> None:
+        rows = turned(ratings, side)
+        held = rows.user_index % 5 == 0
+        training = rows.take(~held)
+        self.side, self.training = side, turned(training, side)
+        self.ratings = in_vocabulary(rows.take(held), training.item_ids)
+        self.place = drawn_order(self.ratings, 0)
+        self.dual = self._dual()
+        learner = SampledLearner(self.training, SampledSettings(3, 6, 10), seed=0)
+        for sweep in range(30):
+            learner.epoch(sweep, 0.0)
+        self.sampled = learner.trained()
+        self.average = TrainedBlend.of(self.dual, self.sampled, 0.4)
+        self.blend = TrainedBlend.of(self.dual, self.sampled, 0.4, lean=0.5, ratings=self.training)
+        self.bias = damped_bias(self.training, 5.0)
+
+    def _dual(self) -> TrainedDual:
+        learner = DualLearner(
+            self.training, DualSettings(8, 10.0, 0.2, 0.0, 5.0), optimizer="adam", average=0.95, seed=0
+        )
+        rate = default_learning_rate("adam", self.training)
+        for epoch in range(100):
+            learner.epoch(epoch, rate * scheduled("cosine", epoch / 100))
+        return learner.trained()
+
+    @property
+    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        beyond = self.place >= NUM_GIVEN[-1]
+        return self.ratings.user_index[beyond], self.ratings.item_index[beyond], self.ratings.values[beyond]
+
+    def predict(self, model: TrainedModel, number: int, ratings: Ratings | None = None) -> np.ndarray:
+        """Predictions of the scored cells after some ratings."""
+        given = first_given(ratings or self.ratings, self.place, number)
+        return predict_folded(model, given, *self.cells[:2], side=self.side)
+
+
+@pytest.fixture(scope="module", params=SIDES)
+def parts(request: pytest.FixtureRequest, planted: Ratings) -> Parts:
+    return Parts(planted, request.param)
+
+
+def test_the_curve_by_hand() -> None:
+    """Mean 3, items at -1, 0 and +1, damping 2; ann gives 4, 5 and 5 in this order."""
+    model = by_hand(3.0, [0.0], [-1.0, 0.0, 1.0], scale=Scale(1, 5, 1))
+    ratings = Ratings.from_columns(["ann"] * 3, [0, 1, 2], [4, 5, 5], scale=model.scale)
+    scored = np.array([0]), np.array([2]), np.array([5.0])
+    curve = fold_in_curve({"dual": model}, ratings, np.array([0, 1, 2]), scored, num_given=[0, 1, 2])
+    # b = 0; 2 / 3; (2 + 2) / 4, clipped to 5 stars
+    assert curve.rmse["dual"] == pytest.approx((1.0, 1 / 3, 0.0), abs=1e-6)
+    assert (curve.num_rows, curve.num_ratings, curve.num_given) == (1, 1, (0, 1, 2))
+
+
+def test_a_rating_that_is_given_cannot_be_scored() -> None:
+    model = by_hand(3.0, [0.0], [0.0, 0.0], scale=Scale(1, 5, 1))
+    ratings = Ratings.from_columns([7, 7], [0, 1], [4, 5], scale=model.scale)
+    cells = np.array([0, 0]), np.array([1, -1]), np.array([5.0, 1.0])
+    fold_in_curve({"dual": model}, ratings, np.array([0, 1]), cells, num_given=[0, 1])
+    with pytest.raises(ValueError, match="1 of 2 scored ratings are among those folded in"):
+        fold_in_curve({"dual": model}, ratings, np.array([1, 0]), cells, num_given=[0, 1])
+
+
+def test_the_order_is_one_of_each_row(planted: Ratings) -> None:
+    place = drawn_order(planted, 3)
+    for user in (0, 17):
+        assert sorted(place[planted.row(user)]) == list(range(planted.user_counts[user]))
+    assert (place == drawn_order(planted, 3)).all()
+    assert (place != drawn_order(planted, 4)).any()
+    given = first_given(planted, place, 3)
+    assert (given.user_counts == 3).all()
+    assert (given.user_ids, given.item_ids) == (planted.user_ids, planted.item_ids)
+
+
+def test_planted_tastes_are_found_from_few_ratings(parts: Parts) -> None:
+    models = {"average": parts.average, "dual": parts.dual, "bias": parts.bias}
+    curve = fold_in_curve(models, parts.ratings, parts.place, parts.cells, side=parts.side)
+    average, bias = (np.array(curve.rmse[name]) for name in ("average", "bias"))
+    assert (average < bias + 0.005).all()  # one draw of few rows: the benchmark holds it to the biases everywhere
+    assert (average[-2:] < bias[-2:] - 0.01).all()
+    assert average[-1] < average[0] - 0.05
+    assert curve.rmse["dual"][-1] < bias[-1]
+
+
+@pytest.mark.parametrize("name", ["dual", "sampled", "blend", "bias"])
+def test_scored_stars_reach_no_prediction(name: str, parts: Parts) -> None:
+    model, scale, beyond = getattr(parts, name), parts.ratings.scale, parts.place >= NUM_GIVEN[-1]
+    moved = Ratings(
+        parts.ratings.user_index, parts.ratings.item_index,
+        np.where(beyond, scale.minimum + scale.maximum - parts.ratings.values, parts.ratings.values),
+        parts.ratings.user_ids, parts.ratings.item_ids, scale,
+    )  # fmt: skip
+    for number in NUM_GIVEN:
+        assert (parts.predict(model, number) == parts.predict(model, number, moved)).all()
+    assert (parts.predict(model, 100) != parts.predict(model, 100, moved)).any()  # the check sees a leak
+
+
+def test_all_ratings_of_trained_rows_give_the_trained_rows(parts: Parts) -> None:
+    """Users' biases follow from the items' in training as in folding in; item biases come one half pass earlier."""
+    folded = parts.dual.fold_in(parts.training)
+    np.testing.assert_allclose(folded.factors, parts.dual.users.factors, atol=2e-5)
+    np.testing.assert_allclose(folded.offset, parts.dual.users.offset, atol=2e-5)
+
+
+def test_items_are_folded_in_as_users_are(parts: Parts) -> None:
+    """Each model once more with users and items in each other's place, from swapped parts."""
+    given = first_given(parts.ratings, parts.place, 7)
+    ratings, keep = parts.training, 0.9
+    biases = BiasSolver(ratings, 4.0).solve()
+    swapped = Biases(biases.mean, biases.items, biases.users, biases.item_counts, biases.user_counts)
+    weights = parts.dual.weights
+    mirror_weights = DualWeights(
+        item_stars=weights.user_stars, item_marks=weights.user_marks, user_stars=weights.item_stars,
+        user_marks=weights.item_marks, user_shift=weights.item_shift, item_shift=weights.user_shift,
+        user_tilt=weights.item_tilt, item_tilt=weights.user_tilt,
+    )  # fmt: skip
+    hidden = 1 - keep**2
+    dual = TrainedDual.from_weights(weights, ratings, biases, damping=4.0, hidden_fraction=hidden)
+    dual_mirror = TrainedDual.from_weights(
+        mirror_weights, ratings.transposed(), swapped, damping=4.0, hidden_fraction=hidden
+    )
+    model = parts.sampled
+    rows = [np.column_stack([one.factors[:-1], one.offset[:-1]]) for one in (model.items, model.users)]
+    sampled_mirror = TrainedSampled.assembled(
+        model.mean, model.scale, rows, (model.item_prior, model.user_prior), (model.item_sureness, model.user_sureness),
+        model.precision,
+    )  # fmt: skip
+    for one, mirror in ((dual, dual_mirror), (model, sampled_mirror)):
+        if parts.side == "user":
+            folded = one.fold_in(given), mirror.fold_in_items(given.transposed())
+        else:
+            folded = one.fold_in_items(given.transposed()), mirror.fold_in(given)
+        np.testing.assert_allclose(folded[0].factors, folded[1].factors, atol=1e-5)
+        np.testing.assert_allclose(folded[0].offset, folded[1].offset, atol=1e-5)
+
+
+def test_a_row_without_ratings_is_a_usual_one(parts: Parts) -> None:
+    nothing = first_given(parts.ratings, parts.place, 0)
+    assert not len(nothing)
+    user = parts.side == "user"
+    prior = parts.sampled.user_prior if user else parts.sampled.item_prior
+    encoded = parts.sampled.fold_in(nothing) if user else parts.sampled.fold_in_items(nothing.transposed())
+    np.testing.assert_allclose(encoded.factors[:-1], np.tile(prior.usual[:-1], (nothing.num_users, 1)), atol=1e-6)
+    np.testing.assert_allclose(encoded.offset[:-1], prior.usual[-1], atol=1e-6)
+    # the average leaves it to the sibling, and training's rows without any rating are something else
+    np.testing.assert_allclose(parts.predict(parts.average, 0), parts.predict(parts.sampled, 0), atol=1e-5)
+    assert abs(encoded.offset[0] - prior.unknown[-1]) > 1e-3
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, 20])
+def test_the_average_is_that_of_its_members(number: int, parts: Parts) -> None:
+    given = first_given(parts.ratings, parts.place, number)
+    rows, columns = parts.cells[:2]
+    columns = np.where(np.arange(len(columns)) % 9 == 0, -1, columns)  # unknown columns too
+
+    def reconstruct(model: TrainedModel) -> np.ndarray:
+        if parts.side == "user":
+            return model.reconstruct(rows, columns, readers=model.fold_in(given))
+        return model.reconstruct(columns, rows, columns=model.fold_in_items(given.transposed()))
+
+    weight = 0.4 * number / (number + 20)
+    expected = weight * reconstruct(parts.dual) + (1 - weight) * reconstruct(parts.sampled)
+    np.testing.assert_allclose(reconstruct(parts.average), expected, atol=2e-5)
+
+
+def test_saved_and_loaded_it_folds_in_alike(parts: Parts, tmp_path: Path) -> None:
+    save_arrays(tmp_path / "model.npz", parts.blend.to_arrays())
+    again = TrainedBlend.from_arrays(load_arrays(tmp_path / "model.npz"), parts.training.scale)
+    for number in (0, 5):
+        assert (parts.predict(again, number) == parts.predict(parts.blend, number)).all()
+
+
+@pytest.mark.parametrize("fold_in", [None, 5, 1])
+def test_evaluation_of_a_split_by_user_has_the_curve(fold_in: int | None, planted: Ratings, tmp_path: Path) -> None:
+    run, split = split_run(planted, tmp_path, by="user", fold_in=fold_in)
+    result = evaluate(run)
+    curve = result.fold_in
+    assert curve is not None
+    last = min(fold_in or 20, 20)
+    assert curve.num_given == tuple(number for number in NUM_GIVEN if number <= last)
+    assert curve.rmse["dual"] == pytest.approx(curve.rmse["damped_bias"])  # the model is this baseline
+    # all the ratings of the people who have enough, but those that are given
+    shown = split.held_out("test").fold_in
+    assert shown is not None
+    enough = shown.user_ids[shown.user_counts >= last]
+    whole = planted.user_counts[planted.locate_users(enough)].sum()
+    unread = len(shown) - len(in_vocabulary(shown, run.item_ids))
+    assert (curve.num_rows, curve.num_ratings, unread) == (len(enough), whole - last * len(enough), 0)
+    if fold_in == 5:  # the test part itself, so the last point is the run's error
+        assert curve.rmse["dual"][-1] == pytest.approx(result.rmse)
+    assert json.loads(json.dumps(result.to_dict()))["fold_in"]["rmse"]["dual"] == list(curve.rmse["dual"])
+    assert "fold_in" in [picture.name for picture in draw_pictures(result)]
+    assert any(line.split()[-1:] == [f"{curve.rmse['dual'][-1]:.4f}"] for line in result.lines())
+
+
+def test_other_evaluations_have_no_curve(planted: Ratings, tmp_path: Path) -> None:
+    run, split = split_run(planted, tmp_path / "rating")
+    result = evaluate(run)
+    assert result.fold_in is None
+    assert not any("ratings read" in line for line in result.lines())
+    by_user, split = split_run(planted, tmp_path / "user", by="user")
+    assert evaluate(by_user, ratings=split.ratings.take(split.test)).fold_in is None
+    nobody, _ = split_run(planted, tmp_path / "nothing", by="user", fold_in=0)
+    assert evaluate(nobody).fold_in is None
+
+
+@pytest.mark.parametrize(("counts", "last"), [((20, 10, 3, 3), 10), ((20, 20, 3, 3), 20), ((9, 0, 0, 0), None)])
+def test_the_curve_ends_at_what_half_of_the_people_have(counts: tuple[int, ...], last: int | None) -> None:
+    model = by_hand(3.0, [0.0], [0.0] * 21, scale=Scale(1, 5, 1))
+    users = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    items = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])
+    stars = np.full(len(users), 3.0, dtype=np.float32)
+    shown = Ratings(users, items, stars, np.arange(len(counts)), np.arange(21), model.scale)
+    test = Ratings.from_columns(range(len(counts)), [20] * len(counts), [5.0] * len(counts), scale=model.scale)
+    curve = curve_of_users({"dual": model}, Cells(test, test.user_index, np.full(4, 20), shown, 0, ""), seed=0)
+    if last is None:
+        assert curve is None
+    else:
+        assert curve is not None
+        assert curve.num_given[-1] == last
+        beyond = sum(count - last for count in counts if count >= last)
+        assert (curve.num_rows, curve.num_ratings) == (2, 2 + beyond)
+        assert curve.rmse["dual"][0] == pytest.approx(np.sqrt(4 * 2 / (2 + beyond)))  # 3 stars always, 5 in the test
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> dict:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    return runpy.run_path(str(ROOT / "benchmarks" / "fold_in.py"))
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_benchmark_shows_nothing_that_it_scores(side: str, planted: Ratings, benchmark: dict) -> None:
+    rows = turned(planted, side)
+    part = benchmark["Part"].drawn(rows, 0)
+    assert not np.isin(part.held.user_ids, part.training.user_ids).any()
+    assert len(part.training) + len(part.held) == len(rows)
+
+    def keys(ratings: Ratings, cells: np.ndarray) -> set:
+        return set(zip(ratings.user_ids[ratings.user_index[cells]], ratings.item_ids[ratings.item_index[cells]],
+                       ratings.values[cells], strict=True))  # fmt: skip
+
+    more, training = part.including(10), np.arange(len(part.training))
+    given = keys(part.held, np.flatnonzero(part.place < 10))
+    assert len(given) == 10 * part.held.num_users
+    assert keys(more, np.arange(len(more))) == keys(part.training, training) | given
+    assert not keys(part.held, part.scored) & keys(more, np.arange(len(more)))
+    assert (np.bincount(part.held.user_index[part.scored]) == part.held.user_counts - 20).all()
+
+
+def test_the_documentation_has_the_recorded_figures() -> None:
+    table = runpy.run_path(str(ROOT / "benchmarks" / "table.py"))
+    text = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert f"{table['FOLD_IN']}{table['fold_in'](table['result']('fold-in'))}{table['FOLD_IN_END']}" in text
+
+
+def test_the_recorded_figures_are_what_was_asked(benchmark: dict) -> None:
+    """Never worse than the biases, and 70 % of what training with the ratings would gain."""
+    saved = json.loads((ROOT / "benchmarks" / "results" / "fold-in.json").read_text(encoding="utf-8"))
+    for side in SIDES:
+        found = saved["sides"][side]
+        means = found["mean_rmse"]
+        assert all(ours <= bias for ours, bias in zip(means["dual-best"], means["damped_bias"], strict=True))
+        assert min(found["gap_closed"]["dual-best"].values()) >= 0.7
+        again = benchmark["summary"](found["splits"])
+        assert again["mean_rmse"] == means and again["gap_closed"] == found["gap_closed"]
