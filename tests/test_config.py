@@ -12,7 +12,10 @@ from movie_autoencoder.config import Config, ConfigError
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("model.depth=3", r"There is no setting 'model\.depth'\. Settings of model: name, speed, latent_dim"),
+        (
+            "model.depth=3",
+            r"There is no setting 'model\.depth'\. Settings of model: name, speed, side_information, time_aware",
+        ),
         ("modle.l2=3", r"There is no section 'modle' .*Sections: data, split, model, training, bundle"),
         ("split.test_fraction=1.5", r"split\.test_fraction: input should be less than 1\. Received: 1\.5"),
         ("training.optimizer=adamm", r"training\.optimizer: input should be 'adam', .*Received: 'adamm'"),

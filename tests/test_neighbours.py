@@ -111,7 +111,12 @@ def test_a_new_item_leans_towards_what_the_training_item_that_it_is_does(planted
     assert np.abs(straight).max() > 0.05
     latent = model.dual.items.latent
     belief = neighbour_means(model.users.residuals, latent, latent, u, i)[1]
-    assert leaning == pytest.approx((1 - 0.6 * belief) * straight, abs=1e-3)
+    counts = planted.item_counts[i]
+    straight_stars = replace(model, lean=0.0).reconstruct(u, i)
+    pull = (model.reconstruct(u, i) - straight_stars) / np.maximum(belief, 1e-9)  # 0.6 * (neighbours - prediction)
+    trust = counts / (counts + 20)  # a folded item's likeness to others is believed by its ratings
+    expected = straight + belief * ((trust - 1) * pull - trust * 0.6 * straight)
+    assert leaning == pytest.approx(expected, abs=1e-3)
 
 
 def sequels(seed: int = 0) -> Ratings:
@@ -127,7 +132,7 @@ def test_planted_sequels_are_leant_on() -> None:
     split = split_ratings(sequels(), seed=1)
     ratings, held_out = split.training_ratings, split.held_out("validation")
     model = blend(ratings, epochs=60, latent_dim=16, lean=0.0)
-    lean = training._lean(model, ratings, held_out)
+    lean = training._weight(model, "lean", ratings, held_out)
     test = split.held_out("test")
     u, i = ratings.locate_users(test.users), ratings.locate_items(test.items)
     errors = [rmse(test.values, replace(model, lean=one).predict(u, i)) for one in (0.0, lean)]
@@ -142,11 +147,11 @@ def test_lean_is_the_least_squares_weight_drawn_towards_zero(planted: Ratings) -
     straight, whole = (replace(model, lean=one).predict(u, i) for one in (0.0, 1.0))
     held_out = replace(held_out, values=(0.3 * straight + 0.7 * whole).astype(np.float32))  # so that 0.7 is exact
     count = len(held_out)
-    assert training._lean(model, ratings, held_out) == pytest.approx(0.7 * count / (count + 1000), rel=1e-3)
+    assert training._weight(model, "lean", ratings, held_out) == pytest.approx(0.7 * count / (count + 1000), rel=1e-3)
     away = replace(held_out, values=(2 * straight - whole).astype(np.float32))
-    assert training._lean(model, ratings, away) == 0.0
+    assert training._weight(model, "lean", ratings, away) == 0.0
     nobody = split_ratings(planted, validation_fraction=0).held_out("validation")
-    assert training._lean(model, ratings, nobody) == 0.0
+    assert training._weight(model, "lean", ratings, nobody) == 0.0
 
 
 def test_a_star_of_somebody_else_moves_nobodys_neighbours(planted: Ratings) -> None:
