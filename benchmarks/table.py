@@ -21,7 +21,7 @@ COMPARISON, COMPARISON_END = (
 FOLD_IN, FOLD_IN_END = "<!-- fold-in: written by python benchmarks/table.py -->\n", "<!-- end of fold-in -->"
 FIRST = "ml-latest-small"  # the data set whose seconds and intervals are shown too
 MODELS = {
-    "accuracy-dual": "`dual` (the default)",
+    "accuracy-dual": "`dual` (`--speed fast`)",
     "accuracy-autorec": "`autorec` (`--model autorec`)",
     "accuracy-autorec-2015": "AutoRec (`--config configs/autorec.toml`)",
     "accuracy-deeprec": "DeepRec (`--config configs/deeprec.toml`)",
@@ -56,12 +56,12 @@ def table() -> str:
     lines.append(f"| `damped_bias`, the baseline | {spread} | | | | |")
     sparse, steps, wide, light = (result(name) for name in ("accuracy-sparse", "steps", "wide", "light"))
     rows = {
-        "a random 30 % of ml-latest-small, `dual`: below `damped_bias`": (
+        "a random 30 % of ml-latest-small, `dual`, `--speed fast`: below `damped_bias`": (
             f"{sparse['below_damped_bias_mean']:.4f} (least {sparse['below_damped_bias_least']:.4f})"
         ),
-        "`python train.py` on the sample, to the saved bundle": whole(result("sample")["runs"]),
-        "1 million ratings, 6,000 × 3,700, defaults, to the saved bundle": whole(result("million")["runs"]),
-        "2 million ratings over 200,000 × 100,000, defaults": whole([wide]),
+        "`python train.py --speed fast` on the sample, to the saved bundle": whole(result("sample")["runs"]),
+        "1 million ratings, 6,000 × 3,700, `--speed fast`, to the saved bundle": whole(result("million")["runs"]),
+        "2 million ratings over 200,000 × 100,000, `--speed fast`": whole([wide]),
         "20 million ratings, 138,000 × 27,000: a training step": (
             f"{steps['twenty']['step_seconds']:.2f} s, {steps['twenty']['peak_gb']:.2f} GB; per rating "
             f"{steps['ratio']:.2f} times that at 1 million"
