@@ -205,6 +205,8 @@ def test_arrays_and_back_is_the_same_model(planted: Ratings, settings: AutorecSe
 def test_folding_in_training_users_gives_their_own_encoding(planted: Ratings, residual: bool) -> None:
     model = train(learner_on(planted, replace(DEEP, residual=residual)), 2).trained()
     folded = model.fold_in(planted)
+    everything = np.ones((planted.num_users, planted.num_items))
+    assert np.array_equal(model.fold_in(planted, seen=everything).factors, folded.factors)  # no place for marks
     assert folded.latent == pytest.approx(model.users.latent, abs=1e-3)
     i = np.arange(100) % planted.num_items
     own = model.reconstruct(np.arange(100), i)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation_runs import by_hand, split_run
+from scipy import sparse
 
 from movie_autoencoder.baselines import Biases, BiasSolver, damped_bias
 from movie_autoencoder.evaluation import evaluate
@@ -309,3 +310,55 @@ def test_the_recorded_figures_are_what_was_asked(benchmark: dict) -> None:
         assert min(found["gap_closed"]["dual-best"].values()) >= 0.7
         again = benchmark["summary"](found["splits"])
         assert again["mean_rmse"] == means and again["gap_closed"] == found["gap_closed"]
+
+
+def seen_cells(ratings: Ratings, cells: list[tuple[int, int]]) -> sparse.csr_array:
+    rows, columns = np.array(cells).T
+    shape = (ratings.num_users, ratings.num_items)
+    return sparse.csr_array((np.full(len(cells), 7.0), (rows, columns)), shape=shape)
+
+
+def test_what_was_seen_is_read_as_a_mark_by_hand() -> None:
+    """Two items, A = (1, 2), C = (10, 20), one latent number: 5 stars at the first, the second seen; mean 3, b_i 0."""
+    weights = DualWeights(
+        np.float32([[1], [2]]), np.float32([[10], [20]]), np.float32([[0]]), np.float32([[0]]), np.float32([0.5]),
+        np.float32([0]), np.float32([3]), np.float32([0]),
+    )  # fmt: skip
+    training = Ratings.from_columns([0, 0], [0, 1], [3, 3], scale=Scale(1, 5, 1))
+    biases = Biases(3.0, np.zeros(1), np.zeros(2), np.array([2]), np.array([1, 1]))
+    model = TrainedDual.from_weights(weights, training, biases, damping=1.0, hidden_fraction=0.0)
+    ann = Ratings(
+        np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int32), np.float32([5]), np.array([7]), training.item_ids,
+        training.scale,
+    )  # fmt: skip
+    folded = model.fold_in(ann, seen=seen_cells(ann, [(0, 1)]))
+    # b_u = 2 / (1 + 1): stars alone; z = (1 * 1 + 10 + 20) / sqrt(2 + 1) + c; offset = b_u + 3 z
+    latent = 31 / np.sqrt(3) + 0.5
+    assert folded.latent[0, 0] == pytest.approx(latent, rel=1e-6)
+    assert folded.offset[0] == pytest.approx(1 + 3 * latent, rel=1e-6)
+    alone = 11 / np.sqrt(2) + 0.5
+    assert model.fold_in(ann).latent[0, 0] == pytest.approx(alone, rel=1e-6)
+    for again in ([(0, 0)], [(0, 0), (0, 0)]):  # what was given stars is counted once
+        assert model.fold_in(ann, seen=seen_cells(ann, again)).latent[0, 0] == pytest.approx(alone, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dual", "sampled", "blend", "bias"])
+def test_nothing_seen_changes_nothing_and_what_was_seen_its_own_row(name: str, parts: Parts) -> None:
+    if parts.side == "item":
+        pytest.skip("people see items")
+    model = getattr(parts, name)
+    given = first_given(parts.ratings, parts.place, 5)
+    plain = model.fold_in(given)
+    nothing = sparse.csr_array((given.num_users, given.num_items), dtype=bool)
+    unseen = np.setdiff1d(np.arange(given.num_items), given.item_index[given.row(2)])[:30]
+    some = seen_cells(given, [(2, int(item)) for item in unseen])
+    for one in (model.fold_in(given, seen=None), model.fold_in(given, seen=nothing)):
+        assert (one.factors == plain.factors).all() and (one.offset == plain.offset).all()
+    moved = model.fold_in(given, seen=some)
+    changed = np.abs(moved.factors - plain.factors).sum(axis=1) + np.abs(moved.offset - plain.offset)
+    others = np.arange(len(changed)) != 2
+    np.testing.assert_allclose(changed[others], 0, atol=1e-5)
+    assert (changed[2] > 1e-3) == (name != "bias")
+    if name != "bias":
+        with pytest.raises(ValueError, match=rf"Seen items are a mask .*\({given.num_users}, 120\).*\(1, 2\)"):
+            model.fold_in(given, seen=sparse.csr_array((1, 2)))

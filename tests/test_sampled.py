@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import sparse
 
 from movie_autoencoder.baselines import damped_bias
 from movie_autoencoder.files import load_arrays, save_arrays
@@ -303,6 +304,9 @@ def test_prior_means_of_new_rows_by_hand() -> None:
     prior = Prior(np.float32([0.5, -1]), marks, np.eye(2, dtype=np.float32), np.array(10.0), np.float32([9, 9]))
     wanted = [[0.5 + 5 / 12**0.5, -1 + 50 / 12**0.5], [0.5 + 2 / 11**0.5, -1 + 20 / 11**0.5]]
     assert prior.expected(ratings) == pytest.approx(np.array(wanted), rel=1e-6)
+    seen = sparse.csr_array(np.array([[True, True, False], [False, False, False]]))  # one of them rated, too
+    wanted[0] = [0.5 + 7 / 13**0.5, -1 + 70 / 13**0.5]
+    assert prior.expected(ratings, seen) == pytest.approx(np.array(wanted), rel=1e-6)
 
 
 def test_whoever_had_no_rating_is_unknown_and_marks_are_seen_from_a_usual_one(planted: Ratings) -> None:

@@ -120,8 +120,8 @@ class DampedBias(TrainedModel):
 
     damping: float
 
-    def fold_in(self, ratings: Ratings) -> Encoded:
-        """New users' biases, items held."""
+    def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
+        """New users' biases, items held; what they saw says nothing of how generous they are."""
         return _side(fold_in_bias(ratings, self.mean, self.items.offset, self.damping))
 
     def fold_in_items(self, ratings: Ratings) -> Encoded:
@@ -133,7 +133,7 @@ class DampedBias(TrainedModel):
 class ItemMean(TrainedModel):
     """An item's mean rating, the mean of all where it has none; with no item known, the global mean."""
 
-    def fold_in(self, ratings: Ratings) -> Encoded:
+    def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
         """Every user is alike."""
         return _side(np.zeros(ratings.num_users, dtype=np.float32))
 

@@ -93,11 +93,17 @@ class TrainedModel(ABC):
         return self.scale.clip(self.reconstruct(users, items, readers=readers, columns=columns, times=times))
 
     @abstractmethod
-    def fold_in(self, ratings: Ratings) -> Encoded:
+    def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
         """Encodes people from their ratings alone; nothing is learnt.
 
         Args:
             ratings: their ratings, columns in this model's vocabulary (`in_vocabulary`).
+            seen: items that they chose and gave no stars, a SciPy sparse mask of shape ``(num_users, num_items)`` in
+                the same rows and columns, whose stored values do not matter; an item that was given stars is counted
+                once. Models that do not read *which* items somebody chose leave it alone.
+
+        Raises:
+            ValueError: a mask of another shape.
         """
 
     @abstractmethod
@@ -131,6 +137,35 @@ def in_vocabulary(ratings: Ratings, item_ids: Ids) -> Ratings:
 def in_user_vocabulary(ratings: Ratings, user_ids: Ids) -> Ratings:
     """The same items' ratings with the rows of a model's vocabulary; ratings by unknown users are left out."""
     return in_vocabulary(ratings.transposed(), user_ids).transposed()
+
+
+def chosen(ratings: Ratings, seen: Any = None) -> Any:
+    """Which items everybody chose, rated or seen: CSR of ones, shape ``(num_users, num_items)``, float32.
+
+    Args:
+        ratings: their ratings.
+        seen: as for `TrainedModel.fold_in`.
+
+    Raises:
+        ValueError: a mask of another shape.
+    """
+    from scipy import sparse
+
+    shape = (ratings.num_users, ratings.num_items)
+    ones = np.ones(len(ratings), dtype=np.float32)
+    marks = sparse.csr_array((ones, ratings.item_index, ratings.user_starts), shape=shape)
+    if seen is None:
+        return marks
+    if seen.shape != shape:
+        raise ValueError(
+            f"Seen items are a mask with the rows and columns of the ratings, {shape}. Received: {seen.shape}."
+        )
+    rest = sparse.csr_array(seen, dtype=np.float32, copy=True)
+    rest.sum_duplicates()  # as one entry a cell
+    rest.data[:] = 1
+    marks = marks + rest
+    marks.data[:] = 1
+    return marks
 
 
 def with_unknown(table: npt.NDArray[Any], unknown: npt.ArrayLike) -> npt.NDArray[np.float32]:

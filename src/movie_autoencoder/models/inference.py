@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..baselines import Biases, fold_in_bias
 from ..ratings import FloatArray, IntArray, Ratings, Scale
-from .contract import Arrays, Encoded, TrainedModel, with_unknown
+from .contract import Arrays, Encoded, TrainedModel, chosen, with_unknown
 from .neighbours import neighbour_means, sitting_means
 from .posterior import TrainedSampled, cells_matrix
 from .rows import Rows, unit
@@ -102,12 +102,12 @@ class TrainedDual(TrainedModel):
         """b_i of the training items, shape ``(num_items,)``."""
         return self.items.offset[:-1] - self.items.latent @ self.weights.item_tilt
 
-    def fold_in(self, ratings: Ratings) -> Encoded:
-        """Latent vectors of new users: one weighted sum over the item tables each."""
+    def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
+        """Latent vectors of new users: one weighted sum over the item tables each, seen items among the marks."""
         item_bias = self.item_bias
         user_bias = fold_in_bias(ratings, self.mean, item_bias, self.damping)
         biases = Biases(self.mean, user_bias, item_bias, ratings.user_counts, ratings.item_counts)
-        stars, marks = _matrices(ratings, biases)
+        stars, marks = _matrices(ratings, biases, seen)
         weights = self.weights
         latent = _encode(stars, marks, weights.item_stars, weights.item_marks, weights.user_shift, self.keep)
         return _user_side(weights, latent, user_bias)
@@ -149,17 +149,12 @@ def _user_side(weights: DualWeights, latent: Table, bias: FloatArray) -> Encoded
     )
 
 
-def _matrices(ratings: Ratings, biases: Biases) -> tuple[Any, Any]:
+def _matrices(ratings: Ratings, biases: Biases, seen: Any = None) -> tuple[Any, Any]:
     """Residuals of the ratings on the biases, and the mask, as CSR matrices of shape (num_users, num_items)."""
-    from scipy import sparse
-
     residual = ratings.values - np.float32(biases.mean)
     residual -= biases.users.astype(np.float32)[ratings.user_index]
     residual -= biases.items.astype(np.float32)[ratings.item_index]
-    structure = (ratings.item_index, ratings.user_starts)
-    shape = (ratings.num_users, ratings.num_items)
-    ones = np.ones(len(ratings), dtype=np.float32)
-    return sparse.csr_array((residual, *structure), shape=shape), sparse.csr_array((ones, *structure), shape=shape)
+    return cells_matrix(ratings, residual), chosen(ratings, seen)
 
 
 def _encode(stars: Any, marks: Any, star_table: Table, mark_table: Table, shift: Table, keep: float) -> Table:
@@ -251,8 +246,13 @@ class TrainedAutorec(TrainedModel):
         users, items = (rows, columns) if settings.rows == "user" else (columns, rows)
         return cls(mean, scale, users, items, weights, settings)
 
-    def fold_in(self, ratings: Ratings) -> Encoded:
+    def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
         """New users' codes and factors: one pass through the encoder each.
+
+        Args:
+            ratings: as for every model.
+            seen: left alone: a rating and its mark are one number in this encoder's input, so that a mark without a
+                star has no place there.
 
         Raises:
             ValueError: rows are items: such a network has one input for each training user and none for a new one.
@@ -435,20 +435,20 @@ class TrainedBlend(TrainedModel):
             stars += self.sitting * belief * mean
         return stars
 
-    def fold_in(self, ratings: Ratings) -> BlendEncoded:
+    def fold_in(self, ratings: Ratings, *, seen: Any = None) -> BlendEncoded:
         """New users, by both; the fewer ratings, the more is left to the sibling, which knows how little they say."""
-        one = self.dual.fold_in(ratings)
+        one = self.dual.fold_in(ratings, seen=seen)
         bias = one.offset[:-1] - one.latent @ self.dual.weights.user_tilt
         residuals = None if self.users.residuals is None else _residuals(self.dual, ratings, bias)
-        share = _folded_share(self.share, ratings.user_counts)
-        side = _averaged(one, self.sampled.fold_in(ratings), self.share, share, bias=bias)
+        share = folded_share(self.share, ratings.user_counts)
+        side = _averaged(one, self.sampled.fold_in(ratings, seen=seen), self.share, share, bias=bias)
         return replace(side, residuals=residuals, given=None if self.users.given is None else ratings.timestamps)
 
     def fold_in_items(self, ratings: Ratings) -> BlendEncoded:
         """New items, likewise."""
         one = self.dual.fold_in_items(ratings)
         bias = one.offset[:-1] - one.latent @ self.dual.weights.item_tilt
-        share = _folded_share(self.share, ratings.item_counts)
+        share = folded_share(self.share, ratings.item_counts)
         side = _averaged(one, self.sampled.fold_in_items(ratings), self.share, share, bias=bias, of_items=True)
         return replace(side, likeness=share / np.float32(self.share))
 
@@ -491,7 +491,7 @@ def _residuals(dual: TrainedDual, ratings: Ratings, user_bias: Table) -> Any:
     return cells_matrix(ratings, left)
 
 
-def _folded_share(share: float, counts: npt.NDArray[Any]) -> Table:
+def folded_share(share: float, counts: npt.NDArray[Any]) -> Table:
     """Weight of ``dual`` for each folded row, and for whoever is unknown."""
     folded: Table = (share * counts / (counts + _FOLDED_DAMPING)).astype(np.float32)
     return np.append(folded, np.float32(share))

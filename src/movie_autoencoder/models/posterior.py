@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ratings import Ratings, Scale
-from .contract import Arrays, Encoded, TrainedModel, with_unknown
+from .contract import Arrays, Encoded, TrainedModel, chosen, with_unknown
 
 Table = npt.NDArray[np.float32]
 
 _MARK_DAMPING = 10.0  # marks are divided by sqrt(n + this): the longer a row, the less each mark says
-_ROUNDS = 3  # of a folded row's stars and its own noise in turn
+ROUNDS = 3  # of a folded row's stars and its own noise in turn
 _ROWS_AT_A_TIME = 2048
 
 
@@ -71,10 +71,11 @@ class Prior:
     freedom: npt.NDArray[np.float64]
     unknown: Table
 
-    def expected(self, ratings: Ratings) -> Table:
-        """Prior means of new rows, the users of ``ratings``."""
-        expected: Table = cells_matrix(ratings, np.ones(len(ratings), np.float32)) @ self.marks
-        expected *= mark_scale(ratings.user_counts)[:, None]
+    def expected(self, ratings: Ratings, seen: Any = None) -> Table:
+        """Prior means of new rows, the users of ``ratings``, by what they rated or saw."""
+        marks = chosen(ratings, seen)
+        expected: Table = marks @ self.marks
+        expected *= mark_scale(np.diff(marks.indptr))[:, None]
         expected += self.usual
         return expected
 
@@ -155,21 +156,22 @@ class TrainedSampled(TrainedModel):
         sides = [_side(row, prior) for row, prior in zip(rows, priors, strict=True)]
         return cls(mean, scale, sides[0], sides[1], priors[0], priors[1], sureness[0], sureness[1], precision)
 
-    def fold_in(self, ratings: Ratings) -> Encoded:
-        """New users' posterior means given the items' factors, each with a noise of their own."""
-        return self._folded(ratings, self.user_prior, self.items, self.item_sureness)
+    def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
+        """New users' posterior means given the items' factors, each with a noise of their own; seen items move what
+        is expected before any star."""
+        return self._folded(ratings, self.user_prior, self.items, self.item_sureness, seen)
 
     def fold_in_items(self, ratings: Ratings) -> Encoded:
         """New items' posterior means given the users' factors."""
         return self._folded(ratings.transposed(), self.item_prior, self.users, self.user_sureness)
 
-    def _folded(self, ratings: Ratings, prior: Prior, others: Encoded, sureness: Table) -> Encoded:
+    def _folded(self, ratings: Ratings, prior: Prior, others: Encoded, sureness: Table, seen: Any = None) -> Encoded:
         left = ratings.values - np.float32(self.mean) - others.offset[ratings.item_index]
         stars = cells_matrix(ratings, left)
         design = np.concatenate([others.factors[:-1], np.ones((len(others), 1), np.float32)], axis=1)
-        expected, counts, freedom = prior.expected(ratings), ratings.user_counts, float(prior.freedom)
+        expected, counts, freedom = prior.expected(ratings, seen), ratings.user_counts, float(prior.freedom)
         noise = np.ones(len(expected))
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             means, errors, _ = posterior_means(prior, expected, stars, design, sureness, noise * self.precision)
             noise = (freedom + counts) / (freedom + self.precision * errors)
         return _side(means, prior)
