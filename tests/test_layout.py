@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "movie_autoencoder"
 ORDER = [
     "files", "config", "scale", "ratings", "metrics", "calibration", "catalogue", "sources", "splits",
     "models.contract", "baselines", "models.settings", "models.rows", "models.posterior", "models.neighbours",
-    "models.inference", "models.backend", "models.observed", "models.optimizer", "models.dual", "models.autorec",
+    "models.inference", "models.reader", "models.backend", "models.observed", "models.optimizer", "models.dual", "models.autorec",
     "models.sampled", "stars", "bundle", "checkpoint", "card", "tuning", "estimates", "progress", "training",
     "recommender", "estimator", "adapters", "evaluation", "report", "inspection", "cli",
 ]  # fmt: skip

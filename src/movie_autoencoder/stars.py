@@ -53,6 +53,7 @@ _MOST_CELLS = 30_000  # more validation cells than this teach a few numbers noth
 _FOLDS = 5
 _SOFTNESS = 0.003  # the corner of the pinball loss is rounded, in units of chance
 _BLOCK = 1 << 16  # cells at a time
+_FEW_CELLS = 1 << 13  # at a time, where every edge of every star is tried
 _TAILS = 0.9  # intervals share what they leave out between their tails as the shortest one with this chance does
 _LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)  # at which intervals are adjusted; between them, linearly
 
@@ -536,35 +537,42 @@ def _most_likely(facts: _Facts, given: npt.NDArray[np.int64], start: Floats) -> 
 
 def _lower_tail(chances: Floats) -> Floats:
     """Share of what the shortest interval leaves out that lies below it, shape ``(n,)``; a star is a step wide."""
-    size = chances.shape[1]
-    edges = np.arange(size + 1.0)
-    cumulative = np.column_stack([np.zeros(len(chances)), np.cumsum(chances, axis=1)])
-    shortest, tail = np.full(len(chances), np.inf), np.full(len(chances), 0.5)
-    for edge in range(size + 1):  # the shortest interval has an edge of a star at one of its ends
-        below = cumulative[:, edge]
-        for starts in (True, False):
-            start = below if starts else below - _TAILS
-            other = _place(chances, cumulative, np.clip(start + _TAILS if starts else start, 0, 1))
-            possible = (start > -1e-12) & (start + _TAILS < 1 + 1e-12)
-            length = np.where(possible, np.abs(other - edges[edge]), np.inf)
-            better = length < shortest - 1e-9
-            shortest = np.where(better, length, shortest)
-            tail = np.where(better, np.clip(start, 0, 1 - _TAILS) / (1 - _TAILS), tail)
-    return tail
+    tails = [_lower_tail_of(chances[start : start + _FEW_CELLS]) for start in range(0, len(chances), _FEW_CELLS)]
+    return np.concatenate([np.empty(0), *tails])
 
 
-def _place(chances: Floats, cumulative: Floats, level: Floats) -> Floats:
-    """Where the chance of less reaches a level, in steps from the lower edge of the first star."""
-    cells = np.arange(len(chances))
-    star = np.minimum((cumulative[:, 1:] < level[:, None]).sum(axis=1), chances.shape[1] - 1)
-    part = (level - cumulative[cells, star]) / np.maximum(chances[cells, star], 1e-12)
-    return np.asarray(star + np.clip(part, 0.0, 1.0))
+def _lower_tail_of(chances: Floats) -> Floats:
+    cumulative, edges = _cumulative(chances), np.arange(chances.shape[1] + 1.0)
+    # the shortest interval has an edge of a star at one of its ends: each is tried at both, shape (n, 2 * edges)
+    starts = np.concatenate([cumulative, cumulative - _TAILS], axis=1)
+    possible = (starts > -1e-12) & (starts + _TAILS < 1 + 1e-12)
+    others = np.concatenate([cumulative + _TAILS, cumulative - _TAILS], axis=1).clip(0, 1)
+    length = np.where(possible, np.abs(_place(chances, cumulative, others) - np.tile(edges, 2)), np.inf)
+    shortest = length.min(axis=1, keepdims=True)
+    first = np.argmax(length <= shortest + 1e-9, axis=1)
+    tail = np.take_along_axis(starts, first[:, None], axis=1)[:, 0].clip(0, 1 - _TAILS) / (1 - _TAILS)
+    return np.where(np.isfinite(shortest[:, 0]), tail, 0.5)
+
+
+def _cumulative(chances: Floats) -> Floats:
+    """Chance of less than each star, and 1, shape ``(n, num_values + 1)``."""
+    table = np.zeros((len(chances), chances.shape[1] + 1))
+    np.cumsum(chances, axis=1, out=table[:, 1:])
+    return table
+
+
+def _place(chances: Floats, cumulative: Floats, levels: Floats) -> Floats:
+    """Where the chance of less reaches each level, in steps from the lower edge of the first star; shape as levels'."""
+    star = (cumulative[:, None, 1:] < levels[:, :, None]).sum(axis=2)
+    np.minimum(star, chances.shape[1] - 1, out=star)
+    below, chance = np.take_along_axis(cumulative, star, axis=1), np.take_along_axis(chances, star, axis=1)
+    return np.asarray(star + np.clip((levels - below) / np.maximum(chance, 1e-12), 0.0, 1.0))
 
 
 def _quantile(values: Floats, chances: Floats, level: Floats) -> Floats:
-    cumulative = np.column_stack([np.zeros(len(chances)), np.cumsum(chances, axis=1)])
     step = values[1] - values[0]
-    return np.asarray(values[0] - step / 2 + step * _place(chances, cumulative, level))
+    places = _place(chances, _cumulative(chances), level[:, None])[:, 0]
+    return np.asarray(values[0] - step / 2 + step * places)
 
 
 def _conformity(chances: Floats, given: npt.NDArray[np.int64]) -> Floats:

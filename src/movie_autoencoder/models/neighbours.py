@@ -20,6 +20,7 @@ _SQUARINGS = 3  # likeness is the cosine to the eighth power: hardly anything bu
 _DAMPING = 0.5  # near copies at which a neighbourhood is believed by half
 _SITTING, _SITTING_DAMPING = 170.0, 1.0  # seconds in which nearness falls to 1/e; ratings as for a neighbourhood
 _NUMBERS = 1 << 22  # likenesses held at a time
+_TINY = 1e-12
 
 
 def neighbour_means(
@@ -37,23 +38,35 @@ def neighbour_means(
     Returns:
         Means in rating points and beliefs from 0 to 1, both of shape ``(n,)``; 0 and 0 where nothing is alike.
     """
-    rated, wanted = _directions(latent), _directions(asked)
+    rated, wanted = directions(latent), directions(asked)
     sums, weights = np.zeros(len(users)), np.zeros(len(users))
     known = np.flatnonzero((users >= 0) & (items >= 0))
     order = known[np.argsort(users[known], kind="stable")]
     owners, starts = np.unique(users[order], return_index=True)
     for owner, cells in zip(owners.tolist(), np.split(order, starts)[1:], strict=True):
         row = slice(residuals.indptr[owner], residuals.indptr[owner + 1])
-        near, values = rated[residuals.indices[row]].T, residuals.data[row]
+        near, values = rated[residuals.indices[row]], residuals.data[row]
         step = max(1, _NUMBERS // max(len(values), 1))
         for start in range(0, len(cells), step):
             some = cells[start : start + step]
-            likeness = wanted[items[some]] @ near
-            np.maximum(likeness, 0, out=likeness)
-            for _ in range(_SQUARINGS):
-                np.square(likeness, out=likeness)
-            sums[some], weights[some] = likeness @ values, likeness.sum(axis=1)
-    return sums / np.maximum(weights, 1e-12), weights / (weights + _DAMPING)
+            alike = likeness(wanted[items[some]], near)
+            sums[some], weights[some] = alike @ values, alike.sum(axis=1)
+    return sums / np.maximum(weights, _TINY), weights / (weights + _DAMPING)
+
+
+def likeness(wanted: Table, near: Table) -> Table:
+    """How alike items are, from 0 to 1, by their directions: shape ``(len(wanted), len(near))``."""
+    alike: Table = wanted @ near.T
+    np.maximum(alike, 0, out=alike)
+    for _ in range(_SQUARINGS):
+        np.square(alike, out=alike)
+    return alike
+
+
+def neighbourhood(alike: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sums of each item's likenesses, never 0, and how far to believe them; both of shape ``(len(alike),)``."""
+    weights = alike.sum(axis=1)
+    return np.maximum(weights, _TINY), weights / (weights + _DAMPING)
 
 
 def sitting_means(
@@ -78,11 +91,11 @@ def sitting_means(
             row = slice(residuals.indptr[owner], residuals.indptr[owner + 1])
             nearness = np.exp(np.abs(given[row] - time) / -_SITTING)
             sums[cell], weights[cell] = nearness @ residuals.data[row], nearness.sum()
-    return sums / np.maximum(weights, 1e-12), weights / (weights + _SITTING_DAMPING)
+    return sums / np.maximum(weights, _TINY), weights / (weights + _SITTING_DAMPING)
 
 
-def _directions(latent: Table) -> Table:
+def directions(latent: Table) -> Table:
     """Vectors of length 1."""
     length = np.linalg.norm(latent, axis=1, keepdims=True)
-    directions: Table = (latent / np.maximum(length, 1e-12)).astype(np.float32)
-    return directions
+    unit: Table = (latent / np.maximum(length, _TINY)).astype(np.float32)
+    return unit
