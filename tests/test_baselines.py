@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from movie_autoencoder.baselines import BiasSolver, damped_bias, fold_in_bias, global_mean, item_mean
-from movie_autoencoder.models.contract import in_vocabulary
-from movie_autoencoder.ratings import Ratings
+from movie_autoencoder.baselines import (
+    BiasSolver,
+    DampedBias,
+    damped_bias,
+    fold_in_bias,
+    global_mean,
+    imputed_hearts,
+    item_mean,
+)
+from movie_autoencoder.models.contract import Encoded, in_vocabulary, with_unknown
+from movie_autoencoder.ratings import Ratings, Scale
 
 #        item 0  item 1  item 2
 # user 0    5       3
@@ -94,3 +102,22 @@ def test_ids_of_another_kind_are_refused() -> None:
     new = Ratings.from_columns([9, 9], ["a", "b"], [5, 1])
     with pytest.raises(ValueError, match="differ in kind"):
         in_vocabulary(new, TINY.item_ids)
+
+
+def test_stars_of_a_heart_by_hand() -> None:
+    """Mean 3, items at 0, 1 and 5 (more than the scale has), damping 1."""
+
+    def side(*offsets: float) -> Encoded:
+        empty = np.empty((len(offsets) + 1, 0), dtype=np.float32)
+        return Encoded(empty, with_unknown(np.array(offsets), 0.0), empty[:-1])
+
+    model = DampedBias(3.0, Scale(1, 5, 0.5), side(0.0), side(0.0, 1.0, 5.0), 1.0)
+    none = np.empty(0, dtype=int)
+    # nobody's stars: weight 1 / (2 hearts); 3 and 4 are expected
+    assert imputed_hearts(model, none, [], np.array([0])) == pytest.approx([3 + 2 / 3 * 2 / 2])
+    assert imputed_hearts(model, none, [], np.array([0, 1])) == pytest.approx([3 + 2 / 3 * 2 / 4, 4 + 2 / 3 / 4])
+    # 2 stars at an item of 3: bias -1/2, and weight (1 + 1) / 2, so full
+    assert imputed_hearts(model, np.array([0]), [2], np.array([1])) == pytest.approx([3.5 + 2 / 3 * 1.5])
+    assert imputed_hearts(model, none, [], np.array([2, UNKNOWN])) == pytest.approx([5, 3 + 2 / 3 * 2 / 4])
+    assert len(imputed_hearts(model, np.array([0]), [2], none)) == 0
+    assert imputed_hearts(model, np.array([UNKNOWN]), [5], np.array([0])) == pytest.approx([4 + 2 / 3 * 1])
