@@ -207,7 +207,8 @@ class _BlendReader(PersonReader):
         self.model = model
         self.dual, self.sampled = _DualReader(model.dual), _SampledReader(model.sampled)
         self.table = np.concatenate([self.dual.table, self.sampled.design], axis=1)
-        self.directions = directions(model.dual.items.latent) if model.lean and model.users.residuals is not None else None
+        looks = bool(model.lean) and model.users.residuals is not None
+        self.directions = directions(model.dual.items.latent) if looks else None
         self.trust = model.items.likeness
 
     def read(self, items: IntArray, stars: npt.ArrayLike, seen: IntArray | None = None) -> _BlendReading:

@@ -1,0 +1,121 @@
+"""One person read: as folding in reads them, and made of shares that add up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+from test_neighbours import blend
+
+from movie_autoencoder.baselines import damped_bias
+from movie_autoencoder.models.contract import TrainedModel
+from movie_autoencoder.models.reader import Reading, person_reader
+from movie_autoencoder.ratings import Ratings
+
+KINDS = ["dual", "sampled", "average", "blend"]
+
+
+@pytest.fixture(scope="module")
+def models(planted: Ratings) -> dict[str, TrainedModel]:
+    both = blend(planted, epochs=30)
+    return {
+        "dual": both.dual, "sampled": both.sampled, "average": blend(planted, epochs=5, lean=0.0), "blend": both,
+        "biases": damped_bias(planted, 5.0),
+    }  # fmt: skip
+
+
+def somebody(ratings: Ratings, count: int, num_seen: int = 0, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Columns, stars and seen columns of a new person."""
+    rng = np.random.default_rng(seed)
+    columns = rng.permutation(ratings.num_items)[: count + num_seen]
+    return columns[:count], rng.integers(1, 6, count).astype(np.float32), columns[count:]
+
+
+def folded(
+    model: TrainedModel, ratings: Ratings, items: np.ndarray, stars: np.ndarray, seen: np.ndarray, asked: np.ndarray
+) -> np.ndarray:
+    """The same person's stars by `fold_in`."""
+    order = np.argsort(items)
+    one = Ratings(
+        np.zeros(len(items), np.int32), items[order].astype(np.int32), stars[order], np.zeros(1, np.int64),
+        ratings.item_ids, ratings.scale,
+    )  # fmt: skip
+    mask = sparse.csr_array(
+        (np.ones(len(seen), np.float32), (np.zeros(len(seen), np.int64), np.sort(seen))), shape=(1, ratings.num_items)
+    )
+    side = model.fold_in(one, seen=mask if len(seen) else None)
+    return model.reconstruct(np.zeros(len(asked), np.int64), asked, readers=side)
+
+
+def reading(model: TrainedModel, items: np.ndarray, stars: np.ndarray, seen: np.ndarray) -> Reading:
+    return person_reader(model).read(items, stars, seen)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "biases"])
+@pytest.mark.parametrize(("count", "num_seen"), [(0, 0), (1, 0), (12, 0), (12, 5), (0, 4), (60, 0)])
+def test_a_reading_is_what_folding_in_gives(
+    models: dict[str, TrainedModel], planted: Ratings, kind: str, count: int, num_seen: int
+) -> None:
+    items, stars, seen = somebody(planted, count, num_seen)
+    asked = np.arange(planted.num_items)
+    expected = folded(models[kind], planted, items, stars, seen, asked)
+    found = reading(models[kind], items, stars, seen).reconstruct(asked)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("count", "num_seen"), [(1, 0), (12, 0), (12, 5), (0, 4), (60, 0)])
+def test_shares_and_base_add_up_to_the_raw_reconstruction(
+    models: dict[str, TrainedModel], planted: Ratings, kind: str, count: int, num_seen: int
+) -> None:
+    items, stars, seen = somebody(planted, count, num_seen)
+    asked = np.array([3, 50, 119])
+    read = reading(models[kind], items, stars, seen)
+    shares = read.shares(asked)
+    assert shares is not None
+    assert shares.stars.shape == (count, 3) and shares.marks.shape == (count + num_seen, 3)
+    np.testing.assert_allclose(shares.total(), read.reconstruct(asked), atol=1e-5)
+    np.testing.assert_allclose(
+        shares.total(), folded(models[kind], planted, items, stars, seen, asked), atol=2e-5
+    )  # and so to what the model itself says
+
+
+def test_the_share_of_stars_is_linear_in_them(models: dict[str, TrainedModel], planted: Ratings) -> None:
+    """One more star adds the same to the dual model's reconstruction from 1 to 2 as from 4 to 5."""
+    model = models["dual"]
+    items, stars, seen = somebody(planted, 9)
+    asked = np.array([100])
+    at = []
+    for value in (1.0, 2.0, 4.0, 5.0):
+        stars[4] = value
+        shares = reading(model, items, stars, seen).shares(asked)
+        assert shares is not None
+        at.append(shares.total()[0])
+    assert at[1] - at[0] == pytest.approx(at[3] - at[2], abs=1e-6)
+
+
+def test_only_a_model_that_is_linear_has_shares(models: dict[str, TrainedModel], planted: Ratings) -> None:
+    items, stars, seen = somebody(planted, 5)
+    assert reading(models["biases"], items, stars, seen).shares(np.array([0])) is None
+
+
+def test_of_all_items_a_leaning_model_gives_what_it_has_before_it_leans(
+    models: dict[str, TrainedModel], planted: Ratings
+) -> None:
+    items, stars, seen = somebody(planted, 12)
+    asked = np.arange(planted.num_items)
+    for kind, leans in (("blend", True), ("average", False), ("dual", False)):
+        read = reading(models[kind], items, stars, seen)
+        assert read.leans() is leans
+        assert bool(np.abs(read.reconstruct() - read.reconstruct(asked)).max() > 1e-3) is leans
+    nobody = reading(models["blend"], items[:0], stars[:0], seen)
+    assert not nobody.leans()  # towards nothing
+
+
+def test_the_order_of_ratings_says_nothing(models: dict[str, TrainedModel], planted: Ratings) -> None:
+    items, stars, seen = somebody(planted, 12, 3)
+    asked = np.arange(20)
+    for kind in KINDS:
+        one = reading(models[kind], items, stars, seen).reconstruct(asked)
+        other = reading(models[kind], items[::-1], stars[::-1], seen[::-1]).reconstruct(asked)
+        np.testing.assert_allclose(one, other, atol=1e-6)
