@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "movie_autoencoder"
 ORDER = [
     "files", "config", "scale", "ratings", "metrics", "calibration", "catalogue", "titles", "sources",
-    "splits",
+    "people", "splits",
     "models.contract", "baselines", "models.settings", "models.rows", "models.posterior", "models.neighbours",
     "models.inference", "models.reader", "models.backend", "models.observed", "models.optimizer", "models.dual", "models.autorec",
     "models.sampled", "stars", "bundle", "checkpoint", "card", "tuning", "estimates", "progress", "training",

@@ -136,6 +136,10 @@ class Catalogue:
         """Row of each id, by its text: 7 and "7" are the same item, "007" is another."""
         return {str(item_id): row for row, item_id in enumerate(self.item_ids.tolist())}
 
+    def row(self, item_id: object) -> int:
+        """Row of an item, -1 when it is unknown."""
+        return self._row.get(str(item_id), -1)
+
     def title(self, item_id: object) -> str:
         """Title without the year, ``""`` when the item is unknown."""
         row = self._row.get(str(item_id))

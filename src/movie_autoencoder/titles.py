@@ -102,6 +102,16 @@ class Match:
 NO_MATCH = Match(-1)
 
 
+def natural(title: str) -> str:
+    """A title as people write it: its article in front, without other names in brackets.
+
+    Example:
+        >>> natural("Hate (Haine, La)"), natural("Matrix, The"), natural("Avventura, L' (a.k.a. Adventure, The)")
+        ('Hate', 'The Matrix', "L'Avventura")
+    """
+    return _forward(_names(title)[0].text)
+
+
 class _Name(NamedTuple):
     """One of a title's names, as it is written, and whether it is the title itself."""
 
@@ -128,6 +138,7 @@ class TitleIndex:
 
     def __init__(self, catalogue: Catalogue, counts: npt.ArrayLike | None = None) -> None:
         self._counts = np.zeros(len(catalogue), dtype=np.int64) if counts is None else np.asarray(counts)
+        self.catalogue = catalogue
         self._titles: list[str] = catalogue.titles.tolist()
         self._years: list[int] = catalogue.years.tolist()
         self._dated = catalogue.years

@@ -1,0 +1,315 @@
+"""Person: somebody's films in a bundle's own items and stars, and what of their file could not be placed.
+
+`match_person` never guesses: a film is matched, ambiguous (then it comes with candidates) or unmatched, and every one
+of these is listed. This module reads no file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .catalogue import Catalogue
+from .ratings import FloatArray, Ids, Scale
+from .sources.entries import Entry, PersonalFile
+from .titles import Match, TitleIndex, key
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A film that was found.
+
+    Args:
+        item_id: the bundle's id.
+        title: as the bundle's catalogue has it.
+        year: likewise.
+        stars: on the bundle's scale; None without a rating.
+        kind: ``"rated"``, ``"watched"``, ``"liked"`` or ``"watchlist"``.
+        source: where it stands in the file, as ``ratings.csv:12``.
+    """
+
+    item_id: int | str
+    title: str
+    year: int | None
+    stars: float | None
+    kind: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A film that may be meant."""
+
+    item_id: int | str
+    title: str
+    year: int | None
+
+
+@dataclass(frozen=True)
+class Ambiguous:
+    """A film of a file that may be one of several, or perhaps the one.
+
+    Args:
+        entry: as it stands in the file.
+        stars: on the bundle's scale; None without a rating.
+        candidates: the likeliest first.
+    """
+
+    entry: Entry
+    stars: float | None
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def title(self) -> str:
+        return self.entry.title
+
+    @property
+    def year(self) -> int | None:
+        return self.entry.year
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """Somebody's films, in a bundle's ids and on its scale.
+
+    Args:
+        item_ids: rated items, each once, shape ``(n,)``.
+        stars: their stars, shape ``(n,)``.
+        seen: items watched without stars and heart.
+        liked: items with a heart and no stars.
+        watchlist: items to be watched, none of which is rated, liked or seen.
+        matched: every film that was found.
+        ambiguous: films of which it is not certain what they are; they count for nothing else.
+        unmatched: films that the catalogue does not know, their stars on the bundle's scale too.
+        notes: what else happened to the file, as sentences for people.
+    """
+
+    item_ids: Ids
+    stars: FloatArray
+    seen: Ids
+    liked: Ids
+    watchlist: Ids
+    matched: tuple[Matched, ...] = ()
+    ambiguous: tuple[Ambiguous, ...] = ()
+    unmatched: tuple[Entry, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_stars(
+        cls,
+        item_ids: npt.ArrayLike,
+        stars: npt.ArrayLike,
+        *,
+        liked: npt.ArrayLike = (),
+        seen: npt.ArrayLike = (),
+        catalogue: Catalogue,
+    ) -> Person:
+        """A person from ids already known; of two ratings of one item the last is kept.
+
+        Args:
+            item_ids: ids in the catalogue, shape ``(n,)``.
+            stars: on the bundle's scale, same shape.
+            liked: further items, with a heart.
+            seen: further items, watched.
+            catalogue: gives titles and years.
+
+        Raises:
+            ValueError: an id that the catalogue does not have, columns of unequal length, or stars that are not finite.
+        """
+        ids, values = np.atleast_1d(np.asarray(item_ids)), np.atleast_1d(np.asarray(stars, dtype=np.float64))
+        if ids.shape != values.shape or ids.ndim != 1:
+            raise ValueError(f"Each item needs its stars. Received: {ids.size} items and {values.size} ratings.")
+        if not np.isfinite(values).all():
+            raise ValueError(f"Stars must be finite numbers. Received: {values[~np.isfinite(values)][0]}.")
+        given: list[tuple[Any, float | None, str]] = [
+            *zip(ids.tolist(), values.tolist(), ["rated"] * len(ids), strict=True),
+            *((one, None, "liked") for one in np.atleast_1d(np.asarray(liked)).tolist()),
+            *((one, None, "watched") for one in np.atleast_1d(np.asarray(seen)).tolist()),
+        ]
+        found = []
+        for item_id, value, kind in given:
+            if item_id not in catalogue:
+                raise ValueError(
+                    f"There is no item {item_id!r} in this catalogue of {len(catalogue):,}. Leave it out, or give "
+                    "films by title."
+                )
+            found.append(_matched(catalogue, catalogue.row(item_id), value, kind, ""))
+        return _person(found, catalogue)
+
+    def report(self) -> dict[str, list[dict[str, Any]]]:
+        """``matched``, ``ambiguous`` and ``unmatched`` as plain values, each film with the place it comes ``from``."""
+        return {
+            "matched": [
+                {"item_id": one.item_id, "title": one.title, "year": one.year, "stars": one.stars, "from": one.source}
+                for one in self.matched
+            ],
+            "ambiguous": [
+                {
+                    "title": one.title, "year": one.year, "stars": one.stars,
+                    "candidates": [vars(candidate).copy() for candidate in one.candidates], "from": one.entry.source,
+                }
+                for one in self.ambiguous
+            ],
+            "unmatched": [
+                {"title": one.title or one.imdb_id or one.item_id, "year": one.year, "stars": one.stars,
+                 "from": one.source}
+                for one in self.unmatched
+            ],
+        }  # fmt: skip
+
+
+def match_person(file: PersonalFile, index: TitleIndex, scale: Scale) -> Person:
+    """Places somebody's films in a catalogue.
+
+    By the id at IMDb or The Movie Database where file and catalogue have it, by the id at MovieLens where the titles
+    agree too, else by title and year. Where two films of a file claim one item, the one with the item's very year has
+    it, and the other is ambiguous; of two lines about one film the last counts. Stars are mapped by `convert_stars`.
+
+    Args:
+        file: as `sources.read_personal` gives it.
+        index: of the bundle's catalogue.
+        scale: the bundle's.
+
+    Example:
+        >>> films = Catalogue.from_rows(["1", "2"], ["Alien (1979)", "Heat (1995)"])
+        >>> entries = (Entry("Alien", 1979, 9.0, "rated"), Entry("Heat", 1986, 4.0, "rated"))
+        >>> file = PersonalFile("imdb", Scale(1, 10, 1), entries, "ratings.csv")
+        >>> ann = match_person(file, TitleIndex(films), Scale(0.5, 5, 0.5))
+        >>> ann.item_ids.tolist(), ann.stars.tolist(), [one.title for one in ann.unmatched]
+        ([1], [4.5], ['Heat'])
+    """
+    catalogue = index.catalogue
+    finder = _Finder(index)
+    placed: dict[int, list[Entry]] = defaultdict(list)
+    unsure: list[tuple[Entry, tuple[int, ...]]] = []
+    unmatched: list[Entry] = []
+    for entry in file.entries:
+        match = finder.find(entry)
+        if match.row >= 0:
+            placed[match.row].append(entry)
+        elif match.candidates:
+            unsure.append((entry, match.candidates))
+        else:
+            unmatched.append(replace(entry, stars=_converted(entry, file.scale, scale)))
+    found, repeated = [], 0
+    for row, entries in placed.items():
+        year = int(catalogue.years[row])
+        films = {(key(one.title), one.year) for one in entries}
+        if len(films) > 1 and any(one.year == year for one in entries):
+            unsure += [(one, (row,)) for one in entries if one.year not in (year, None)]
+            entries = [one for one in entries if one.year in (year, None)]
+        for kind in ("rated", "liked", "watched", "watchlist"):
+            if some := [one for one in entries if one.kind == kind]:
+                value = _converted(some[-1], file.scale, scale)
+                found.append(_matched(catalogue, row, value, kind, some[-1].source))
+                repeated += len(some) - 1
+                break
+    order = {id(entry): place for place, entry in enumerate(file.entries)}
+    unsure.sort(key=lambda one: order[id(one[0])])
+    notes = list(file.notes)
+    if repeated:
+        notes.append(
+            f"{repeated} {'line stands' if repeated == 1 else 'lines stand'} for a film twice; the last counts."
+        )
+    ambiguous = [
+        Ambiguous(entry, _converted(entry, file.scale, scale), tuple(_candidate(catalogue, row) for row in rows))
+        for entry, rows in unsure
+    ]
+    return _person(found, catalogue, ambiguous, unmatched, notes)
+
+
+def convert_stars(stars: npt.ArrayLike, scale: Scale, to: Scale) -> FloatArray:
+    """The same opinion on another scale: stars keep their share of the highest, 7 of 10 being 3.5 of 5.
+
+    So 1 to 10 becomes 0.5 to 5 in halves, and half stars stay what they are where only whole ones can be given, but for
+    0.5, which becomes 1: what would lie outside is moved to the end. Where a scale goes below 0, ends go to ends.
+
+    Example:
+        >>> convert_stars([1, 7, 10], Scale(1, 10, 1), Scale(0.5, 5, 0.5)).tolist()
+        [0.5, 3.5, 5.0]
+        >>> convert_stars([0.5, 3.5], Scale(0.5, 5, 0.5), Scale(1, 5, 1)).tolist()
+        [1.0, 3.5]
+    """
+    if scale.minimum < 0 or to.minimum < 0:
+        return to.clip(scale.convert(stars, to))
+    return to.clip(np.asarray(stars, dtype=np.float64) * (to.maximum / scale.maximum))
+
+
+def _converted(entry: Entry, scale: Scale, to: Scale) -> float | None:
+    return None if entry.stars is None else float(convert_stars(entry.stars, scale, to))
+
+
+class _Finder:
+    """The row of a catalogue that an entry means, by ids and then by title."""
+
+    def __init__(self, index: TitleIndex) -> None:
+        self._index = index
+        catalogue = self._catalogue = index.catalogue
+        self._by_imdb = {one: row for row, one in enumerate(catalogue.imdb_ids.tolist()) if one}
+        self._by_tmdb = {one: row for row, one in enumerate(catalogue.tmdb_ids.tolist()) if one > 0}
+
+    def find(self, entry: Entry) -> Match:
+        row = self._by_imdb.get(entry.imdb_id, -1)
+        if row < 0:
+            row = self._by_tmdb.get(entry.tmdb_id, -1)
+        if row < 0 and entry.item_id in self._catalogue and self._agrees(entry):
+            row = self._catalogue.row(entry.item_id)
+        if row >= 0 or not entry.title:
+            return Match(row)
+        match = self._index.match(entry.title, entry.year)
+        rows = [one for one in (match.row, *match.candidates) if one >= 0 and not self._denies(one, entry)]
+        return Match(match.row) if match.row in rows else Match(-1, tuple(rows))
+
+    def _agrees(self, entry: Entry) -> bool:
+        """Whether an id means here what it means at MovieLens, as far as the titles tell."""
+        known = self._catalogue.title(entry.item_id)
+        if not known or not entry.title:
+            return True
+        match = self._index.match(entry.title, entry.year)
+        return self._catalogue.row(entry.item_id) in (match.row, *match.candidates)
+
+    def _denies(self, row: int, entry: Entry) -> bool:
+        """Whether an item has another id at IMDb than the entry, so that only their titles are alike."""
+        return bool(entry.imdb_id and self._catalogue.imdb_ids[row])
+
+
+def _person(
+    found: Sequence[Matched],
+    catalogue: Catalogue,
+    ambiguous: Sequence[Ambiguous] = (),
+    unmatched: Sequence[Entry] = (),
+    notes: Sequence[str] = (),
+) -> Person:
+    """A person of found films, each kept once: stars before a heart, a heart before having seen it, the last first."""
+    best: dict[str, Matched] = {}
+    for kind in ("watchlist", "watched", "liked", "rated"):
+        for one in found:
+            if one.kind == kind:
+                best.pop(str(one.item_id), None)
+                best[str(one.item_id)] = one
+    matched = tuple(one for one in found if best.get(str(one.item_id)) is one)
+
+    def ids(kind: str) -> Ids:
+        some = [one.item_id for one in matched if one.kind == kind]
+        return np.array(some, dtype=catalogue.item_ids.dtype)
+
+    stars = np.array([one.stars for one in matched if one.kind == "rated"], dtype=np.float64)
+    return Person(
+        ids("rated"), stars, ids("watched"), ids("liked"), ids("watchlist"), matched, tuple(ambiguous),
+        tuple(unmatched), tuple(notes),
+    )  # fmt: skip
+
+
+def _matched(catalogue: Catalogue, row: int, stars: float | None, kind: str, source: str) -> Matched:
+    one = _candidate(catalogue, row)
+    return Matched(one.item_id, one.title, one.year, stars, kind, source)
+
+
+def _candidate(catalogue: Catalogue, row: int) -> Candidate:
+    year = int(catalogue.years[row])
+    return Candidate(catalogue.item_ids[row].item(), str(catalogue.titles[row]), year if year > 0 else None)
