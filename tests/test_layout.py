@@ -15,9 +15,10 @@ ORDER = [
     "files", "config", "scale", "ratings", "metrics", "calibration", "catalogue", "titles", "sources",
     "people", "splits",
     "models.contract", "baselines", "models.settings", "models.rows", "models.posterior", "models.neighbours",
-    "models.inference", "models.reader", "models.backend", "models.observed", "models.optimizer", "models.dual", "models.autorec",
-    "models.sampled", "stars", "bundle", "checkpoint", "card", "tuning", "estimates", "progress", "training",
-    "recommender", "estimator", "adapters", "evaluation", "report", "inspection", "cli",
+    "models.inference", "models.reader", "models.backend", "models.observed", "models.optimizer", "models.dual",
+    "models.autorec", "models.sampled", "stars", "bundle", "checkpoint", "card", "extension", "tuning", "estimates",
+    "progress", "training", "answers", "discovery", "recommender", "estimator", "adapters", "evaluation", "report",
+    "inspection", "web", "commands", "cli",
 ]  # fmt: skip
 
 

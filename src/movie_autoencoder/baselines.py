@@ -6,14 +6,14 @@ unknown users and items. `DampedBias` is also the fallback of the models that ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .models.contract import Encoded, TrainedModel, with_unknown
+from .models.contract import Encoded, Merge, TrainedModel, with_unknown
 from .ratings import FloatArray, IntArray, Ratings
 
 if TYPE_CHECKING:
@@ -129,6 +129,10 @@ class DampedBias(TrainedModel):
         """New items' biases, users held."""
         return _side(fold_in_bias(ratings.transposed(), self.mean, self.users.offset, self.damping))
 
+    def with_items(self, ratings: Ratings, merge: Merge) -> DampedBias:
+        """With new items' biases, users held."""
+        return replace(self, items=merge.encoded(self.items, self.fold_in_items(ratings)))
+
 
 def imputed_hearts(biases: DampedBias, items: IntArray, stars: npt.ArrayLike, liked: IntArray) -> FloatArray:
     """Stars that a person's hearts stand for, where they gave a heart and no stars.
@@ -172,6 +176,10 @@ class ItemMean(TrainedModel):
         if not self.items.offset.any():
             return _side(np.zeros(ratings.num_items, dtype=np.float32))
         return _side(_item_offsets(ratings, self.mean))
+
+    def with_items(self, ratings: Ratings, merge: Merge) -> ItemMean:
+        """With new items' means, likewise."""
+        return replace(self, items=merge.encoded(self.items, self.fold_in_items(ratings)))
 
 
 def _side(offset: FloatArray) -> Encoded:

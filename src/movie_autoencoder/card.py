@@ -34,6 +34,14 @@ def model_card(bundle: Bundle) -> str:
         if bundle.ratings is not None
         else "The training ratings are not inside; reconstruction error and overlap cannot be computed from it."
     )
+    extensions = bundle.facts.get("extensions", [])
+    number, ratings = (sum(one[name] for one in extensions) for name in ("num_items", "num_ratings"))
+    grown = (
+        f"\n{number:,} {'movie was' if number == 1 else 'movies were'} added after training, from {ratings:,} "
+        f"{'rating' if ratings == 1 else 'ratings'} by its users and without learning anything anew.\n"
+        if extensions
+        else ""
+    )
     return f"""# Model card: {bundle.model.name} rating autoencoder
 
 Predicts stars from {scale} for {len(bundle.user_ids):,} users and {len(bundle.item_ids):,} items; trained on
@@ -48,7 +56,7 @@ Settings:
 |---|---|
 {settings}
 
-{validation}
+{validation}{grown}
 ## Limits
 It knows only the items above, and people only through their stars. Predictions for items with few ratings are close
 to averages. Ratings are made by people who chose what to watch: a prediction says what *such* people would give.

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .baselines import BiasSolver, fold_in_bias
+from .models.contract import Merge
 from .ratings import FloatArray, IntArray, Ratings
 from .scale import Scale
 
@@ -312,6 +313,28 @@ class StarModel:
         given = columns(values, ratings.values)
         kept = None if self.users.ratings is None else ratings
         return _habits(ratings.user_index, given, ratings.num_users, len(values), noise, bias, kept)
+
+    def with_items(self, ratings: Ratings, merge: Merge, everything: Ratings | None) -> StarModel:
+        """The same model with new items among its own; at other items nothing changes.
+
+        Args:
+            ratings: of the new items by training users, rows in their vocabulary.
+            merge: where the old and the new items stand.
+            everything: the training ratings with the new ones, where the model keeps ratings.
+        """
+        bias = fold_in_bias(ratings.transposed(), self.mean, self.users.bias, _DAMPING).astype(np.float64)
+        residual = ratings.values - self.mean - self.users.bias[ratings.user_index] - bias[ratings.item_index]
+        squared = (residual / self.deviation) ** 2 / np.exp(self.users.noise[ratings.user_index])
+        noise = _shrunk(squared, ratings.item_index, ratings.item_counts)
+        given = columns(self.values, ratings.values)
+        new, items = _habits(ratings.item_index, given, ratings.num_items, len(self.values), noise, bias), self.items
+        merged = Habits(
+            merge.rows_and_unknown(items.counts, new.counts[:-1]), merge.rows_and_unknown(items.noise, new.noise[:-1]),
+            merge.rows_and_unknown(items.bias, new.bias[:-1]),
+        )  # fmt: skip
+        directions = merge.rows_and_unknown(self.directions, 0)  # who else rates them is not known well enough
+        users = self.users if self.users.ratings is None else replace(self.users, ratings=everything)
+        return replace(self, users=users, items=merged, directions=directions)
 
     def distribution(
         self, predictions: FloatArray, users: IntArray, items: IntArray, *, readers: Habits | None = None

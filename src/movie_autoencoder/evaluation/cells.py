@@ -47,6 +47,11 @@ def test_part(recommender: Recommender, folder: Path | None) -> Cells:
     if folder is None:
         raise EvaluationError("This recommender comes from no run, so it has no test part. Pass ratings to score.")
     path = folder / "split.npz"
+    if not path.is_file() and recommender.metadata.get("extensions"):
+        raise EvaluationError(
+            f"{folder}: movies were added to this run after training, so that it has no test part of its own. Score a "
+            "file of held-out ratings with --ratings FILE, or evaluate the run that they were added to."
+        )
     if not path.is_file():
         raise EvaluationError(
             f"{path}: missing, so there is no test part to score. Train the run again, or pass --ratings FILE."

@@ -45,6 +45,45 @@ class Encoded:
 
 
 @dataclass(frozen=True, eq=False)
+class Merge:
+    """Where rows of two vocabularies stand in their union, which ascends as they do.
+
+    Args:
+        old: place of each row that was there, shape ``(num_old,)``.
+        new: place of each row that is added, shape ``(num_new,)``.
+    """
+
+    old: IntArray
+    new: IntArray
+
+    @classmethod
+    def of(cls, old_ids: Ids, new_ids: Ids) -> tuple[Ids, Merge]:
+        """The union of two ascending vocabularies without a common id, and where their rows stand in it."""
+        ids = np.union1d(old_ids, new_ids)
+        return ids, cls(np.searchsorted(ids, old_ids), np.searchsorted(ids, new_ids))
+
+    def __len__(self) -> int:
+        return len(self.old) + len(self.new)
+
+    def rows(self, old: npt.NDArray[Any], new: npt.ArrayLike) -> npt.NDArray[Any]:
+        """The rows of two tables in the order of the union; ``new`` may be one value for all."""
+        table = np.empty((len(self), *old.shape[1:]), dtype=old.dtype)
+        table[self.old], table[self.new] = old, new
+        return table
+
+    def rows_and_unknown(self, old: npt.NDArray[Any], new: npt.ArrayLike) -> npt.NDArray[Any]:
+        """The same for a table whose last row, which stays the last, is whoever is unknown."""
+        return np.concatenate([self.rows(old[:-1], new), old[-1:]])
+
+    def encoded(self, old: Encoded, new: Encoded) -> Encoded:
+        """Both sides' rows as one side; whoever is unknown is so to the old one."""
+        return Encoded(
+            self.rows_and_unknown(old.factors, new.factors[:-1]), self.rows_and_unknown(old.offset, new.offset[:-1]),
+            self.rows(old.latent, new.latent),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
 class TrainedModel(ABC):
     """A model ready to reconstruct: training users and items encoded, the decoder folded into their factors.
 
@@ -112,6 +151,15 @@ class TrainedModel(ABC):
 
         Args:
             ratings: of the new items, rows in this model's vocabulary of users (`in_user_vocabulary`).
+        """
+
+    @abstractmethod
+    def with_items(self, ratings: Ratings, merge: Merge) -> TrainedModel:
+        """The same model with new items among its own; for others' items and its users nothing changes.
+
+        Args:
+            ratings: as for `fold_in_items`, by which they are encoded.
+            merge: where the old and the new items stand.
         """
 
 

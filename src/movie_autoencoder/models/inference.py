@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..baselines import Biases, fold_in_bias
 from ..ratings import FloatArray, IntArray, Ratings, Scale
-from .contract import Arrays, Encoded, TrainedModel, chosen, with_unknown
+from .contract import Arrays, Encoded, Merge, TrainedModel, chosen, with_unknown
 from .neighbours import neighbour_means, sitting_means
 from .posterior import TrainedSampled, cells_matrix
 from .rows import Rows, unit
@@ -117,6 +117,14 @@ class TrainedDual(TrainedModel):
         weights = self.weights.transposed()
         mirrored = TrainedDual(self.mean, self.scale, self.items, self.users, weights, self.damping, self.keep)
         return mirrored.fold_in(ratings.transposed())
+
+    def with_items(self, ratings: Ratings, merge: Merge) -> TrainedDual:
+        """With new items encoded; who gives them stars moves their own bias, and for more nothing has been learnt."""
+        weights = self.weights
+        weights = replace(
+            weights, item_stars=merge.rows(weights.item_stars, 0), item_marks=merge.rows(weights.item_marks, 0)
+        )
+        return replace(self, items=merge.encoded(self.items, self.fold_in_items(ratings)), weights=weights)
 
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
@@ -289,6 +297,10 @@ class TrainedAutorec(TrainedModel):
         )
         return mirrored.fold_in(ratings.transposed())
 
+    def with_items(self, ratings: Ratings, merge: Merge) -> TrainedAutorec:
+        """With new items' codes and factors, where rows are items; raises as `fold_in_items` does."""
+        return replace(self, items=merge.encoded(self.items, self.fold_in_items(ratings)))
+
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
         rows, columns = (self.users, self.items) if self.settings.rows == "user" else (self.items, self.users)
@@ -356,7 +368,7 @@ class BlendEncoded(Encoded):
             neighbours are not looked at.
         given: when each of these ratings was given, seconds; None where the model is not aware of time.
         likeness: how far each item's latent vector can be trusted to say what it is like, from 0 to 1, shape
-            ``(n + 1,)``; None for training items, which all can.
+            ``(n + 1,)``; None where all are training items, which can.
     """
 
     bias: Table
@@ -405,12 +417,14 @@ class TrainedBlend(TrainedModel):
     @classmethod
     def _assembled(
         cls, dual: TrainedDual, sampled: TrainedSampled, weights: Sequence[float], residuals: Any,
-        given: npt.NDArray[Any] | None,
+        given: npt.NDArray[Any] | None, likeness: Table | None = None,
     ) -> TrainedBlend:  # fmt: skip
         share, lean, sitting = weights
         users = _averaged(dual.users, sampled.users, share, share, bias=dual.user_bias)
         users = replace(users, residuals=residuals, given=given)
-        items = _averaged(dual.items, sampled.items, share, share, bias=dual.item_bias, of_items=True)
+        item_share: float | Table = share if likeness is None else likeness * np.float32(share)
+        items = _averaged(dual.items, sampled.items, share, item_share, bias=dual.item_bias, of_items=True)
+        items = replace(items, likeness=likeness)
         return cls(dual.mean, dual.scale, users, items, dual, sampled, share, lean, sitting)
 
     def reconstruct(
@@ -452,6 +466,27 @@ class TrainedBlend(TrainedModel):
         side = _averaged(one, self.sampled.fold_in_items(ratings), self.share, share, bias=bias, of_items=True)
         return replace(side, likeness=share / np.float32(self.share))
 
+    def with_items(self, ratings: Ratings, merge: Merge) -> TrainedBlend:
+        """With new items, encoded by both and weighted as `fold_in_items` does.
+
+        Those of its users who rated them are not led by that at other items: for them nothing changes.
+        """
+        from scipy import sparse
+
+        old = self.items.likeness
+        if old is None:
+            old = np.ones(len(self.items) + 1, dtype=np.float32)
+        new = folded_share(self.share, ratings.item_counts) / np.float32(self.share)
+        likeness = merge.rows_and_unknown(old, new[:-1])
+        residuals = self.users.residuals
+        if residuals is not None:
+            columns = merge.old[residuals.indices]
+            shape = (residuals.shape[0], len(merge))
+            residuals = sparse.csr_array((residuals.data, columns, residuals.indptr), shape=shape)
+        dual, sampled = self.dual.with_items(ratings, merge), self.sampled.with_items(ratings, merge)
+        weights = (self.share, self.lean, self.sitting)
+        return self._assembled(dual, sampled, weights, residuals, self.users.given, likeness)
+
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
         arrays: Arrays = {
@@ -464,6 +499,8 @@ class TrainedBlend(TrainedModel):
             arrays |= {f"residuals_{name}": getattr(residuals, name) for name in ("data", "indices", "indptr")}
         if self.users.given is not None:
             arrays["given"] = self.users.given
+        if self.items.likeness is not None:
+            arrays["likeness"] = self.items.likeness
         return arrays
 
     @classmethod
@@ -482,7 +519,9 @@ class TrainedBlend(TrainedModel):
             cells = tuple(arrays[f"residuals_{name}"] for name in ("data", "indices", "indptr"))
             residuals = sparse.csr_array(cells, shape=(len(dual.users), len(dual.items)))
         sampled = TrainedSampled.from_arrays(parts["sampled"], scale)
-        return cls._assembled(dual, sampled, arrays["weights"].tolist(), residuals, arrays.get("given"))
+        return cls._assembled(
+            dual, sampled, arrays["weights"].tolist(), residuals, arrays.get("given"), arrays.get("likeness")
+        )
 
 
 def _residuals(dual: TrainedDual, ratings: Ratings, user_bias: Table) -> Any:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..ratings import Ratings, Scale
-from .contract import Arrays, Encoded, TrainedModel, chosen, with_unknown
+from .contract import Arrays, Encoded, Merge, TrainedModel, chosen, with_unknown
 
 Table = npt.NDArray[np.float32]
 
@@ -98,12 +98,11 @@ def posterior_means(
         rows of the second moment of (x, b) about its prior mean, shape ``(dim, dim)``.
     """
     dim = design.shape[1]
-    upper = np.triu_indices(dim)
     inverse = np.linalg.inv(prior.covariance.astype(np.float64))
     means = np.empty_like(expected)
     errors = np.empty(len(expected))
     moment = np.zeros((dim, dim))
-    pairs = design[:, upper[0]] * design[:, upper[1]]
+    pairs = _pairs(design)
     weighted = stars.copy()
     weighted.data = stars.data * sureness[stars.indices]
     weights = stars.copy()
@@ -111,9 +110,7 @@ def posterior_means(
     for start in range(0, len(expected), _ROWS_AT_A_TIME):
         part = slice(start, start + _ROWS_AT_A_TIME)
         mean, tau = expected[part].astype(np.float64), precision[part]
-        gram = np.empty((len(mean), dim, dim))
-        gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = weights[part] @ pairs
-        covariance = np.linalg.inv(inverse + tau[:, None, None] * gram)
+        covariance, gram = _covariances(inverse, weights[part], pairs, tau)
         projected = (weighted[part] @ design).astype(np.float64)
         pull = tau[:, None] * (projected - np.einsum("nij,nj->ni", gram, mean))
         shift = np.einsum("nij,nj->ni", covariance, pull)
@@ -125,6 +122,31 @@ def posterior_means(
         means[part] = mean
         moment += np.einsum("ni,nj->ij", shift, shift) + covariance.sum(axis=0)
     return means, np.maximum(errors, 0.0), moment / max(len(expected), 1)
+
+
+def _pairs(design: Table) -> Table:
+    """Products of the columns of a table in pairs, those of the upper triangle."""
+    upper = np.triu_indices(design.shape[1])
+    return design[:, upper[0]] * design[:, upper[1]]
+
+
+def _covariances(
+    inverse: npt.NDArray[np.float64], weights: Any, pairs: Table, precision: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Posterior covariances of rows and their Gram matrices, both ``(num_rows, dim, dim)``.
+
+    Args:
+        inverse: of the prior covariance.
+        weights: CSR matrix of the weights of the rows' stars.
+        pairs: of the columns' factors (`_pairs`).
+        precision: of the noise of each row.
+    """
+    dim = len(inverse)
+    upper = np.triu_indices(dim)
+    gram = np.empty((weights.shape[0], dim, dim))
+    gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = weights @ pairs
+    covariance = np.linalg.inv(inverse + precision[:, None, None] * gram)
+    return np.asarray(covariance, dtype=np.float64), gram
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,16 +187,42 @@ class TrainedSampled(TrainedModel):
         """New items' posterior means given the users' factors."""
         return self._folded(ratings.transposed(), self.item_prior, self.users, self.user_sureness)
 
+    def with_items(self, ratings: Ratings, merge: Merge) -> TrainedSampled:
+        """With new items' posterior means; their marks say nothing, and their stars as much as is known of them."""
+        prior, rated = self.item_prior, ratings.transposed()
+        means, noise = self._posterior(rated, prior, self.users, self.user_sureness)
+        design, inverse = _design(self.users), np.linalg.inv(prior.covariance.astype(np.float64))
+        weights, pairs = cells_matrix(rated, self.user_sureness[rated.item_index]), _pairs(design)
+        reach = (design.T @ design / len(design)).astype(np.float64)  # second moment of what meets their factors
+        spread = 1 / (self.precision * noise)
+        for start in range(0, len(means), _ROWS_AT_A_TIME):
+            part = slice(start, start + _ROWS_AT_A_TIME)
+            covariance = _covariances(inverse, weights[part], pairs, noise[part] * self.precision)[0]
+            spread[part] += np.einsum("nij,ij->n", covariance, reach)
+        sureness = (1 / (self.precision * spread)).astype(np.float32)
+        return replace(
+            self,
+            items=merge.encoded(self.items, _side(means, prior)),
+            user_prior=replace(self.user_prior, marks=merge.rows(self.user_prior.marks, 0)),
+            item_sureness=merge.rows(self.item_sureness, sureness),
+        )
+
     def _folded(self, ratings: Ratings, prior: Prior, others: Encoded, sureness: Table, seen: Any = None) -> Encoded:
+        return _side(self._posterior(ratings, prior, others, sureness, seen)[0], prior)
+
+    def _posterior(
+        self, ratings: Ratings, prior: Prior, others: Encoded, sureness: Table, seen: Any = None
+    ) -> tuple[Table, npt.NDArray[np.float64]]:
+        """Posterior means of rows, the users of ``ratings``, and the precision of each one's noise beside the usual."""
         left = ratings.values - np.float32(self.mean) - others.offset[ratings.item_index]
         stars = cells_matrix(ratings, left)
-        design = np.concatenate([others.factors[:-1], np.ones((len(others), 1), np.float32)], axis=1)
+        design = _design(others)
         expected, counts, freedom = prior.expected(ratings, seen), ratings.user_counts, float(prior.freedom)
         noise = np.ones(len(expected))
         for _ in range(ROUNDS):
             means, errors, _ = posterior_means(prior, expected, stars, design, sureness, noise * self.precision)
             noise = (freedom + counts) / (freedom + self.precision * errors)
-        return _side(means, prior)
+        return means, noise
 
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
@@ -197,6 +245,11 @@ class TrainedSampled(TrainedModel):
         mean, precision = arrays["numbers"].tolist()
         rows, sureness = (arrays["users"], arrays["items"]), (arrays["user_sureness"], arrays["item_sureness"])
         return cls.assembled(mean, scale, rows, priors, sureness, precision)
+
+
+def _design(others: Encoded) -> Table:
+    """Factors and a 1 for the bias."""
+    return np.concatenate([others.factors[:-1], np.ones((len(others), 1), np.float32)], axis=1)
 
 
 def _side(rows: Table, prior: Prior) -> Encoded:
