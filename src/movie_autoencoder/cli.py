@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from . import __version__
+from .commands import app as _using
 
 if TYPE_CHECKING:
     from .config import Config
 
 app = typer.Typer(
     name="movie-autoencoder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    rich_markup_mode=None, help="An autoencoder for movie ratings: train it, evaluate it, look into data.",
+    rich_markup_mode=None,
+    help="An autoencoder for movie ratings: train it, evaluate it, and have films recommended.",
 )  # fmt: skip
 
 _DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
@@ -154,6 +156,9 @@ def doctor(
 
     health = examine()
     _print_lines([json.dumps(health.to_dict(), allow_nan=False)] if as_json else health.lines())
+
+
+app.add_typer(_using)
 
 
 def _configured(file: Path | None, settings: Sequence[str]) -> Config:

@@ -39,11 +39,12 @@ class Shares:
 
     def total(self) -> Floats:
         """The reconstruction, shape ``(m,)``."""
-        return self.base + self.stars.sum(axis=0) + self.marks.sum(axis=0)
+        total: Floats = self.base + self.stars.sum(axis=0) + self.marks.sum(axis=0)
+        return total
 
-    def mixed(self, other: Shares, weight: npt.ArrayLike) -> Shares:
+    def mixed(self, other: Shares, weight: float | Floats) -> Shares:
         """``weight`` of this and the rest of another, weights of shape ``()`` or ``(m,)``."""
-        rest = 1 - np.asarray(weight)
+        rest = 1 - weight
         return Shares(
             weight * self.base + rest * other.base, weight * self.stars + rest * other.stars,
             weight * self.marks + rest * other.marks,
@@ -125,8 +126,8 @@ class _DualReading(Reading):
     damped: float
     bias: float
     scale: float
-    star_rows: Floats
-    mark_rows: Floats
+    star_rows: Any  # as the encoder has them, float32
+    mark_rows: Any
     latent: Floats
 
     @property
@@ -167,11 +168,12 @@ class _SampledReader(PersonReader):
         gram, projected = rows.T @ weighted, rest @ weighted
         squares = float(rest @ (model.item_sureness[items] * rest))
         freedom, precision = float(prior.freedom), model.precision
-        noise, tau, covariance, mean = 1.0, precision, self.inverse, expected
+        noise, tau, covariance = 1.0, precision, self.inverse
+        mean: Floats = np.asarray(expected, dtype=np.float64)
         for _ in range(ROUNDS):
             tau = noise * precision
-            covariance = np.linalg.inv(self.inverse + tau * gram)
-            mean = expected + covariance @ (tau * (projected - gram @ expected))
+            covariance = np.asarray(np.linalg.inv(self.inverse + tau * gram), dtype=np.float64)
+            mean = np.asarray(expected + covariance @ (tau * (projected - gram @ expected)))
             errors = squares - 2 * mean @ projected + mean @ gram @ mean + float((covariance * gram).sum())
             noise = (freedom + len(items)) / (freedom + precision * max(float(errors), 0.0))
         return _SampledReading(self, rest, scale, mark_rows, tau * weighted, gram, tau, covariance, mean)
@@ -182,7 +184,7 @@ class _SampledReading(Reading):
     reader: _SampledReader
     rest: Floats  # stars less mean and item offset
     scale: float
-    mark_rows: Floats
+    mark_rows: Any  # as the prior has them, float32
     weighted: Floats
     gram: Floats
     tau: float
@@ -261,7 +263,7 @@ class _BlendReading(Reading):
         weight, belief = neighbourhood(near)
         if self.reader.trust is not None:
             belief = belief * self.reader.trust[items]
-        return near, weight, self.reader.model.lean * belief
+        return near, np.asarray(weight), np.asarray(self.reader.model.lean * belief)
 
 
 class _AnyReader(PersonReader):

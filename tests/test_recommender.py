@@ -1,0 +1,318 @@
+"""Recommendations and reasons, on a small model whose every answer can be checked against the model itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_neighbours import blend
+
+from movie_autoencoder.baselines import damped_bias, fit_baselines
+from movie_autoencoder.bundle import Bundle, load_bundle, save_bundle
+from movie_autoencoder.catalogue import Catalogue
+from movie_autoencoder.ratings import Ratings
+from movie_autoencoder.recommender import Recommender
+from movie_autoencoder.splits import split_ratings
+from movie_autoencoder.training import _star_model
+
+NAMES = ["Ash", "Birch", "Cedar", "Elm", "Fir", "Holly", "Larch", "Maple", "Oak", "Pine"]
+
+
+def catalogue(ratings: Ratings) -> Catalogue:
+    """Titles such as "Cedar Elm (1957)", no two alike; three genres."""
+    ids = [str(one) for one in ratings.item_ids.tolist()]
+    titles = [
+        f"{NAMES[row // 10 % 10]} {NAMES[row % 10]} {'Returns ' * (row // 100)}({1950 + row % 60})"
+        for row in range(len(ids))
+    ]
+    genres = [["Drama", "Comedy|Drama", "Horror"][row % 3] for row in range(len(ids))]
+    return Catalogue.from_rows(ids, titles, genres=genres)
+
+
+@pytest.fixture(scope="module")
+def bundle(planted: Ratings) -> Bundle:
+    split = split_ratings(planted, test_fraction=0.1, validation_fraction=0.1)
+    training = split.training_ratings
+    stars = _star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
+    return Bundle(
+        blend(training, epochs=40), fit_baselines(training, 5.0), training.user_ids, training.item_ids,
+        training.user_counts, training.item_counts, training, catalogue(training),
+        {"config": {"model": {"name": "dual"}}, "validation": {"dual and sampled": {"rmse": 0.9}}}, stars,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recommender(bundle: Bundle) -> Recommender:
+    return Recommender(bundle)
+
+
+def somebody(recommender: Recommender, count: int, seed: int = 0) -> dict[int, float]:
+    rng = np.random.default_rng(seed)
+    columns = rng.permutation(len(recommender.item_ids))[:count]
+    return dict(zip(recommender.item_ids[columns].tolist(), (rng.integers(1, 11, count) / 2).tolist(), strict=True))
+
+
+def one_user(ratings: Ratings, row: int) -> Ratings:
+    cells = ratings.row(row)
+    return ratings.take(np.arange(cells.start, cells.stop))
+
+
+def test_the_best_are_those_of_the_model_itself(recommender: Recommender) -> None:
+    """Every item predicted through `fold_in`, the person's own left out, sorted: nothing else may come up."""
+    ratings = somebody(recommender, 12)
+    found = recommender.recommend(ratings, k=7)
+    read = Ratings.from_columns([0] * 12, list(ratings), list(ratings.values()), scale=recommender.scale)
+    side, items = recommender.encode(read), np.arange(len(recommender.item_ids))
+    stars = recommender.model.predict(np.zeros(len(items), np.int64), items, readers=side)
+    stars[recommender.locate_items(list(ratings))] = -1
+    best = np.argsort(-stars, kind="stable")[:7]
+    assert [item.item_id for item in found.items] == recommender.item_ids[best].tolist()
+    assert [item.stars for item in found.items] == pytest.approx(stars[best].tolist(), abs=2e-5)
+    assert [item.rank for item in found.items] == list(range(1, 8))
+    for item in found.items:
+        assert item.low is not None and item.high is not None and item.p_like is not None
+        assert 0.5 <= item.low <= item.high <= 5 and 0 <= item.p_like <= 1
+        assert item.label == f"{item.title} ({item.year})"
+
+
+def test_titles_ids_users_and_ratings_say_the_same(recommender: Recommender, bundle: Bundle) -> None:
+    assert bundle.ratings is not None
+    row = 7
+    ratings = one_user(bundle.ratings, row)
+    ids = ratings.item_ids[ratings.item_index].tolist()
+    by_id = dict(zip(ids, ratings.values.astype(float).tolist(), strict=True))
+    by_title = {recommender.items.label(item): stars for item, stars in by_id.items()}
+    by_text = {str(item): stars for item, stars in by_id.items()}
+    wanted = recommender.recommend(ratings, k=5).items
+    assert len(wanted) == 5
+    user = recommender.training_person(recommender.user_ids[row].item())
+    for same in (by_id, by_title, by_text, user):
+        answer = recommender.recommend(same, k=5)
+        assert answer.items == wanted
+    assert len(recommender.person(by_title).matched) == len(ids)
+
+
+def test_never_what_was_rated_seen_liked_or_excluded(recommender: Recommender) -> None:
+    ratings = somebody(recommender, 5)
+    everything = recommender.item_ids.tolist()
+    others = [item for item in everything if item not in ratings]
+    liked, seen, excluded = others[:3], others[3:6], others[6:10]
+    person = recommender.person(ratings, liked=liked, seen=seen)
+    answer = recommender.recommend(person, k=1000, exclude=excluded)
+    assert {item.item_id for item in answer.items} == set(others[10:])
+    assert {item.item_id for item in recommender.recommend(person, k=9, only=others[:12]).items} == {*others[10:12]} | {
+        *excluded
+    }
+
+
+def test_filters_by_genre_and_year(recommender: Recommender) -> None:
+    ratings = somebody(recommender, 5)
+    films = recommender.items
+    for genres, years in ((["horror"], (None, None)), (["Comedy", "Horror"], (1970, 1979)), ([], (None, 1955))):
+        answer = recommender.recommend(ratings, k=1000, genres=genres, years=years)
+        wanted = {
+            item for item in recommender.item_ids.tolist()
+            if item not in ratings
+            and (not genres or {kind.lower() for kind in films.genres_of(item)} & {kind.lower() for kind in genres})
+            and (years[0] or 0) <= (films.year(item) or 0) <= (years[1] or 9999)
+        }  # fmt: skip
+        assert wanted and {item.item_id for item in answer.items} == wanted
+    with pytest.raises(ValueError, match="No item has the genre 'Western'. Known genres: Comedy, Drama, Horror"):
+        recommender.recommend(ratings, genres=["Western"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_popularity_moves_without_leaving_what_fits(recommender: Recommender, seed: int) -> None:
+    ratings, k = somebody(recommender, 10, seed), 10
+    counts = dict(zip(recommender.item_ids.tolist(), recommender.item_counts.tolist(), strict=True))
+    known, stars = [], []
+    for popularity in (-1.0, -0.5, 0.0, 0.5, 1.0):
+        items = recommender.recommend(ratings, k, popularity=popularity).items
+        known.append(np.mean([np.log(counts[item.item_id]) for item in items]))
+        stars.append([item.stars for item in items])
+    assert known == sorted(known) and known[-1] > known[0] + 0.2
+    assert min(map(min, stars)) >= min(stars[2]) - 0.5 - 1e-9  # half a point of five
+
+
+def test_a_new_rating_changes_the_answer_at_once(recommender: Recommender) -> None:
+    ratings = somebody(recommender, 8)
+    before = recommender.recommend(ratings, k=10)
+    first = before.items[0]
+    after = recommender.recommend(ratings | {first.item_id: 1.0}, k=10)
+    assert first.item_id not in {item.item_id for item in after.items}
+    old = {item.item_id: item.stars for item in before.items}
+    assert any(abs(item.stars - old[item.item_id]) > 1e-3 for item in after.items if item.item_id in old)
+
+
+def test_without_any_rating_it_says_so_and_gives_what_most_people_like(recommender: Recommender) -> None:
+    answer = recommender.recommend({}, k=5)
+    assert len(answer.items) == 5 and any("No rating to go by" in note for note in answer.notes)
+    assert {item.why for item in answer.items} == {"most people like it"}
+    means = {item: recommender.ratings.values[recommender.ratings.item_index == column].mean()
+             for column, item in enumerate(recommender.item_ids.tolist())}  # fmt: skip
+    assert np.mean([means[item.item_id] for item in answer.items]) > np.quantile(list(means.values()), 0.8)
+
+
+def test_unknown_titles_are_reported_and_never_dropped(recommender: Recommender) -> None:
+    ratings = {recommender.items.label(recommender.item_ids[0]): 4.0, "Nothing Of The Kind (1999)": 3.0}
+    answer = recommender.recommend(ratings, k=3).to_dict()
+    assert [one["title"] for one in answer["unmatched"]] == ["Nothing Of The Kind"]
+    assert [one["item_id"] for one in answer["matched"]] == [recommender.item_ids[0].item()]
+    assert any("We know 1 of your 2 films" in note for note in answer["notes"])
+    json.dumps(answer, allow_nan=False)
+    assert list(answer)[:4] == ["recommendations", "matched", "ambiguous", "unmatched"]
+    assert list(answer["recommendations"][0]) == [
+        "rank", "item_id", "title", "year", "stars", "low", "high", "p_like", "why",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [0.4, 6, float("nan"), float("inf"), -1])
+def test_stars_outside_the_scale_are_refused(recommender: Recommender, value: float) -> None:
+    with pytest.raises(ValueError, match="Stars must lie on the scale 0.5 to 5"):
+        recommender.recommend({recommender.item_ids[0].item(): value})
+
+
+def test_wrong_wishes_are_refused(recommender: Recommender, planted: Ratings) -> None:
+    with pytest.raises(ValueError, match="k must be at least 1. Received: 0"):
+        recommender.recommend({}, k=0)
+    with pytest.raises(ValueError, match="popularity must lie between -1 and 1. Received: 2"):
+        recommender.recommend({}, popularity=2)
+    with pytest.raises(ValueError, match="of one user are wanted here. Received: 250 users"):
+        recommender.recommend(planted)
+    with pytest.raises(ValueError, match="does not know 'Nowhere'"):
+        recommender.explain({}, "Nowhere")
+    with pytest.raises(ValueError, match="No user 'nobody' among the"):
+        recommender.training_person("nobody")
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(1, 40), column=st.integers(0, 119), seed=st.integers(0, 50))
+def test_shares_and_base_add_up(recommender: Recommender, count: int, column: int, seed: int) -> None:
+    ratings = somebody(recommender, count, seed)
+    item = recommender.item_ids[column % len(recommender.item_ids)].item()
+    answer = recommender.explain(ratings, item, top=5)
+    assert answer.shares is not None and answer.base is not None
+    assert answer.base + sum(one.share for one in answer.shares) + answer.other_shares == pytest.approx(
+        answer.raw, abs=1e-5
+    )
+    assert answer.raw + answer.clip == pytest.approx(answer.stars, abs=1e-9) and 0.5 <= answer.stars <= 5
+    assert answer.rated == (item in ratings)
+    assert len(answer.shares) == min(5, count - (item in ratings))
+    sizes = [abs(one.share) for one in answer.shares]
+    assert sizes == sorted(sizes, reverse=True)
+    json.dumps(answer.to_dict(), allow_nan=False)
+
+
+def test_with_all_shares_named_nothing_is_left(recommender: Recommender) -> None:
+    answer = recommender.explain(somebody(recommender, 6), recommender.item_ids[100].item(), top=50)
+    assert answer.other_shares == pytest.approx(0, abs=1e-6)
+
+
+def test_without_it_really_leaves_it_out(recommender: Recommender) -> None:
+    ratings = somebody(recommender, 9)
+    item = next(one for one in recommender.item_ids.tolist() if one not in ratings)
+    answer = recommender.explain(ratings, item, top=9)
+    assert len(answer.without) == 9
+    for one in answer.without:
+        rest = {key: stars for key, stars in ratings.items() if key != one.item_id}
+        again = recommender.explain(rest, item)
+        assert again.raw == pytest.approx(one.without, abs=1e-9)
+        assert one.change == pytest.approx(answer.raw - again.raw, abs=1e-9)
+    shares = [one.share for one in answer.shares or ()]
+    assert shares != pytest.approx([one.change for one in answer.without], abs=1e-4)  # two figures, not one
+
+
+def test_a_rated_item_is_explained_without_its_own_rating(recommender: Recommender) -> None:
+    ratings = somebody(recommender, 9)
+    item = next(iter(ratings))
+    rest = {key: stars for key, stars in ratings.items() if key != item}
+    one, other = recommender.explain(ratings, item), recommender.explain(rest, item)
+    assert one.rated and not other.rated and one.raw == other.raw and one.shares == other.shares
+    own = recommender.reconstruction(ratings)
+    assert [rating.item_id for rating in own] == list(ratings)
+    assert own[0].predicted == pytest.approx(one.stars) and own[0].stars == ratings[item]
+
+
+def test_films_seen_without_stars_count(recommender: Recommender) -> None:
+    """Marks alone move the answer, and stand in the reasons as chosen."""
+    ratings = somebody(recommender, 4)
+    seen = [item for item in recommender.item_ids.tolist() if item not in ratings][:15]
+    item = recommender.item_ids[-1].item()
+    bare, marked = recommender.person(ratings), recommender.person(ratings, seen=seen)
+    one, other = recommender.explain(bare, item), recommender.explain(marked, item, top=50)
+    assert abs(one.raw - other.raw) > 1e-4
+    shares = {share.item_id: share for share in other.shares or ()}
+    assert all(shares[one].your_stars == 0 and shares[one].stars is None for one in seen)
+    assert any(abs(shares[one].you_chose_it) > 1e-4 for one in seen)
+
+
+def test_similar_items_point_the_same_way(recommender: Recommender) -> None:
+    item = recommender.item_ids[0].item()
+    found = recommender.similar(item, 10)
+    assert len(found) == 10 and item not in {one.item_id for one in found}
+    latent = recommender.model.items.latent.astype(float)
+    column = recommender.locate_items([found[0].item_id])[0]
+    cosine = latent[0] @ latent[column] / np.linalg.norm(latent[0]) / np.linalg.norm(latent[column])
+    assert found[0].similarity == pytest.approx(cosine, abs=1e-5)
+    assert recommender.similar(recommender.items.label(item), 10) == found  # by title
+    assert all(
+        "Horror" in recommender.items.genres_of(one.item_id) for one in recommender.similar(item, 5, genres=["Horror"])
+    )
+
+
+def test_many_people_get_what_each_would_get_alone(recommender: Recommender, planted: Ratings) -> None:
+    ids, stars = recommender.recommend_many(planted, 6)
+    assert ids.shape == stars.shape == (250, 6)
+    for row in (0, 17, 249):
+        alone = recommender.recommend(one_user(planted, row), 6).items
+        assert ids[row].tolist() == [item.item_id for item in alone]
+        assert stars[row].tolist() == pytest.approx([item.stars for item in alone], abs=1e-4)
+
+
+def test_what_to_rate_next(recommender: Recommender) -> None:
+    first = recommender.next_to_rate({}, 5)
+    assert len(first) == 5 and first[0].teaches == 1 and all(0 < one.teaches <= 1 for one in first)
+    rated = {first[0].item_id: 4.0}
+    later = recommender.next_to_rate(rated, 5)
+    assert first[0].item_id not in {one.item_id for one in later}
+    assert later[0].item_id == first[1].item_id  # one after the other, each given those before it
+
+
+def test_two_people(recommender: Recommender) -> None:
+    one, other = somebody(recommender, 20, 1), somebody(recommender, 20, 2)
+    same = recommender.compare(one, one, 5)
+    assert same.agreement == pytest.approx(1) and same.common == 20 and same.difference == 0
+    answer = recommender.compare(one, other, 5)
+    assert answer.agreement is not None and -1 <= answer.agreement < 1
+    common = set(one) & set(other)
+    assert answer.common == len(common)
+    lowest = [min(item.one, item.other) for item in answer.for_both]
+    assert lowest == sorted(lowest, reverse=True) and not {item.item_id for item in answer.for_both} & {*one, *other}
+    turned = recommender.compare(other, one, 5)
+    assert [item.item_id for item in turned.for_both] == [item.item_id for item in answer.for_both]
+    assert recommender.compare({}, one, 5).agreement is None
+
+
+def test_groups_and_map(recommender: Recommender) -> None:
+    groups = recommender.groups(5, 3)
+    assert [group.number for group in groups] == list(range(5)) and all(1 <= len(group.items) <= 3 for group in groups)
+    items = [item.item_id for group in groups for item in group.items]
+    assert len(items) == len(set(items)) and groups == recommender.groups(5, 3)
+    plain = recommender.map(n=50)
+    assert len(plain.items) == 50 and plain.you is None
+    assert all(-1 <= spot.x <= 1 and -1 <= spot.y <= 1 for spot in plain.items)
+    placed = recommender.map(somebody(recommender, 5), n=50)
+    assert placed.you is not None and placed.items == plain.items
+    json.dumps([placed.to_dict(), [group.to_dict() for group in groups]], allow_nan=False)
+
+
+def test_saved_and_loaded_it_answers_the_same(bundle: Bundle, recommender: Recommender, tmp_path: Path) -> None:
+    save_bundle(bundle, tmp_path / "bundle", card="a card")
+    again = Recommender(load_bundle(tmp_path / "bundle"))
+    ratings = somebody(recommender, 8)
+    assert again.recommend(ratings, 5).items == recommender.recommend(ratings, 5).items
+    assert again.explain(ratings, again.item_ids[3].item()) == recommender.explain(ratings, again.item_ids[3].item())
