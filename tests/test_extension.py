@@ -178,6 +178,29 @@ def test_stars_given_to_a_new_item_are_read(kind: str, case: Case) -> None:
         assert np.abs(high.latent - low.latent).max() > 1e-3
 
 
+def test_new_people_meet_new_items_by_hand(case: Case) -> None:
+    """With n ratings the dual model has n / (n + 20) of its share, 0.4; of somebody new and something new, both parts."""
+    extended, _ = extend(case.bundle(), case.new)
+    model = extended.model
+    assert isinstance(model, TrainedBlend)
+    items = np.array([[3, 17, 18, 40, 77], [5, 17, 19, 41, 78]])
+    stars = np.float32([[1, 5, 4, 2, 3], [3.5, 4, 5, 2, 1]])
+    people = Ratings(
+        np.repeat(np.arange(2, dtype=np.int32), 5), items.ravel().astype(np.int32), stars.ravel(), np.arange(2),
+        extended.item_ids, model.scale,
+    )  # fmt: skip
+    users, columns = np.repeat([0, 1], len(extended.item_ids)), np.tile(np.arange(len(extended.item_ids)), 2)
+    average = replace(model, lean=0.0)
+    found = average.reconstruct(users, columns, readers=average.fold_in(people))
+    one, other = (
+        each.reconstruct(users, columns, readers=each.fold_in(people)) for each in (model.dual, model.sampled)
+    )
+    places = np.isin(extended.item_ids, case.new.item_ids)
+    counts = extended.item_counts
+    weight = np.where(places, counts / (counts + 20), 1.0)[columns] * 0.4 * 5 / 25
+    np.testing.assert_allclose(found, other + weight * (one - other), atol=2e-6)
+
+
 def test_the_ratings_of_an_item_alone_decide(case: Case) -> None:
     bundle = case.bundle()
     first = case.new.item_ids[0]

@@ -364,6 +364,8 @@ class BlendEncoded(Encoded):
 
     Args:
         bias: damped biases, shape ``(n + 1,)``, rating points.
+        members: the same side encoded by the dual autoencoder and by its sibling.
+        share: weight of the former for each row, beside rows of the other side that were trained on; ``(n + 1,)``.
         residuals: of the people's ratings on the biases, CSR of shape ``(n, num_items)``; None for items, and where
             neighbours are not looked at.
         given: when each of these ratings was given, seconds; None where the model is not aware of time.
@@ -372,6 +374,8 @@ class BlendEncoded(Encoded):
     """
 
     bias: Table
+    members: tuple[Encoded, Encoded]
+    share: Table
     residuals: Any = None
     given: npt.NDArray[Any] | None = None
     likeness: Table | None = None
@@ -434,10 +438,16 @@ class TrainedBlend(TrainedModel):
         """Raw stars at given cells, as the base class says, neighbours included."""
         stars = super().reconstruct(users, items, readers=readers, columns=columns)
         side, other = readers or self.users, columns or self.items
-        if not isinstance(side, BlendEncoded) or side.residuals is None:
+        if not isinstance(side, BlendEncoded):
             return stars
         if not isinstance(other, BlendEncoded):
             raise TypeError("Items must have been encoded by this model.")
+        share = np.float32(self.share)
+        both = np.flatnonzero((side.share != share)[users] & (other.share != share)[items])
+        if len(both):
+            stars[both] = self._of_folded(side, other, users[both], items[both])
+        if side.residuals is None:
+            return stars
         if self.lean:
             latent = self.dual.items.latent
             mean, belief = neighbour_means(side.residuals, latent, other.latent[:, : latent.shape[1]], users, items)
@@ -448,6 +458,18 @@ class TrainedBlend(TrainedModel):
             mean, belief = sitting_means(side.residuals, side.given, users, times)
             stars += self.sitting * belief * mean
         return stars
+
+    def _of_folded(self, side: BlendEncoded, other: BlendEncoded, users: IntArray, items: IntArray) -> FloatArray:
+        """The average where neither user nor item was trained on: the factors of the two sides then give it wrongly.
+
+        Each takes its part of the share, as if the other were trained on, so that the parts are multiplied.
+        """
+        weight = side.share[users] * other.share[items] / np.float32(self.share)
+        one, two = (
+            member.reconstruct(users, items, readers=reader, columns=column)
+            for member, reader, column in zip((self.dual, self.sampled), side.members, other.members, strict=True)
+        )
+        return two + weight * (one - two)
 
     def fold_in(self, ratings: Ratings, *, seen: Any = None) -> BlendEncoded:
         """New users, by both; the fewer ratings, the more is left to the sibling, which knows how little they say."""
@@ -553,7 +575,14 @@ def _averaged(
     factors = [w / share_root * one.factors, (1 - w) / rest_root * other.factors, *extra]
     offset = w[:, 0] * one.offset + (1 - w[:, 0]) * other.offset
     latent = np.concatenate([one.latent, other.latent], axis=1)
-    return BlendEncoded(np.concatenate(factors, axis=1), offset, latent, with_unknown(bias, 0.0))
+    return BlendEncoded(
+        np.concatenate(factors, axis=1),
+        offset,
+        latent,
+        with_unknown(bias, 0.0),
+        (one, other),
+        np.ascontiguousarray(w[:, 0]),
+    )
 
 
 SavedModel = TrainedDual | TrainedAutorec | TrainedSampled | TrainedBlend
