@@ -179,7 +179,7 @@ def test_stars_given_to_a_new_item_are_read(kind: str, case: Case) -> None:
 
 
 def test_new_people_meet_new_items_by_hand(case: Case) -> None:
-    """With n ratings the dual model has n / (n + 20) of its share, 0.4; of somebody new and something new, both parts."""
+    """With n ratings the dual model has n / (n + 20) of its share; for somebody new and something new, both parts."""
     extended, _ = extend(case.bundle(), case.new)
     model = extended.model
     assert isinstance(model, TrainedBlend)
