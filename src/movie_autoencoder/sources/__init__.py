@@ -14,14 +14,19 @@ from ..ratings import Ratings, Scale
 from . import movielens, netflix, table
 from .columns import OnBadRows
 from .detection import FORMATS, detect, titles_near
+from .entries import Entry, PersonalFile
 from .errors import SourceError
 from .finding import KNOWN_NAMES, find_data
+from .personal import PERSONAL_FORMATS, read_personal, read_personal_bytes
 from .places import Place
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ("FORMATS", "KNOWN_NAMES", "SourceError", "find_data", "read_catalogue", "read_ratings")
+__all__ = (
+    "FORMATS", "KNOWN_NAMES", "PERSONAL_FORMATS", "Entry", "PersonalFile", "SourceError", "find_data", "read_catalogue",
+    "read_personal", "read_personal_bytes", "read_ratings",
+)  # fmt: skip
 
 
 def read_ratings(

@@ -1,0 +1,204 @@
+"""Somebody's own films, from whatever file they have: an export of Letterboxd, IMDb or MovieLens.org, or a plain table.
+
+A plain table has a column of titles (with the year in brackets, or in a column of its own) or of ids, and one of stars.
+Its scale is told by the highest stars in it: up to 5, up to 10, or up to 100.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+from ..catalogue import split_year
+from ..ratings import Scale
+from . import imdb, letterboxd
+from .entries import Entry, PersonalFile
+from .errors import SourceError, shown
+from .members import Members, Table
+
+PERSONAL_FORMATS = ("auto", "letterboxd", "imdb", "movielens", "table")
+_TITLE = ("title", "name", "film", "movie", "film title", "movie title")
+_STARS = ("stars", "rating", "ratings", "my rating", "your rating", "user rating", "star", "score", "rating10", "value")
+_YEAR = ("year", "release year", "released")
+_ITEM = ("movieId", "item_id", "movielens id")
+_IMDB = ("imdbID", "tconst", "imdb")
+_TMDB = ("tmdbID", "tmdb")
+_USER = ("userId", "user", "user_id", "username")
+_TOPS = (5.0, 10.0, 100.0)
+_FORMS = (
+    "a Letterboxd export (zip or ratings.csv), IMDb ratings, a MovieLens.org export, or a table with the header "
+    "title,stars or movieId,rating"
+)
+
+
+def read_personal(path: str | Path, *, format: str = "auto") -> PersonalFile:
+    """Reads somebody's own films from a file, a zip or a folder.
+
+    Args:
+        path: an export of Letterboxd (zip, folder or one of its tables), of IMDb (ratings, list or watchlist) or of
+            MovieLens.org, or a table of titles or ids with stars.
+        format: ``"auto"``, ``"letterboxd"``, ``"imdb"``, ``"movielens"`` or ``"table"``.
+
+    Raises:
+        SourceError: it cannot be read as such; says where, what is allowed and what to do.
+
+    Example:
+        ``read_personal("letterboxd-ann-2026-01-01-12-00-utc.zip").entries[0]`` is
+        ``Entry(title='Alien', year=1979, stars=4.5, kind='rated', …, source='ratings.csv:2')``.
+    """
+    return _read(Members.at(Path(path).expanduser()), format)
+
+
+def read_personal_bytes(name: str, data: bytes, *, format: str = "auto") -> PersonalFile:
+    """`read_personal` for a file in memory, such as an upload; nothing is written to disk.
+
+    Args:
+        name: the file's name; its folders, if any, do not count.
+        data: its bytes.
+        format: as for `read_personal`.
+
+    Raises:
+        SourceError: as for `read_personal`; also for a zip that is encrypted, too large, or made to do harm.
+    """
+    return _read(Members.of(name, data), format)
+
+
+def _read(members: Members, format: str) -> PersonalFile:
+    if format not in PERSONAL_FORMATS:
+        raise ValueError(f"The format must be one of {', '.join(PERSONAL_FORMATS)}. Received: {format!r}.")
+    single = members.names == (members.name,)
+    if not single:
+        folder = letterboxd.export_folder(members)
+        if folder is not None and format in ("auto", "letterboxd") and _is_letterboxd(members, folder):
+            return letterboxd.read_export(members, folder)
+        texts = [name for name in members.names if name.lower().endswith((".csv", ".tsv", ".txt"))]
+        if len(texts) != 1:
+            raise SourceError(
+                members.name, None, f"it holds {len(texts)} tables, none of which Letterboxd makes" if texts else
+                "there is no table in it", _FORMS, "name the file with your films",
+            )  # fmt: skip
+        return _read_text(members, texts[0], format)
+    return _read_text(members, members.name, format)
+
+
+def _is_letterboxd(members: Members, folder: str) -> bool:
+    """Whether tables of those names are Letterboxd's, and not, say, MovieLens' ratings.csv."""
+    for name in letterboxd.TABLES:
+        if f"{folder}{name}" in members.names:
+            header = next(members.rows(f"{folder}{name}"), (1, []))[1]
+            return Table(name, header, iter(())).has("Name", "Year")
+    return False
+
+
+def _read_text(members: Members, member: str, format: str) -> PersonalFile:
+    where, name = members.show(member), PurePosixPath(member).name
+    rows = members.rows(member)
+    number, header = next(rows, (1, []))
+    if header and header[0].startswith("Letterboxd list export"):  # the list's own name and text stand above its films
+        for number, header in rows:  # noqa: B007
+            if header[0] == "Position":
+                break
+    table = Table(where, header, rows)
+    if format in ("auto", "letterboxd") and letterboxd.is_table(table):
+        return letterboxd.read_table(table, name)
+    if format in ("auto", "imdb") and imdb.is_table(table):
+        return imdb.read_table(table, name)
+    if format in ("auto", "movielens") and table.has("movie_id", "rating", "title"):
+        return _read_plain(table, name, "movielens")
+    if format in ("letterboxd", "imdb", "movielens"):
+        raise SourceError(where, number, f"the header is {shown(','.join(header))}", f"an export of {format}", (
+            "leave the format out, or download the export again"))  # fmt: skip
+    return _read_plain(_plain_table(members, member), name, "table")
+
+
+def _plain_table(members: Members, member: str) -> Table:
+    """A plain table with a header; one without gets ``title,stars`` (or ``title,year,stars``)."""
+    where = members.show(member)
+    rows = members.rows(member, strict=False)
+    number, header = next(rows, (1, []))
+    table = Table(where, header, iter(()))
+    if table.first(*_TITLE, *_ITEM, *_IMDB, *_TMDB) is None:
+        if len(header) not in (2, 3) or not _is_number(header[-1]) or _is_number(header[0]):
+            raise SourceError(
+                where, number, f"no column of titles is known in the header {shown(','.join(header))}", _FORMS,
+                "give the columns these names",
+            )  # fmt: skip
+        rows = chain([(number, header)], rows)
+        header = ["title", "stars"] if len(header) == 2 else ["title", "year", "stars"]
+    width = len(header)
+    if width == 2 and header[0].strip().lower() in _TITLE:
+        rows = ((line, _rejoined(row)) for line, row in rows)
+    return Table(where, header, rows)
+
+
+def _rejoined(row: list[str]) -> list[str]:
+    """Title and stars of a row whose title holds commas and was not quoted."""
+    return [",".join(row[:-1]), row[-1]] if len(row) > 2 else row
+
+
+def _read_plain(table: Table, name: str, format: str) -> PersonalFile:
+    title, stars, year = table.first(*_TITLE), table.first(*_STARS), table.first(*_YEAR)
+    item, imdb_id, tmdb_id = table.first(*_ITEM), table.first(*_IMDB), table.first(*_TMDB)
+    user = table.first(*_USER)
+    without = "watched" if stars is not None or "watched" in name.lower() else "watchlist"
+    entries: list[Entry] = []
+    users: set[str] = set()
+    for line in table:
+        users.add(line.text(user))
+        if len(users) > 1:
+            raise SourceError(
+                table.where, line.number, "it holds the ratings of several people", "one person's films",
+                "train on it with train.py --data, or give a file of one person",
+            )  # fmt: skip
+        value = line.stars(stars, 0, 10 if format == "table" and stars == "rating10" else _TOPS[-1])
+        text, own = split_year(line.text(title))
+        digits = line.text(imdb_id).removeprefix("tt")
+        entries.append(
+            Entry(
+                text, line.year(year) or own, value, without if value is None else "rated", line.text(item),
+                f"tt{digits.zfill(7)}" if digits.isascii() and digits.isdigit() else "", _whole(line.text(tmdb_id)),
+                f"{name}:{line.number}",
+            )
+        )  # fmt: skip
+        if not (text or entries[-1].item_id or entries[-1].imdb_id or entries[-1].tmdb_id > 0):
+            raise SourceError(
+                line.where, line.number, "there is neither a title nor an id", "a film in every row", "delete the line"
+            )
+    if not entries:
+        raise SourceError(table.where, None, "there is no film below the header", "a row a film", "add your films")
+    notes = []
+    if all(entry.stars is None for entry in entries):
+        notes.append(
+            f"There are no stars in {name}: its films count as {'seen' if without == 'watched' else 'a list'}."
+        )
+    scale = Scale(0.5, 5.0, 0.5) if format == "movielens" else _scale(entries, stars)
+    for entry in entries:
+        if entry.stars is not None and not scale.contains(entry.stars):
+            raise SourceError(
+                table.where, int(entry.source.rpartition(":")[2]), f"the rating is {entry.stars:g}", f"{scale}",
+                "correct the line",
+            )  # fmt: skip
+    entries.sort(key=lambda entry: entry.stars is None)
+    return PersonalFile(format, scale, tuple(entries), name, tuple(notes))
+
+
+def _scale(entries: list[Entry], column: str | None) -> Scale:
+    """The usual scale that holds the stars: 0.5 to 5, 1 to 10 or 0 to 100, from 0 when a 0 was given."""
+    given = [entry.stars for entry in entries if entry.stars is not None]
+    top = 10.0 if column == "rating10" else next(top for top in _TOPS if max(given, default=0.0) <= top)
+    low, step = {5.0: (0.5, 0.5), 10.0: (1.0, 1.0), 100.0: (0.0, 1.0)}[top]
+    whole = all((value / step).is_integer() for value in given)
+    return Scale(min([low, *(0.0 for value in given if value < low)]), top, step if whole else 0.0)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _whole(text: str) -> int:
+    text = text.removesuffix(".0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
