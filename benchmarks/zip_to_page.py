@@ -52,7 +52,8 @@ def seconds_to_page(run_folder: Path) -> dict[str, float]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "movie_autoencoder.cli", "serve", str(run_folder), "--port", str(port)]
+    command = "from movie_autoencoder.cli import main; main()"
+    words = [sys.executable, "-c", command, "serve", str(run_folder), "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     started = time.perf_counter()
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=environment)

@@ -11,7 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from generate import generate  # noqa: E402
+from taste_runs import save_taste_run, taste_bundle  # noqa: E402
 
+from movie_autoencoder.bundle import Bundle  # noqa: E402
 from movie_autoencoder.models.backend import start_tensorflow  # noqa: E402
 from movie_autoencoder.ratings import Ratings  # noqa: E402
 
@@ -30,6 +32,18 @@ def movielens_small() -> Path:
 def planted() -> Ratings:
     """12,000 generated ratings with planted tastes (`benchmarks/generate.py`): 250 users, 120 items."""
     return generate(12_000, 250, 120, seed=3)[0]
+
+
+@pytest.fixture(scope="session")
+def tastes(planted: Ratings) -> Bundle:
+    """A bundle trained on the planted tastes, with titles (`taste_runs`)."""
+    return taste_bundle(planted)
+
+
+@pytest.fixture(scope="session")
+def taste_run(tastes: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same bundle in a run's folder; not to be written into."""
+    return save_taste_run(tastes, tmp_path_factory.mktemp("tastes"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,45 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_neighbours import blend
 
-from movie_autoencoder.baselines import damped_bias, fit_baselines
 from movie_autoencoder.bundle import Bundle, load_bundle, save_bundle
-from movie_autoencoder.catalogue import Catalogue
 from movie_autoencoder.ratings import Ratings
 from movie_autoencoder.recommender import Recommender
-from movie_autoencoder.splits import split_ratings
-from movie_autoencoder.training import _star_model
-
-NAMES = ["Ash", "Birch", "Cedar", "Elm", "Fir", "Holly", "Larch", "Maple", "Oak", "Pine"]
-
-
-def catalogue(ratings: Ratings) -> Catalogue:
-    """Titles such as "Cedar Elm (1957)", no two alike; three genres."""
-    ids = [str(one) for one in ratings.item_ids.tolist()]
-    titles = [
-        f"{NAMES[row // 10 % 10]} {NAMES[row % 10]} {'Returns ' * (row // 100)}({1950 + row % 60})"
-        for row in range(len(ids))
-    ]
-    genres = [["Drama", "Comedy|Drama", "Horror"][row % 3] for row in range(len(ids))]
-    return Catalogue.from_rows(ids, titles, genres=genres)
 
 
 @pytest.fixture(scope="module")
-def bundle(planted: Ratings) -> Bundle:
-    split = split_ratings(planted, test_fraction=0.1, validation_fraction=0.1)
-    training = split.training_ratings
-    stars = _star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
-    return Bundle(
-        blend(training, epochs=40), fit_baselines(training, 5.0), training.user_ids, training.item_ids,
-        training.user_counts, training.item_counts, training, catalogue(training),
-        {"config": {"model": {"name": "dual"}}, "validation": {"dual and sampled": {"rmse": 0.9}}}, stars,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def recommender(bundle: Bundle) -> Recommender:
-    return Recommender(bundle)
+def recommender(tastes: Bundle) -> Recommender:
+    return Recommender(tastes)
 
 
 def somebody(recommender: Recommender, count: int, seed: int = 0) -> dict[int, float]:
@@ -79,10 +49,10 @@ def test_the_best_are_those_of_the_model_itself(recommender: Recommender) -> Non
         assert item.label == f"{item.title} ({item.year})"
 
 
-def test_titles_ids_users_and_ratings_say_the_same(recommender: Recommender, bundle: Bundle) -> None:
-    assert bundle.ratings is not None
+def test_titles_ids_users_and_ratings_say_the_same(recommender: Recommender, tastes: Bundle) -> None:
+    assert tastes.ratings is not None
     row = 7
-    ratings = one_user(bundle.ratings, row)
+    ratings = one_user(tastes.ratings, row)
     ids = ratings.item_ids[ratings.item_index].tolist()
     by_id = dict(zip(ids, ratings.values.astype(float).tolist(), strict=True))
     by_title = {recommender.items.label(item): stars for item, stars in by_id.items()}
@@ -310,8 +280,8 @@ def test_groups_and_map(recommender: Recommender) -> None:
     json.dumps([placed.to_dict(), [group.to_dict() for group in groups]], allow_nan=False)
 
 
-def test_saved_and_loaded_it_answers_the_same(bundle: Bundle, recommender: Recommender, tmp_path: Path) -> None:
-    save_bundle(bundle, tmp_path / "bundle", card="a card")
+def test_saved_and_loaded_it_answers_the_same(tastes: Bundle, recommender: Recommender, tmp_path: Path) -> None:
+    save_bundle(tastes, tmp_path / "bundle", card="a card")
     again = Recommender(load_bundle(tmp_path / "bundle"))
     ratings = somebody(recommender, 8)
     assert again.recommend(ratings, 5).items == recommender.recommend(ratings, 5).items

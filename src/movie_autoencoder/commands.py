@@ -33,12 +33,24 @@ class Format(StrEnum):
     json = "json"
 
 
+def _positive(value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise typer.BadParameter(f"a whole number from 1 on. Received: {value}.")
+    return value
+
+
+def _between(value: float) -> float:
+    if not -1 <= value <= 1:
+        raise typer.BadParameter(f"a number from -1 to 1. Received: {value:g}.")
+    return value
+
+
 _RUN = typer.Argument(help="The run's folder.")
 _RATINGS = typer.Option(
     metavar="FILE", help="Your ratings: a Letterboxd zip, an IMDb or MovieLens export, or a table of titles and stars."
 )
 _USER = typer.Option(metavar="ID", help="A training user instead of a file.")
-_K = typer.Option(metavar="N", min=1, help="How many.")
+_K = typer.Option(metavar="N", callback=_positive, help="How many.")
 _GENRE = typer.Option("--genre", help="Only films of this genre; may be repeated.")
 _YEAR = typer.Option(metavar="YEARS", help="Only films of these years: 1994, 1990-, -1980 or 1990-1999.")
 _FORMAT = typer.Option("--format", help="table, csv or json.")
@@ -54,7 +66,7 @@ def recommend(
     genre: Annotated[list[str] | None, _GENRE] = None,
     year: Annotated[str | None, _YEAR] = None,
     popularity: Annotated[
-        float, typer.Option(metavar="P", min=-1, max=1, help="From -1, little known films, to 1, well known ones.")
+        float, typer.Option(metavar="P", callback=_between, help="From -1, little known films, to 1, well known ones.")
     ] = 0.0,
     exclude: Annotated[
         list[str] | None,
@@ -94,7 +106,7 @@ def explain(
     film: Annotated[str, typer.Argument(help="A title such as 'Alien (1979)', or an id.")],
     ratings: Annotated[str | None, _RATINGS] = None,
     user: Annotated[str | None, _USER] = None,
-    top: Annotated[int, typer.Option(metavar="N", min=1, help="How many ratings are named.")] = 10,
+    top: Annotated[int, typer.Option(metavar="N", callback=_positive, help="How many ratings are named.")] = 10,
     form: Annotated[Format, _FORMAT] = Format.table,
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
@@ -287,10 +299,11 @@ def add_items(
 def serve(
     run: Annotated[Path, _RUN],
     host: Annotated[str, typer.Option(help="Address to listen on; others than 127.0.0.1 let others in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(callback=_positive, help="Port to listen on.")] = 8000,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     rate_limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Requests a minute for each address; none on 127.0.0.1.")
+        int | None,
+        typer.Option(metavar="N", callback=_positive, help="Requests a minute for each address; none on 127.0.0.1."),
     ] = None,
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
