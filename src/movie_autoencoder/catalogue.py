@@ -140,6 +140,16 @@ class Catalogue:
         """Row of an item, -1 when it is unknown."""
         return self._row.get(str(item_id), -1)
 
+    @cached_property
+    def _elsewhere(self) -> dict[str | int, int]:
+        """Row of each id at IMDb, which is text, and at The Movie Database, which is a number."""
+        rows: dict[str | int, int] = {one: row for row, one in enumerate(self.imdb_ids.tolist()) if one}
+        return rows | {one: row for row, one in enumerate(self.tmdb_ids.tolist()) if one > 0}
+
+    def row_elsewhere(self, imdb_id: str, tmdb_id: int = -1) -> int:
+        """Row of the item with an id at IMDb, else at The Movie Database; -1 when there is none."""
+        return self._elsewhere.get(imdb_id, self._elsewhere.get(tmdb_id, -1))
+
     def title(self, item_id: object) -> str:
         """Title without the year, ``""`` when the item is unknown."""
         row = self._row.get(str(item_id))

@@ -249,14 +249,10 @@ class _Finder:
 
     def __init__(self, index: TitleIndex) -> None:
         self._index = index
-        catalogue = self._catalogue = index.catalogue
-        self._by_imdb = {one: row for row, one in enumerate(catalogue.imdb_ids.tolist()) if one}
-        self._by_tmdb = {one: row for row, one in enumerate(catalogue.tmdb_ids.tolist()) if one > 0}
+        self._catalogue = index.catalogue
 
     def find(self, entry: Entry) -> Match:
-        row = self._by_imdb.get(entry.imdb_id, -1)
-        if row < 0:
-            row = self._by_tmdb.get(entry.tmdb_id, -1)
+        row = self._catalogue.row_elsewhere(entry.imdb_id, entry.tmdb_id)
         if row < 0 and entry.item_id in self._catalogue and self._agrees(entry):
             row = self._catalogue.row(entry.item_id)
         if row >= 0 or not entry.title:
