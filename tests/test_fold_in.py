@@ -332,8 +332,8 @@ def test_what_was_seen_is_read_as_a_mark_by_hand() -> None:
         training.scale,
     )  # fmt: skip
     folded = model.fold_in(ann, seen=seen_cells(ann, [(0, 1)]))
-    # b_u = 2 / (1 + 1): stars alone; z = (1 * 1 + 10 + 20) / sqrt(2 + 1) + c; offset = b_u + 3 z
-    latent = 31 / np.sqrt(3) + 0.5
+    # b_u = 2 / (1 + 1): stars alone; z = 1 * 1 / sqrt(1 + 1) + (10 + 20) / sqrt(2 + 1) + c; offset = b_u + 3 z
+    latent = 1 / np.sqrt(2) + 30 / np.sqrt(3) + 0.5
     assert folded.latent[0, 0] == pytest.approx(latent, rel=1e-6)
     assert folded.offset[0] == pytest.approx(1 + 3 * latent, rel=1e-6)
     alone = 11 / np.sqrt(2) + 0.5

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
 from test_neighbours import blend
 
 from movie_autoencoder.baselines import damped_bias
-from movie_autoencoder.models.contract import TrainedModel
+from movie_autoencoder.models.contract import Merge, TrainedModel, in_user_vocabulary
 from movie_autoencoder.models.reader import Reading, person_reader
 from movie_autoencoder.ratings import Ratings
 
@@ -78,6 +80,28 @@ def test_shares_and_base_add_up_to_the_raw_reconstruction(
     np.testing.assert_allclose(
         shares.total(), folded(models[kind], planted, items, stars, seen, asked), atol=2e-5
     )  # and so to what the model itself says
+
+
+@pytest.mark.parametrize("kind", ["dual", "blend"])
+def test_added_items_are_read_and_made_of_shares_too(planted: Ratings, kind: str) -> None:
+    late = planted.item_index % 9 == 4
+    both = blend(planted.take(~late), epochs=5)
+    new = in_user_vocabulary(planted.take(late & (planted.user_index % 2 == 0)), planted.user_ids)
+    _, merge = Merge.of(planted.take(~late).item_ids, new.item_ids)
+    assert len(merge) == planted.num_items
+    model = (both if kind == "blend" else both.dual).with_items(new, merge)
+    items, stars, seen = somebody(planted, 20, 7)
+    asked = np.arange(planted.num_items)
+    expected = folded(model, planted, items, stars, seen, asked)
+    read = reading(model, items, stars, seen)
+    np.testing.assert_allclose(read.reconstruct(asked), expected, atol=2e-5)
+    shares = read.shares(asked)
+    assert shares is not None
+    np.testing.assert_allclose(shares.total(), expected, atol=2e-5)
+    if kind == "blend":
+        before = replace(model, lean=0.0)
+        plain = folded(before, planted, items, stars, seen, asked)
+        np.testing.assert_allclose(reading(before, items, stars, seen).reconstruct(), plain, atol=2e-5)
 
 
 def test_the_share_of_stars_is_linear_in_them(models: dict[str, TrainedModel], planted: Ratings) -> None:

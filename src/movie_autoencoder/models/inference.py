@@ -103,13 +103,19 @@ class TrainedDual(TrainedModel):
         return self.items.offset[:-1] - self.items.latent @ self.weights.item_tilt
 
     def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
-        """Latent vectors of new users: one weighted sum over the item tables each, seen items among the marks."""
+        """Latent vectors of new users: a weighted sum over each of the item tables.
+
+        Seen items are among the marks. Each sum is over the root of its own number of terms (plus 1), as in training,
+        where the two are the same: by trial better than one root for both (docs/experiments.md).
+        """
         item_bias = self.item_bias
         user_bias = fold_in_bias(ratings, self.mean, item_bias, self.damping)
         biases = Biases(self.mean, user_bias, item_bias, ratings.user_counts, ratings.item_counts)
         stars, marks = _matrices(ratings, biases, seen)
         weights = self.weights
-        latent = _encode(stars, marks, weights.item_stars, weights.item_marks, weights.user_shift, self.keep)
+        latent = _encode(
+            stars, marks, weights.item_stars, weights.item_marks, weights.user_shift, self.keep, ratings.user_counts
+        )
         return _user_side(weights, latent, user_bias)
 
     def fold_in_items(self, ratings: Ratings) -> Encoded:
@@ -165,9 +171,15 @@ def _matrices(ratings: Ratings, biases: Biases, seen: Any = None) -> tuple[Any, 
     return cells_matrix(ratings, residual), chosen(ratings, seen)
 
 
-def _encode(stars: Any, marks: Any, star_table: Table, mark_table: Table, shift: Table, keep: float) -> Table:
+def _encode(
+    stars: Any, marks: Any, star_table: Table, mark_table: Table, shift: Table, keep: float,
+    num_stars: IntArray | None = None,
+) -> Table:  # fmt: skip
+    """Latent vectors of rows; ``num_stars`` of each where marks are not just those of the stars."""
     counts = np.asarray(marks.sum(axis=1), dtype=np.float32)
     total = stars @ star_table
+    if num_stars is not None:
+        total *= np.sqrt((counts + 1) / (num_stars + 1), dtype=np.float32)[:, None]
     total += marks @ mark_table
     latent: Table = total * (np.float32(keep) / np.sqrt(counts + 1))[:, None] + shift
     return latent

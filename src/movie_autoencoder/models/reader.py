@@ -113,10 +113,10 @@ class _DualReader(PersonReader):
         residuals = np.asarray(stars, dtype=np.float64) - model.mean - self.bias[items]
         damped = len(items) + model.damping
         bias = float(residuals.sum()) / damped
-        scale = model.keep / float(np.sqrt(len(marks) + 1))
+        scale, mark_scale = (model.keep / float(np.sqrt(len(some) + 1)) for some in (items, marks))
         star_rows, mark_rows = weights.item_stars[items], weights.item_marks[marks]
-        latent = scale * ((residuals - bias) @ star_rows + mark_rows.sum(axis=0)) + weights.user_shift
-        return _DualReading(self, residuals, damped, bias, scale, star_rows, mark_rows, latent)
+        latent = scale * ((residuals - bias) @ star_rows) + mark_scale * mark_rows.sum(axis=0) + weights.user_shift
+        return _DualReading(self, residuals, damped, bias, scale, mark_scale, star_rows, mark_rows, latent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,8 @@ class _DualReading(Reading):
     residuals: Floats  # on mean and item bias, not on the person's
     damped: float
     bias: float
-    scale: float
+    scale: float  # of what the stars say
+    mark_scale: float  # of what the choice of items says
     star_rows: Any  # as the encoder has them, float32
     mark_rows: Any
     latent: Floats
@@ -144,7 +145,7 @@ class _DualReading(Reading):
         pull = self.star_rows @ asked.T
         by_star = 1 / self.damped + self.scale * (pull - pull.sum(axis=0) / self.damped)
         base = reader.model.mean + reader.offset[items] + asked @ weights.user_shift
-        return Shares(base, self.residuals[:, None] * by_star, self.scale * (self.mark_rows @ asked.T))
+        return Shares(base, self.residuals[:, None] * by_star, self.mark_scale * (self.mark_rows @ asked.T))
 
 
 class _SampledReader(PersonReader):
@@ -231,19 +232,33 @@ class _BlendReading(Reading):
         return self.reader.directions is not None and len(self.items) > 0
 
     def reconstruct(self, items: IntArray | slice = slice(None)) -> Floats:
-        one, other, share, rest = self.dual, self.sampled, self.share, 1 - self.share
-        vector = np.concatenate([share * one.latent, rest * other.mean]).astype(np.float32)
-        stars = (self.reader.table[items] @ vector).astype(np.float64)
-        stars += share * self.reader.dual.offset[items] + rest * self.reader.sampled.offset[items]
-        stars += share * one.constant + rest * self.reader.model.mean
+        if self.reader.trust is None:
+            stars = self._of_trained(items)
+        else:
+            apart, other = self.dual.reconstruct(items), self.sampled.reconstruct(items)
+            stars = other + self._share(items) * (apart - other)
         if isinstance(items, slice) or not self.leans():
             return stars
+        one = self.dual
         near, weight, lean = self._neighbourhood(items)
         mean = near @ (one.residuals - one.bias) / weight
         return stars + lean * (self.reader.model.mean + one.bias + self.reader.dual.bias[items] + mean - stars)
 
+    def _share(self, items: IntArray | slice) -> float | Floats:
+        """Weight of the dual model at items: less at those that were added after training."""
+        trust = self.reader.trust
+        return self.share if trust is None else np.asarray(self.share * trust[:-1][items], dtype=np.float64)
+
+    def _of_trained(self, items: IntArray | slice) -> Floats:
+        """Both members in one product, where no item was added."""
+        one, other, share, rest = self.dual, self.sampled, self.share, 1 - self.share
+        vector = np.concatenate([share * one.latent, rest * other.mean]).astype(np.float32)
+        stars = (self.reader.table[items] @ vector).astype(np.float64)
+        stars += share * self.reader.dual.offset[items] + rest * self.reader.sampled.offset[items]
+        return np.asarray(stars + share * one.constant + rest * self.reader.model.mean)
+
     def shares(self, items: IntArray) -> Shares:
-        shares = self.dual.shares(items).mixed(self.sampled.shares(items), self.share)
+        shares = self.dual.shares(items).mixed(self.sampled.shares(items), self._share(items))
         if not self.leans():
             return shares
         one = self.dual
