@@ -85,6 +85,29 @@ def test_python_of_getting_started_runs(movielens_small: Path, tmp_path: Path, m
     assert (tmp_path / "runs" / "small" / "bundle" / "bundle.json").exists()
 
 
+def test_python_of_a_trained_model_runs(taste_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page and example, with films of the small model in place of those that it does not know."""
+    from movie_autoencoder.recommender import Recommender
+
+    recommender = Recommender.load(taste_run)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "latest").symlink_to(taste_run)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["for_you.py"])
+    page = (
+        (ROOT / "docs" / "python.md").read_text(encoding="utf-8").split("## A trained model")[1].split("## LensKit")[0]
+    )
+    example = (ROOT / "examples" / "for_you.py").read_text(encoding="utf-8")
+    for number, code in enumerate((re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], example)):
+        titles = sorted(set(re.findall(r'"([A-Z][^"]* \(\d{4}\))"', code)))
+        assert len(titles) >= 4
+        for title, item in zip(titles, recommender.item_ids, strict=False):
+            code = code.replace(f'"{title}"', f'"{recommender.items.label(item)}"')
+        names: dict[str, Any] = {}
+        exec(compile(code.replace("Sci-Fi", "Horror"), f"code {number}", "exec"), names)  # the documents' own code
+        assert len(names["answer"].items) and not names["answer"].person.unmatched
+
+
 def test_python_of_the_estimator_runs(planted: Ratings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's other blocks need LensKit or Cornac; test_adapters.py runs them."""
     from generate import write_csv
@@ -92,7 +115,7 @@ def test_python_of_the_estimator_runs(planted: Ratings, tmp_path: Path, monkeypa
     write_csv(planted, tmp_path / "ratings.csv")
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", text.split("## LensKit")[0], flags=re.DOTALL))
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text.split("## A trained model")[0], flags=re.DOTALL))
     quick = code.replace("seed=1)", "seed=1, budget=0, epochs=5)")
     assert quick.count("epochs=5") == 2
     names: dict[str, Any] = {}
