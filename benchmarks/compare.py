@@ -40,6 +40,7 @@ from grids import PEERS  # noqa: E402
 from install import complete, python_of  # noqa: E402
 
 from movie_autoencoder import Ratings, Scale, read_ratings, split_ratings  # noqa: E402
+from movie_autoencoder.calibration import holm  # noqa: E402
 from movie_autoencoder.files import save_arrays, write_json, write_text  # noqa: E402
 from movie_autoencoder.metrics import bootstrap_rmse, error_sums, interval  # noqa: E402
 from movie_autoencoder.sources import find_data  # noqa: E402
@@ -449,20 +450,6 @@ def best_blend(predictions: Mapping[str, Array], values: Array) -> tuple[str, st
             error = rmse(weight * predictions[first] + (1 - weight) * predictions[second], values)
             found.append((first, second, weight, error))
     return min(found, key=lambda one: one[3])
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction for several comparisons, in the given order.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
-    """
-    adjusted, least = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = least
-    return adjusted
 
 
 def resampled_t(differences: Sequence[float], test_to_train: float) -> dict[str, float] | None:
