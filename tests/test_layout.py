@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "movie_autoencoder"
 ORDER = [
-    "files", "config", "scale", "ratings", "metrics", "calibration", "catalogue", "titles", "sources",
+    "files", "config", "scale", "ratings", "metrics", "calibration", "catalogue", "names", "titles", "sources",
     "people", "splits",
     "models.contract", "baselines", "models.settings", "models.rows", "models.posterior", "models.neighbours",
     "models.inference", "models.reader", "models.backend", "models.observed", "models.optimizer", "models.dual",
