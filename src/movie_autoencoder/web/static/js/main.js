@@ -1,0 +1,335 @@
+// The page: what was given on the left, what follows from it on the right. Every change of the state redraws both.
+
+import { ask } from "./api.js";
+import { label, make, number, ownStars, prediction, setScale, starInput } from "./marks.js";
+import { change, forget, hide, isEmpty, like, onChange, person, rate, starsOf, state, take } from "./state.js";
+import { reasons } from "./reasons.js";
+import { drawMap } from "./map.js";
+
+const $ = (id) => document.getElementById(id);
+const ENOUGH = 5; // stars after which picks are useful
+let model = null;
+let tab = "films";
+let asking = null; // what is under way and may be overtaken
+let picks = [];
+
+start();
+
+async function start() {
+  try {
+    model = await ask("api/model");
+  } catch (error) {
+    return trouble(error);
+  }
+  setScale(model.scale);
+  $("model").textContent = `A model of ${model.num_ratings.toLocaleString("en")} ratings of ${model.num_items.toLocaleString("en")} films` +
+    (model.years ? ` up to ${model.years[1]}.` : ".");
+  prepareFilters();
+  prepareSearch();
+  prepareImport();
+  prepareTabs();
+  $("forget").addEventListener("click", () => {
+    if (confirm("Forget all stars, hearts and the watchlist in this browser?")) forget();
+  });
+  $("download").addEventListener("click", download);
+  onChange(draw);
+  draw();
+}
+
+function trouble(error) {
+  if (error?.name === "AbortError") return;
+  $("trouble").textContent = error ? error.message : "";
+  $("trouble").hidden = !error;
+}
+
+function draw() {
+  drawRated();
+  answer();
+}
+
+// Your stars
+
+function drawRated() {
+  const rows = state.ratings.map((film) => make("li", {},
+    make("span", { class: "title" }, label(film)),
+    starInput(film, film.stars, (stars) => rate(film, stars)),
+    make("button", { type: "button", class: "plain", "aria-label": `Take back the stars for ${label(film)}`, onclick: () => rate(film, null) }, "×")));
+  const focused = document.activeElement?.getAttribute("aria-label");
+  $("rated").replaceChildren(...rows);
+  if (focused) [...$("rated").querySelectorAll("input")].find((one) => one.getAttribute("aria-label") === focused)?.focus();
+  const more = [[state.liked, "with a heart"], [state.seen, "seen without stars"], [state.watchlist, "on your watchlist"]]
+    .filter(([list]) => list.length).map(([list, words]) => `${list.length} ${words}`);
+  if (more.length) $("rated").append(make("li", { class: "quiet" }, `and ${more.join(", ")}`));
+  $("forget").hidden = isEmpty() && !state.watchlist.length;
+  $("yours-title").textContent = state.ratings.length ? `Your stars (${state.ratings.length})` : "Your stars";
+}
+
+function prepareSearch() {
+  const box = $("search"), list = $("found");
+  let films = [], chosen = -1, running = null;
+  const close = () => { list.hidden = true; box.setAttribute("aria-expanded", "false"); box.removeAttribute("aria-activedescendant"); chosen = -1; };
+  const choose = (place) => {
+    chosen = place;
+    [...list.children].forEach((row, number) => row.setAttribute("aria-selected", String(number === place)));
+    if (place >= 0) box.setAttribute("aria-activedescendant", `found-${place}`);
+    list.children[place]?.scrollIntoView({ block: "nearest" });
+  };
+  const show = () => {
+    list.replaceChildren(...films.map((film, place) => make("li", { role: "option", id: `found-${place}`, "aria-selected": "false" },
+      make("span", { class: "title" }, label(film)),
+      starInput(film, starsOf(film), (stars) => { rate(film, stars); show(); }))));
+    if (!films.length) list.append(make("li", { role: "option", "aria-selected": "false", class: "quiet" }, "No film of this name here."));
+    list.hidden = false;
+    box.setAttribute("aria-expanded", "true");
+  };
+  box.addEventListener("input", async () => {
+    running?.abort();
+    if (!box.value.trim()) return close();
+    running = new AbortController();
+    try {
+      films = (await ask(`api/items?limit=8&q=${encodeURIComponent(box.value)}`, undefined, { signal: running.signal })).items;
+      show();
+      trouble(null);
+    } catch (error) {
+      trouble(error);
+    }
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") return close();
+    if (list.hidden || !films.length) return;
+    if (event.key === "ArrowDown") choose((chosen + 1) % films.length);
+    else if (event.key === "ArrowUp") choose((chosen + films.length - 1) % films.length);
+    else if (event.key === "Enter") list.querySelectorAll("input")[Math.max(chosen, 0)]?.focus();
+    else return;
+    event.preventDefault();
+  });
+  document.addEventListener("pointerdown", (event) => { if (!event.target.closest(".search")) close(); });
+  list.addEventListener("keydown", (event) => { if (event.key === "Escape") { close(); box.focus(); } });
+}
+
+function prepareImport() {
+  $("file").addEventListener("change", () => { if ($("file").files[0]) read($("file").files[0]); $("file").value = ""; });
+  for (const kind of ["dragover", "dragenter"]) document.addEventListener(kind, (event) => {
+    if ([...event.dataTransfer.types].includes("Files")) { event.preventDefault(); $("drop").classList.add("over"); }
+  });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("drop").classList.remove("over"); });
+  document.addEventListener("drop", (event) => {
+    $("drop").classList.remove("over");
+    const file = event.dataTransfer.files[0];
+    if (file) { event.preventDefault(); read(file); }
+  });
+}
+
+async function read(file) {
+  const place = $("imported");
+  place.replaceChildren(make("p", { class: "quiet" }, `Reading ${file.name} …`));
+  try {
+    const found = await ask(`api/import?name=${encodeURIComponent(file.name)}`, file, { raw: true });
+    take(found);
+    place.replaceChildren(importReport(file.name, found));
+    trouble(null);
+  } catch (error) {
+    place.replaceChildren(make("p", { class: "notice" }, error.message));
+  }
+}
+
+function importReport(name, found) {
+  const known = found.matched.length, asked = known + found.ambiguous.length + found.unmatched.length;
+  const parts = [make("p", {}, `${name}: we know ${known} of your ${asked} films` +
+    (found.last_year ? `; the films here end in ${found.last_year}.` : "."))];
+  if (found.ambiguous.length) {
+    parts.push(make("details", {}, make("summary", {}, `${found.ambiguous.length} may be one of several`),
+      make("ul", {}, ...found.ambiguous.map((film) => {
+        const row = make("li", {}, `${label(film)}: `);
+        for (const candidate of film.candidates) {
+          row.append(make("button", { type: "button", class: "plain", onclick: () => {
+            if (film.stars === null) like([candidate], false); else rate(candidate, film.stars);
+            row.replaceChildren(`${label(film)}: ${label(candidate)}`);
+          } }, label(candidate)), " ");
+        }
+        return row;
+      }))));
+  }
+  if (found.unmatched.length) {
+    parts.push(make("details", {}, make("summary", {}, `${found.unmatched.length} are not in this model`),
+      make("ul", {}, ...found.unmatched.map((film) => make("li", {}, label(film))))));
+  }
+  parts.push(...found.notes.map((note) => make("p", { class: "quiet" }, note)));
+  return make("div", { class: "report" }, ...parts);
+}
+
+// Answers
+
+function prepareTabs() {
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const open = (one) => {
+    tab = one.id.slice(4);
+    for (const other of tabs) {
+      other.setAttribute("aria-selected", String(other === one));
+      other.tabIndex = other === one ? 0 : -1;
+    }
+    const shown = one.getAttribute("aria-controls");
+    for (const id of ["films", "map", "beside"]) $(id).hidden = id !== shown;
+    $("films").setAttribute("aria-labelledby", tab === "tonight" ? "tab-tonight" : "tab-films");
+    answer();
+  };
+  tabs.forEach((one, place) => {
+    one.addEventListener("click", () => open(one));
+    one.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = tabs[(place + step + tabs.length) % tabs.length];
+      next.focus();
+      open(next);
+    });
+  });
+}
+
+function prepareFilters() {
+  const [oldest, newest] = model.years || [1900, 2100];
+  for (const id of ["first", "last"]) Object.assign($(id), { min: oldest, max: newest, step: 1 });
+  $("genre").append(...model.genres.map((genre) => make("option", { value: genre }, genre)));
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  const show = () => {
+    $("popularity").value = state.popularity;
+    $("first").value = state.first ?? oldest;
+    $("last").value = state.last ?? newest;
+    $("first-shown").textContent = state.first ?? oldest;
+    $("last-shown").textContent = state.last ?? newest;
+    $("genre").value = model.genres.includes(state.genre) ? state.genre : "";
+    $("no-watchlist").checked = state.noWatchlist;
+    $("no-watchlist").disabled = !state.watchlist.length;
+    $("popularity").setAttribute("aria-valuetext",
+      state.popularity === 0 ? "as it comes" : state.popularity > 0 ? "well known films first" : "little known films first");
+  };
+  $("popularity").addEventListener("input", () => change({ popularity: Number($("popularity").value) }));
+  $("first").addEventListener("input", () => {
+    const year = Math.min(Number($("first").value), state.last ?? newest);
+    change({ first: year <= oldest ? null : year });
+  });
+  $("last").addEventListener("input", () => {
+    const year = Math.max(Number($("last").value), state.first ?? oldest);
+    change({ last: year >= newest ? null : year });
+  });
+  $("genre").addEventListener("change", () => change({ genre: $("genre").value }));
+  $("no-watchlist").addEventListener("change", () => change({ noWatchlist: $("no-watchlist").checked }));
+  onChange(show);
+  show();
+}
+
+async function answer() {
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  try {
+    if (tab === "map") await drawMap($("map"), await ask("api/map", { ...person(), n: 250 }, { signal }), isEmpty());
+    else if (tab === "beside") drawBeside((await ask("api/reconstruction", { ratings: person().ratings }, { signal })).reconstruction);
+    else await drawFilms(signal);
+    trouble(null);
+  } catch (error) {
+    trouble(error);
+  }
+}
+
+async function drawFilms(signal) {
+  const tonight = tab === "tonight";
+  drawStart(tonight, signal);
+  $("filters").hidden = tonight && !state.watchlist.length;
+  if (tonight && !state.watchlist.length) {
+    $("legend").textContent = "";
+    $("notes").replaceChildren();
+    $("picks").replaceChildren(make("li", { class: "empty" },
+      "There is no watchlist yet. A Letterboxd zip brings yours; an IMDb watchlist is a CSV file of its own."));
+    return;
+  }
+  const ids = (list) => list.map((film) => film.item_id);
+  const body = {
+    ...person(), k: 20, popularity: state.popularity, years: [state.first, state.last], genres: state.genre ? [state.genre] : [],
+    exclude: [...ids(state.hidden), ...(state.noWatchlist && !tonight ? ids(state.watchlist) : [])],
+  };
+  if (tonight) body.only = ids(state.watchlist);
+  const found = await ask("api/recommend", body, { signal });
+  picks = found.recommendations;
+  const open = new Set([...$("picks").querySelectorAll("details[open]")].map((one) => one.dataset.film));
+  $("picks").replaceChildren(...picks.map((film) => pick(film, open.has(String(film.item_id)))));
+  if (!picks.length) $("picks").append(make("li", { class: "empty" }, "No film is left with these filters."));
+  $("notes").replaceChildren(...found.notes.filter((note) => !note.startsWith("We know")).map((note) => make("li", {}, note)));
+  $("legend").textContent = model.intervals
+    ? "Dots are predicted stars. Nine times in ten the stars that people then give lie within the band: a wide band means " +
+      "that people like you have seldom chosen the film, so little is known."
+    : "Dots are predicted stars.";
+  $("status").textContent = picks.length ? `${picks.length} films; first ${label(picks[0])}` : "No film is left.";
+}
+
+function pick(film, open) {
+  const details = make("details", { "data-film": film.item_id },
+    make("summary", {}, film.why ? film.why[0].toUpperCase() + film.why.slice(1) : "Why"));
+  const fill = async () => {
+    if (!details.open || details.dataset.filled) return;
+    details.dataset.filled = "yes";
+    try {
+      details.append(reasons(await ask("api/explain", { ...person(), item_id: film.item_id, top: 8 })));
+    } catch (error) {
+      details.append(make("p", { class: "notice" }, error.message));
+    }
+  };
+  details.addEventListener("toggle", fill);
+  if (open) { details.open = true; fill(); }
+  return make("li", {},
+    make("div", { class: "head" }, make("h3", {}, label(film)), prediction(film)),
+    details,
+    make("div", { class: "foot" },
+      make("span", { class: "quiet" }, "Seen it? "), starInput(film, null, (stars) => rate(film, stars)),
+      make("button", { type: "button", class: "plain", "aria-label": `Do not show ${label(film)} again`, onclick: () => hide(film) }, "not for me")));
+}
+
+async function drawStart(tonight, signal) {
+  const count = state.ratings.length;
+  if (tonight || count >= ENOUGH || state.liked.length >= 2 * ENOUGH) return $("start").replaceChildren();
+  const [{ groups }, { next_to_rate: films }] = await Promise.all([
+    ask("api/groups?n=9&size=4", undefined, { signal }), ask("api/next", { ...person(), k: 6 }, { signal }),
+  ]).catch((error) => { trouble(error); return [{ groups: [] }, { next_to_rate: [] }]; });
+  if (signal.aborted || !groups.length) return;
+  const chosen = new Set(state.liked.map((film) => film.item_id));
+  $("start").replaceChildren(make("section", { class: "start", "aria-labelledby": "start-title" },
+    make("h2", { id: "start-title" }, count ? `${ENOUGH - count} more ${ENOUGH - count === 1 ? "star" : "stars"}, and the picks are yours` : "Where to begin"),
+    make("p", {}, "Pick the groups whose films you love …"),
+    make("div", { class: "groups" }, ...groups.map((group) => {
+      const on = group.items.some((film) => chosen.has(film.item_id));
+      return make("button", { type: "button", "aria-pressed": String(on), onclick: () => like(group.items, !on) },
+        make("strong", {}, group.label || `Group ${group.number + 1}`), ...group.items.map((film) => make("span", {}, label(film))));
+    })),
+    make("p", {}, "… or give stars to those you know of these: they tell most."),
+    make("ul", { class: "rated" }, ...films.map((film) => make("li", {}, make("span", { class: "title" }, label(film)),
+      starInput(film, null, (stars) => rate(film, stars)))))));
+}
+
+function drawBeside(rows) {
+  const place = $("beside");
+  if (!rows.length) return place.replaceChildren(make("p", { class: "empty" }, "Give a few stars first."));
+  const far = [...rows].sort((one, other) => Math.abs(other.stars - other.predicted) - Math.abs(one.stars - one.predicted));
+  const error = Math.sqrt(rows.reduce((sum, row) => sum + (row.stars - row.predicted) ** 2, 0) / rows.length);
+  place.replaceChildren(
+    make("p", {}, `Each film predicted from your other ${rows.length - 1} stars, without its own: ${error.toFixed(2)} stars off on ` +
+      "average (root mean square). Those where you differ most from what your taste says come first."),
+    make("table", { class: "beside" }, make("thead", {}, make("tr", {},
+      ...["Film", "Your stars", "Predicted without them", "Difference"].map((text) => make("th", { scope: "col" }, text)))),
+      make("tbody", {}, ...far.map((row) => make("tr", {}, make("th", { scope: "row" }, label(row)),
+        make("td", {}, ownStars(row.stars)), make("td", {}, prediction({ stars: row.predicted, low: null, high: null })),
+        make("td", {}, number(row.stars - row.predicted)))))));
+}
+
+function download() {
+  const quoted = (text) => `"${String(text ?? "").replaceAll('"', '""').replace(/^([=+@-])/, "'$1")}"`;
+  const lines = ["Title,Year,Rank,Predicted,Low,High,Why"]; // no column Rating: an import would take it for your own stars
+  for (const film of picks) {
+    const title = label({ ...film, year: null });
+    lines.push([quoted(title), film.year ?? "", film.rank, film.stars.toFixed(2), film.low?.toFixed(2) ?? "", film.high?.toFixed(2) ?? "", quoted(film.why)].join(","));
+  }
+  const url = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+  const link = make("a", { href: url, download: "films-for-you.csv" });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  URL.revokeObjectURL(url);
+}
