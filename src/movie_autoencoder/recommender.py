@@ -505,7 +505,8 @@ class Recommender:
             kinds: dict[str, int] = {}
             for column in columns.tolist():
                 for kind in self.items.genres_of(self.item_ids[column]):
-                    kinds[kind] = kinds.get(kind, 0) + 1
+                    if kind != "IMAX":  # a way to show films, not a kind of them
+                        kinds[kind] = kinds.get(kind, 0) + 1
             common = sorted(kinds, key=lambda kind: (-kinds[kind] / self._genre_counts[kind] ** 0.5, kind))[:2]
             items = tuple(Item(*self._facts(column)) for column in columns[:size])
             answer.append(Group(number, ", ".join(common), items))

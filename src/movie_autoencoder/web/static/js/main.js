@@ -287,7 +287,7 @@ async function drawStart(tonight, signal) {
   const count = state.ratings.length;
   if (tonight || count >= ENOUGH || state.liked.length >= 2 * ENOUGH) return $("start").replaceChildren();
   const [{ groups }, { next_to_rate: films }] = await Promise.all([
-    ask("api/groups?n=9&size=4", undefined, { signal }), ask("api/next", { ...person(), k: 6 }, { signal }),
+    ask("api/groups?n=8&size=4", undefined, { signal }), ask("api/next", { ...person(), k: 6 }, { signal }),
   ]).catch((error) => { trouble(error); return [{ groups: [] }, { next_to_rate: [] }]; });
   if (signal.aborted || !groups.length) return;
   const chosen = new Set(state.liked.map((film) => film.item_id));

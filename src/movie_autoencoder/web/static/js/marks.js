@@ -103,7 +103,8 @@ export function prediction({ stars, low, high, p_like: likes }) {
   return make("span", { class: "prediction", title: words },
     make("span", { class: "number", "aria-hidden": "true" }, `≈ ${stars.toFixed(1)}`), line,
     make("span", { class: "visually-hidden" }, words),
-    likes === null || likes === undefined ? null : make("span", { class: "likes" }, `${Math.round(likes * 100)} % like`));
+    low === null ? null : make("span", { class: "ends", "aria-hidden": "true" }, `${low.toFixed(1)} to ${high.toFixed(1)}`),
+    likes === null || likes === undefined ? null : make("span", { class: "likes" }, `${Math.round(likes * 100)} % to like it`));
 }
 
 /** Stars as a picture, not to be changed. */

@@ -25,8 +25,8 @@ export function reasons(found) {
   const parts = [table];
   if (found.base !== null) {
     const shown = found.shares.reduce((sum, one) => sum + one.share, 0);
-    parts.push(make("p", { class: "sum" }, `${found.base.toFixed(2)} for anyone with as many stars ${signed(shown)} by these ` +
-      `${signed(found.other_shares)} by all others = ${found.raw.toFixed(2)}` +
+    parts.push(make("p", { class: "sum" }, `${found.base.toFixed(2)} for anyone with as many stars, ${signed(shown)} by these, ` +
+      `${signed(found.other_shares)} by all others: ${found.raw.toFixed(2)}` +
       (Math.abs(found.clip) > 0.004 ? `, moved to the scale: ${found.stars.toFixed(2)}` : "")));
   }
   parts.push(make("p", { class: "quiet" }, "Share: what a rating adds to this prediction, by its stars and by having been chosen at all; " +
