@@ -37,6 +37,10 @@ def train(
     data: Annotated[
         str | None, typer.Option(help="Ratings: a file, folder, zip or known name. Without it: data/.")
     ] = None,
+    with_people: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="FILE", help="Somebody's own export as one more user; repeatable."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="dual or autorec.")] = None,
     speed: Annotated[
         str | None, typer.Option(help="dual: best (averaged, the default) or fast (one point estimate).")
@@ -78,6 +82,7 @@ def train(
     texts = [
         f"{key}={value if key in numbers else json.dumps(value)}" for key, value in given.items() if value is not None
     ]
+    texts += [f"data.people={json.dumps(with_people, ensure_ascii=False)}"] if with_people else []
     # --model first, since another model starts from its own defaults; then --set, then the options with names
     chosen = _configured(config, [*texts[: model is not None], *(settings or []), *texts[model is not None :]])
     reporter = Reporter() if quiet else LiveReporter() if sys.stdout.isatty() else LineReporter()

@@ -38,6 +38,9 @@ class DataConfig(_Section):
         None, description="stars that can be given, MINIMUM:MAXIMUM[:STEP]; detected when left out"
     )
     on_bad_rows: Literal["error", "skip"] = Field("error", description="stop at a bad row, or skip and count it")
+    people: tuple[str, ...] = Field(
+        (), description="people's own exports (Letterboxd, IMDb, …): each file is one more user"
+    )
 
 
 class SplitConfig(_Section):

@@ -1,23 +1,27 @@
 """Person: somebody's films in a bundle's own items and stars, and what of their file could not be placed.
 
 `match_person` never guesses: a film is matched, ambiguous (then it comes with candidates) or unmatched, and every one
-of these is listed. This module reads no file.
+of these is listed. `join_people` makes such files further users of a data set.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .catalogue import Catalogue
-from .ratings import FloatArray, Ids, Scale
-from .sources.entries import Entry, PersonalFile
+from .ratings import Coded, FloatArray, Ids, Ratings, Scale
+from .sources import Entry, PersonalFile, SourceError, read_personal
 from .titles import Match, TitleIndex, key
+
+_FEW = 10  # titles that a message lists
 
 
 @dataclass(frozen=True)
@@ -242,6 +246,88 @@ def convert_stars(stars: npt.ArrayLike, scale: Scale, to: Scale) -> FloatArray:
 
 def _converted(entry: Entry, scale: Scale, to: Scale) -> float | None:
     return None if entry.stars is None else float(convert_stars(entry.stars, scale, to))
+
+
+def join_people(
+    ratings: Ratings,
+    catalogue: Catalogue | None,
+    paths: Iterable[str | Path],
+    *,
+    notify: Callable[[str], None] | None = None,
+) -> Ratings:
+    """A data set with further users, each from a file of their own films.
+
+    A user's id is the name of the file without its ending, and a number behind it where the data set has that id.
+    Stars are mapped to the data set's scale and, where it has steps, to the nearest of them (a half goes up). Films
+    without stars are no ratings. The files tell no times: where the data set has them, its last stands in.
+
+    Args:
+        ratings: the data set.
+        catalogue: titles of its items; without one, only ids are known.
+        paths: files, as `sources.read_personal` reads them.
+        notify: told, for each file, how many films were known and which were not.
+
+    Raises:
+        SourceError: a file cannot be read, or the data set knows none of its rated films.
+    """
+    index = TitleIndex(catalogue if catalogue is not None else Catalogue.empty(ratings.item_ids))
+    taken = {str(one) for one in ratings.user_ids.tolist()}
+    names, people = [], []
+    for path in paths:
+        person = match_person(read_personal(path), index, ratings.scale)
+        stem = Path(path).stem or "person"
+        name = next(one for one in chain([stem], (f"{stem}-{number}" for number in count(2))) if one not in taken)
+        if not len(person.item_ids):
+            raise SourceError(
+                path, None, f"of its {len(person.unmatched) + len(person.ambiguous):,} films none with stars is known",
+                "ratings of films that the data set has", "check the file, or leave it out",
+            )  # fmt: skip
+        taken.add(name)
+        names.append(name)
+        people.append(person)
+        if notify is not None:
+            notify(_joined(path, name, person))
+    if not people:
+        return ratings
+    counts = [len(person.item_ids) for person in people]
+    places = np.repeat(np.arange(len(people)), counts) + ratings.num_users
+    items = np.concatenate([person.item_ids for person in people])
+    if items.dtype.kind != ratings.item_ids.dtype.kind:
+        items = items.astype(str if ratings.item_ids.dtype.kind == "U" else ratings.item_ids.dtype)
+    stars = _on_steps(np.concatenate([person.stars for person in people]), ratings.scale)
+    times = ratings.timestamps
+    return Ratings.from_columns(
+        Coded(
+            np.concatenate([ratings.user_index, places]).astype(np.int32),
+            np.concatenate([ratings.user_ids.astype(str), np.array(names)]),
+        ),
+        Coded(
+            np.concatenate([ratings.item_index, np.arange(len(items)) + ratings.num_items]).astype(np.int32),
+            np.concatenate([ratings.item_ids, items]),
+        ),
+        np.concatenate([ratings.values, stars.astype(np.float32)]),
+        timestamps=None if times is None else np.concatenate([times, np.full(len(items), times.max())]),
+        scale=ratings.scale,
+        source=ratings.source,
+    )
+
+
+def _joined(path: str | Path, name: str, person: Person) -> str:
+    """What became of a file, for people."""
+    films = [(one.title, one.year) for one in person.ambiguous] + [(one.title, one.year) for one in person.unmatched]
+    unknown = [f"{title} ({year})" if year else title for title, year in films]
+    text = f"{path}: user {name!r} with {len(person.item_ids):,} ratings"
+    if unknown:
+        shown = "; ".join(one for one in unknown[:_FEW] if one)
+        text += f"; {len(person.ambiguous):,} films are ambiguous and {len(person.unmatched):,} unknown here: {shown}"
+        text += "; …" if len(unknown) > _FEW else ""
+    return text
+
+
+def _on_steps(stars: FloatArray, scale: Scale) -> FloatArray:
+    if not scale.step:
+        return stars
+    return scale.clip(scale.minimum + np.floor((stars - scale.minimum) / scale.step + 0.5) * scale.step)
 
 
 class _Finder:

@@ -33,6 +33,7 @@ from .models.contract import Learner, TrainedModel, in_vocabulary
 from .models.inference import SavedModel, TrainedBlend, TrainedDual
 from .models.posterior import TrainedSampled
 from .models.settings import DualSettings, SampledSettings
+from .people import join_people
 from .progress import Reporter
 from .ratings import Ratings
 from .sources import find_data, read_catalogue, read_ratings
@@ -331,7 +332,15 @@ def read_data(config: Config, *, notify: Callable[[str], None] | None = None) ->
     path = find_data(data.path, notify=notify)
     columns = _columns(data)
     ratings = read_ratings(path, format=data.format, scale=data.scale, columns=columns, on_bad_rows=data.on_bad_rows)
-    return path, ratings, read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
+    catalogue = read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
+    if data.people:
+        if config.split.by == "time" or (isinstance(config.model, DualConfig) and config.model.time_aware):
+            raise TrainingError(
+                "The files of data.people (--with) do not say when a rating was given, which split.by=time and "
+                "model.time_aware need. Leave one of them out."
+            )
+        ratings = join_people(ratings, catalogue, data.people, notify=notify)
+    return path, ratings, catalogue
 
 
 def read_as_trained(path: str, facts: Mapping[str, Any]) -> Ratings:
