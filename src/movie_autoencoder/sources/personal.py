@@ -6,6 +6,7 @@ Its scale is told by the highest stars in it: up to 5, up to 10, or up to 100.
 
 from __future__ import annotations
 
+import os
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
@@ -31,7 +32,7 @@ _FORMS = (
 )
 
 
-def read_personal(path: str | Path, *, format: str = "auto") -> PersonalFile:
+def read_personal(path: str | os.PathLike[str], *, format: str = "auto") -> PersonalFile:
     """Reads somebody's own films from a file, a zip or a folder.
 
     Args:
