@@ -241,8 +241,9 @@ class TitleIndex:
             return ""
         if distance > _slips(min(len("".join(wanted)), len("".join(name)))):
             return ""
-        if len(wanted) != len(name):  # words joined or parted; a whole word more is another title
-            return "surely" if distance <= 1 else ""
+        if len(wanted) != len(name):  # words joined or parted; a whole word more is another title: "I, Frankenstein"
+            alone = {word for word in {*wanted} ^ {*name} if len(word) == 1}
+            return "surely" if distance <= 1 and not alone else ""
         other = known = False
         for one, right in zip(wanted, name, strict=True):
             if one != right:
