@@ -140,7 +140,6 @@ def index(films: Catalogue) -> TitleIndex:
         ("Les Misérables", 1935, None),
         ("Snakes on a Train", 2006, None),
         ("I, Snakes on a Plane", 2006, None),
-        ("Snake s on a Plan", 2006, FILMS[36]),
         ("Thor: Tales of Asgard", 2011, None),  # of the very year of Thor, yet another film
         ("Kill Bill: Vol. 2", 2004, None),
         ("Alien 4", 1997, None),
