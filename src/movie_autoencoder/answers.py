@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .people import Person
+from .titles import natural
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,9 @@ class Item:
 
     @property
     def label(self) -> str:
-        """``Title (Year)``; the id where there is no title."""
-        title = self.title or f"movie {self.item_id}"
-        return (
-            title if self.year is None or title.endswith(")") and str(self.year) in title else f"{title} ({self.year})"
-        )
+        """As people write it: ``The Matrix (1999)``; the id where there is no title."""
+        title = natural(self.title) or f"movie {self.item_id}"
+        return title if self.year is None or f"({self.year}" in title else f"{title} ({self.year})"
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields by name."""

@@ -455,7 +455,7 @@ def _signed(value: float) -> str:
 
 
 def _entry_label(title: str, year: int | None) -> str:
-    return title if year is None else f"{title} ({year})"
+    return title if year is None or f"({year})" in title else f"{title} ({year})"
 
 
 def _print(lines: Iterable[str]) -> None:

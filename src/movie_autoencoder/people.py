@@ -203,8 +203,8 @@ def match_person(file: PersonalFile, index: TitleIndex, scale: Scale) -> Person:
     found, repeated = [], 0
     for row, entries in placed.items():
         year = int(catalogue.years[row])
-        films = {(key(one.title), one.year) for one in entries}
-        if len(films) > 1 and any(one.year == year for one in entries):
+        films = len(entries) > 1 and len({(key(one.title), one.year) for one in entries})
+        if films > 1 and any(one.year == year for one in entries):
             unsure += [(one, (row,)) for one in entries if one.year not in (year, None)]
             entries = [one for one in entries if one.year in (year, None)]
         for kind in ("rated", "liked", "watched", "watchlist"):

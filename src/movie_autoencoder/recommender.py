@@ -215,6 +215,11 @@ class Recommender:
             ids = ratings.item_ids[ratings.item_index]
             return Person.of_stars(ids, ratings.values, liked=list(liked), seen=list(seen), catalogue=self.items)
         if not isinstance(ratings, PersonalFile):
+            if not liked and not seen and all(item in self._place for item in ratings):
+                for item, stars in ratings.items():
+                    self._check_stars(item, stars)
+                columns = [self._place[item] for item in ratings]
+                return Person.of_stars(self.item_ids[columns], list(ratings.values()), catalogue=self.items)
             rated = [self._entry(item, "rated", stars) for item, stars in ratings.items()]
             others = [self._entry(item, "liked") for item in liked] + [self._entry(item, "watched") for item in seen]
             ratings = PersonalFile("python", self.scale, (*rated, *others), "")
@@ -222,11 +227,15 @@ class Recommender:
 
     def _entry(self, item: Any, kind: str, stars: float | None = None) -> Entry:
         """A key of a mapping: an id where there is such an item, else a title."""
-        if stars is not None and not self.scale.minimum <= stars <= self.scale.maximum:  # NaN too
-            raise ValueError(f"Stars must lie on the scale {self.scale}. Received: {stars!r} for {item!r}.")
+        if stars is not None:
+            self._check_stars(item, stars)
         if str(item) in self.items:
             return Entry("", None, stars, kind, item_id=str(item))
         return Entry(*split_year(str(item)), stars, kind)
+
+    def _check_stars(self, item: Any, stars: float) -> None:
+        if not self.scale.minimum <= stars <= self.scale.maximum:  # NaN too
+            raise ValueError(f"Stars must lie on the scale {self.scale}. Received: {stars!r} for {item!r}.")
 
     def training_person(self, user_id: object) -> Person:
         """A training user's own training ratings.
@@ -628,7 +637,7 @@ class Recommender:
         return np.array([place[item] for item in items if item in place], dtype=np.int64)
 
     def _label(self, column: int) -> str:
-        return self.items.label(self.item_ids[column])
+        return Item(*self._facts(column)).label
 
     def _facts(self, column: Any) -> tuple[Any, str, int | None]:
         """Id, title and year of a column."""
