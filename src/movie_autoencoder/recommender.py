@@ -431,17 +431,25 @@ class Recommender:
         best = candidates[np.argsort(-believed[candidates], kind="stable")[:k]]
         return tuple(Similar(*self._facts(one), float(cosines[one])) for one in best)
 
-    def next_to_rate(self, ratings: AnyRatings, k: int = 10) -> tuple[Suggestion, ...]:
+    def next_to_rate(
+        self, ratings: AnyRatings, k: int = 10, *, among: Iterable[Any] | None = None, known: bool = False
+    ) -> tuple[Suggestion, ...]:
         """Items whose rating would teach the model most about a person, among those that they may well know.
 
         Each is worth the chance that somebody knows it (how many have rated it) times how much a rating would narrow
         down the rest (`discovery.information`); one after the other, each given those before it.
+
+        Args:
+            ratings: see the class.
+            k: how many.
+            among: ids of the items to choose from; the well known ones when left out.
+            known: whether the person knows them all, so that only what a rating tells counts.
         """
         row = self._row(self.person(ratings))
         design, covariance = self._design, self._covariance
-        known = np.concatenate([row.items, row.seen])
-        asked = np.setdiff1d(self._well_known, known)
-        chance = self.item_counts[asked] / len(self.user_ids)
+        asked = self._well_known if among is None else self._columns(among)
+        asked = asked[~np.isin(asked, row.chosen)]
+        chance = np.ones(len(asked)) if known else self.item_counts[asked] / len(self.user_ids)
         targets = design[self._well_known]
         rated = design[row.items]
         found: list[tuple[int, float]] = []
