@@ -27,7 +27,7 @@ class Item:
     @property
     def label(self) -> str:
         """As people write it: ``The Matrix (1999)``; the id where there is no title."""
-        title = natural(self.title) or f"movie {self.item_id}"
+        title = natural(self.title) or (f"movie {self.item_id}" if str(self.item_id).isdigit() else str(self.item_id))
         return title if self.year is None or f"({self.year}" in title else f"{title} ({self.year})"
 
     def to_dict(self) -> dict[str, Any]:

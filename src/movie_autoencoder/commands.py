@@ -360,7 +360,7 @@ def _recommended_lines(answer: Recommendations, person: Person) -> list[str]:
         )
         for item in answer.items
     ]  # fmt: skip
-    lines = _columns(("", "film", "stars", "90 % interval", "liked", "why"), rows, left=(1, 5))
+    lines = _columns(("", "film", "stars", "90 % interval", "to like it", "why"), rows, left=(1, 5))
     if not rows:
         lines = ["No film is left with these filters."]
     counts = len(person.matched), len(person.ambiguous), len(person.unmatched)
@@ -368,7 +368,8 @@ def _recommended_lines(answer: Recommendations, person: Person) -> list[str]:
     for entry in person.ambiguous[:20]:
         found = "; ".join(_entry_label(one.title, one.year) for one in entry.candidates[:3])
         lines.append(f"  ambiguous  {_entry_label(entry.title, entry.year)}: {found}?")
-    lines += [f"  unmatched  {_entry_label(entry.title, entry.year)}" for entry in person.unmatched[:20]]
+    names = ((entry.title or entry.imdb_id or entry.item_id, entry.year) for entry in person.unmatched[:20])
+    lines += [f"  unmatched  {_entry_label(*name)}" for name in names]
     hidden = max(0, counts[1] - 20) + max(0, counts[2] - 20)
     if hidden:
         lines.append(f"  and {hidden:,} more; --matches FILE saves them all")
