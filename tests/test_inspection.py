@@ -90,3 +90,14 @@ def test_devices_are_asked_in_another_process() -> None:
     pytest.importorskip("tensorflow") if "tensorflow" in sys.modules else None
     devices, error = inspection._devices()
     assert error is not None or any(device.startswith("CPU") for device in devices)
+
+
+def test_a_long_wait_is_announced_with_the_way_around_it(planted: Ratings) -> None:
+    from movie_autoencoder.config import Config
+    from movie_autoencoder.estimates import Estimate, estimate
+
+    best, fast = estimate(planted, Config()), estimate(planted, Config().with_settings(["model.speed=fast"]))
+    assert best.fast_seconds == fast.seconds < best.seconds and fast.fast_seconds is None
+    assert len(best.lines()) == 1  # seconds: nobody minds
+    lines = Estimate(1e9, 2400.0, 600.0).lines()
+    assert lines[0].endswith("about 40 min on two cores") and lines[1].strip() == "--speed fast takes about 10 min"

@@ -18,20 +18,31 @@ _DUAL_RATING, _DUAL_NUMBER = 270, 64  # bytes a rating; bytes a number of the ta
 _SAMPLED_RATING, _SAMPLED_ROW = 100, 5500  # bytes a rating and a row while the sibling is sampled
 _SECONDS = 1.6e-9  # a unit of work, on two cores
 _OVERHEAD = 12.0  # seconds: imports, first compilation, saving
+_LONG = 600.0  # seconds that nobody likes to wait for
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Memory at the peak, in bytes, and time to the saved bundle, in seconds on two ordinary cores."""
+    """Memory at the peak, in bytes, and time to the saved bundle, in seconds on two ordinary cores.
+
+    Args:
+        memory: bytes.
+        seconds: as configured.
+        fast_seconds: with ``model.speed=fast``, where that is another thing.
+    """
 
     memory: float
     seconds: float
+    fast_seconds: float | None = None
 
     def lines(self) -> list[str]:
-        """One line of text."""
-        return [
+        """One line of text; a second one where people would wait long and need not."""
+        lines = [
             f"Estimate   {self.memory / 1e9:.1f} GB of memory at the peak, about {_round(self.seconds)} on two cores"
         ]
+        if self.fast_seconds is not None and self.seconds > _LONG:
+            lines.append(f"           --speed fast takes about {_round(self.fast_seconds)}")
+        return lines
 
 
 class TooLargeError(ValueError):
@@ -41,6 +52,7 @@ class TooLargeError(ValueError):
 def estimate(ratings: Ratings, config: Config) -> Estimate:
     """What training on these ratings takes."""
     rows = ratings.num_users + ratings.num_items
+    fast_seconds = None
     if isinstance(config.model, AutorecConfig):
         model = config.model
         inputs = ratings.num_items if model.rows == "user" else ratings.num_users
@@ -52,8 +64,10 @@ def estimate(ratings: Ratings, config: Config) -> Estimate:
         memory = _DUAL_RATING * len(ratings) + _DUAL_NUMBER * rows * width
         if config.model.speed == "best":  # one after the other
             memory = max(memory, _SAMPLED_RATING * len(ratings) + _SAMPLED_ROW * rows)
+            fast = config.with_settings(["model.speed=fast"])
+            fast_seconds = _OVERHEAD + _SECONDS * planned_work(ratings, fast)
         memory += _TENSORFLOW
-    return Estimate(float(memory), _OVERHEAD + _SECONDS * planned_work(ratings, config))
+    return Estimate(float(memory), _OVERHEAD + _SECONDS * planned_work(ratings, config), fast_seconds)
 
 
 def check_fits(ratings: Ratings, config: Config) -> None:
