@@ -49,7 +49,7 @@ _SHORTLIST = 500  # items, best before the model leans towards the person's own 
 _SWAY = 0.5  # points of a five-star scale that popularity may cost or win
 _WELL_KNOWN = 1000  # most rated items: among them one is asked, grouped and compared
 _FEW = 5.0  # ratings at which the likeness of an item is believed by half
-_NOTABLE = 0.02  # of the scale's span: a smaller share is no reason
+_NOTABLE = 0.005  # of the scale's span: a smaller share is no reason
 
 
 @dataclass(frozen=True, eq=False)

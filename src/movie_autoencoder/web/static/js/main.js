@@ -151,7 +151,7 @@ function importReport(name, found) {
       }))));
   }
   if (found.unmatched.length) {
-    parts.push(make("details", {}, make("summary", {}, `${found.unmatched.length} are not in this model`),
+    parts.push(make("details", {}, make("summary", {}, `${found.unmatched.length} ${found.unmatched.length === 1 ? "is" : "are"} not in this model`),
       make("ul", {}, ...found.unmatched.map((film) => make("li", {}, label(film))))));
   }
   parts.push(...found.notes.map((note) => make("p", { class: "quiet" }, note)));
