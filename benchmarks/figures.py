@@ -2,10 +2,11 @@
 
     python benchmarks/figures.py accuracy --data ml-latest-small [--seeds 5] [--model autorec] [--share 0.3]
 
-What follows trains the fast model (`--speed fast`); `compare.py` measures the best one beside it.
+What follows trains the fast model unless told otherwise; `compare.py` measures both beside others.
 
     python benchmarks/figures.py sample           # python train.py on the sample
     python benchmarks/figures.py million          # 1 million generated ratings, 6,000 x 3,700
+    python benchmarks/figures.py million --speed best --runs 1 --name million-best
     python benchmarks/figures.py wide             # 2 million ratings over 200,000 x 100,000
     python benchmarks/figures.py steps            # a step at 1 and at 20 million ratings (138,000 x 27,000)
     python benchmarks/figures.py light            # import, --help, scoring 1 million held-out cells
@@ -56,7 +57,7 @@ def run(words: Sequence[object]) -> dict[str, float]:
 
 def train(data: object, out: Path, *words: object) -> dict[str, Any]:
     """A whole ``train.py``; its own account of the fits beside."""
-    speed = [] if "--model" in words or "--config" in words else ["--speed", "fast"]
+    speed = [] if {"--model", "--config", "--speed"} & set(words) else ["--speed", "fast"]
     figures: dict[str, Any] = run([sys.executable, "train.py", "--data", data, "--out", out, "--quiet", *speed, *words])
     facts = json.loads((out / "bundle" / "bundle.json").read_text())["facts"]
     return figures | {
@@ -111,13 +112,15 @@ def accuracy(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def sample(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """``python train.py`` on the sample, several times."""
-    return {"runs": [train("sample", folder / f"run{place}") for place in range(options.runs)]}
+    words = "--speed", options.speed
+    return {"runs": [train("sample", folder / f"run{place}", *words) for place in range(options.runs)]}
 
 
 def million(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """1 million ratings at the defaults."""
     write_csv(generate(1_000_000, 6_000, 3_700)[0], folder / "ratings.csv")
-    return {"runs": [train(folder / "ratings.csv", folder / f"run{place}") for place in range(options.runs)]}
+    words = "--speed", options.speed
+    return {"runs": [train(folder / "ratings.csv", folder / f"run{place}", *words) for place in range(options.runs)]}
 
 
 def wide(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -175,6 +178,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="accuracy: splits")
     parser.add_argument("--runs", type=int, default=3, help="sample, million, light: repetitions")
     parser.add_argument("--epochs", type=int, default=8, help="steps: epochs timed")
+    parser.add_argument("--speed", default="fast", choices=["fast", "best"], help="sample, million: which model")
     parser.add_argument("--name", help="name of the result file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
