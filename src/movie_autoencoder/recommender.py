@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from .answers import (
     Comparison,
@@ -290,19 +292,20 @@ class Recommender:
         if not -1 <= popularity <= 1:
             raise ValueError(f"popularity must lie between -1 and 1. Received: {popularity}.")
         person = self.person(ratings)
-        row = self._row(person)
-        reading = self._read(row)
-        left = self._eligible(genres, years, only)
-        left[row.items] = left[row.seen] = False
-        left[self._columns(exclude)] = False
-        candidates: IntArray = np.flatnonzero(left)
-        if only is None:
-            candidates = _largest(reading.reconstruct(), max(_SHORTLIST, k), candidates)
-        stars = reading.reconstruct(candidates)
-        best = self._swayed(candidates, stars, k, popularity)
-        return Recommendations(
-            self._recommendations(row, reading, candidates[best], stars[best]), person, self._notes(person, only)
-        )
+        with _one_thread():
+            row = self._row(person)
+            reading = self._read(row)
+            left = self._eligible(genres, years, only)
+            left[row.items] = left[row.seen] = False
+            left[self._columns(exclude)] = False
+            candidates: IntArray = np.flatnonzero(left)
+            if only is None:
+                candidates = _largest(reading.reconstruct(), max(_SHORTLIST, k), candidates)
+            stars = reading.reconstruct(candidates)
+            best = self._swayed(candidates, stars, k, popularity)
+            return Recommendations(
+                self._recommendations(row, reading, candidates[best], stars[best]), person, self._notes(person, only)
+            )
 
     def recommend_many(self, ratings: Ratings, k: int = 10) -> tuple[Ids, FloatArray]:
         """The best items for each of many people, among those that they have not rated.
@@ -645,7 +648,14 @@ class Recommender:
         return np.array([place[item] for item in items if item in place], dtype=np.int64)
 
     def _label(self, column: int) -> str:
-        return Item(*self._facts(column)).label
+        if column not in self._labels:
+            self._labels[column] = Item(*self._facts(column)).label
+        return self._labels[column]
+
+    @cached_property
+    def _labels(self) -> dict[int, str]:
+        """Of the columns that were named so far."""
+        return {}
 
     def _facts(self, column: Any) -> tuple[Any, str, int | None]:
         """Id, title and year of a column."""
@@ -790,6 +800,18 @@ class Recommender:
 
 
 _NOTHING = np.empty(0, dtype=np.int64)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The numerical libraries with threads of their own."""
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """One person's arrays are small: more threads save microseconds, and wait for milliseconds on a busy machine."""
+    manager: AbstractContextManager[Any] = _libraries().limit(limits=1)
+    return manager
 
 
 def _both(shares: Shares) -> tuple[FloatArray, FloatArray]:

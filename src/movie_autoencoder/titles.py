@@ -35,6 +35,8 @@ from .names import (
 
 __all__ = ("Match", "TitleIndex", "key", "natural")
 
+_REMEMBERED, _LONG_TITLE = 50_000, 200  # answers, some MB; no longer titles, whoever sends them
+
 _NEAR = 1  # years between a film's festival and its release, which is where files disagree
 _FAR = 3  # beyond that, the same long name is another film
 _LONG_NAME = 4  # words of a name that is hardly given twice
@@ -90,6 +92,7 @@ class TitleIndex:
                 for name in names_of(title):
                     self._exact.setdefault(key(name.text), []).append((row, name.main))
         self._exact.pop("", None)
+        self._matches: dict[tuple[str, int | None], Match] = {}  # the same films are asked for again and again
 
     def __len__(self) -> int:
         return len(self._titles)
@@ -106,6 +109,16 @@ class TitleIndex:
             title: as it stands in somebody's file; a year in brackets at its end is understood.
             year: year of release, if known.
         """
+        asked = title, year
+        if asked not in self._matches:
+            if len(title) > _LONG_TITLE:
+                return self._match(title, year)
+            if len(self._matches) >= _REMEMBERED:
+                self._matches.clear()
+            self._matches[asked] = self._match(title, year)
+        return self._matches[asked]
+
+    def _match(self, title: str, year: int | None) -> Match:
         text, year = cleaned(title, year)
         names = [name.text for name in names_of(text)] if text else []
         keys = {one: None for one in map(key, names) if one}

@@ -209,7 +209,8 @@ class _BlendReader(PersonReader):
     def __init__(self, model: TrainedBlend) -> None:
         self.model = model
         self.dual, self.sampled = _DualReader(model.dual), _SampledReader(model.sampled)
-        self.table = np.concatenate([self.dual.table, self.sampled.design], axis=1)
+        offsets = np.stack([self.dual.offset, self.sampled.offset], axis=1)
+        self.table = np.concatenate([self.dual.table, self.sampled.design, offsets], axis=1)
         looks = bool(model.lean) and model.users.residuals is not None
         self.directions = directions(model.dual.items.latent) if looks else None
         self.trust = model.items.likeness
@@ -252,10 +253,10 @@ class _BlendReading(Reading):
     def _of_trained(self, items: IntArray | slice) -> Floats:
         """Both members in one product, where no item was added."""
         one, other, share, rest = self.dual, self.sampled, self.share, 1 - self.share
-        vector = np.concatenate([share * one.latent, rest * other.mean]).astype(np.float32)
-        stars = (self.reader.table[items] @ vector).astype(np.float64)
-        stars += share * self.reader.dual.offset[items] + rest * self.reader.sampled.offset[items]
-        return np.asarray(stars + share * one.constant + rest * self.reader.model.mean)
+        vector = np.concatenate([share * one.latent, rest * other.mean, (share, rest)]).astype(np.float32)
+        stars = np.asarray(self.reader.table[items] @ vector, dtype=np.float64)
+        stars += share * one.constant + rest * self.reader.model.mean
+        return stars
 
     def shares(self, items: IntArray) -> Shares:
         shares = self.dual.shares(items).mixed(self.sampled.shares(items), self._share(items))
