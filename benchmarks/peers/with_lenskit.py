@@ -25,7 +25,7 @@ def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
         pairs = pd.DataFrame({"user_id": users, "item_id": items, "place": np.arange(len(users))})
         pairs.loc[pairs.item_id < 0, "item_id"] = -1 - pairs.place[pairs.item_id < 0]  # one unknown item is not another
         asked = ItemListCollection.from_df(pairs, key=UserIDKey)
-        found = predict_batch(pipeline, asked, n_jobs=1).to_df()
+        found = predict_batch(pipeline, asked, n_jobs=1).to_df().drop_duplicates(["user_id", "item_id"])
         merged = pairs.merge(found[["user_id", "item_id", "score"]], on=["user_id", "item_id"], how="left")
         return merged.sort_values("place").score.to_numpy(dtype=np.float64)
 
