@@ -164,7 +164,7 @@ def test_the_shortest_interval_of_a_skewed_distribution_leaves_out_one_tail() ->
     tail = module._lower_tail(chances)
     assert tail[:2].tolist() == pytest.approx([1.0, 0.0], abs=1e-9)
     values = np.arange(1.0, 6.0)
-    assert module._quantile(values, chances[:1], np.array([0.1]))[0] == pytest.approx(3.5)
+    assert module._quantiles(values, chances[:1], np.array([[0.1]]))[0, 0] == pytest.approx(3.5)
     assert module._conformity(chances, np.array([3, 3, 2]))[0] == pytest.approx(1 - 0.25)
 
 

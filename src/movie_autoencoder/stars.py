@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -191,8 +192,8 @@ class StarDistribution:
         share = (level - known[place]) / (known[place + 1] - known[place])
         inside = table[:, place] * (1 - share) + table[:, place + 1] * share
         tail = _lower_tail(self.probabilities)
-        low = _quantile(self.values, self.probabilities, (1 - inside) * tail)
-        high = _quantile(self.values, self.probabilities, 1 - (1 - inside) * (1 - tail))
+        levels = np.stack([(1 - inside) * tail, 1 - (1 - inside) * (1 - tail)], axis=1)
+        low, high = _quantiles(self.values, self.probabilities, levels).T
         ends, whole = (self.scale.minimum, self.scale.maximum), inside >= 1
         return np.where(whole, ends[0], np.clip(low, *ends)), np.where(whole, ends[1], np.clip(high, *ends))
 
@@ -273,7 +274,7 @@ class StarModel:
             chances[own] = model._probabilities(facts.at(own), without)
         return replace(model, adjustments=_adjustments(_conformity(chances, given), facts.counts))
 
-    @property
+    @cached_property
     def values(self) -> Floats:
         """The star values, ascending."""
         return star_values(self.scale)
@@ -569,11 +570,11 @@ def _lower_tail_of(chances: Floats) -> Floats:
     # the shortest interval has an edge of a star at one of its ends: each is tried at both, shape (n, 2 * edges)
     starts = np.concatenate([cumulative, cumulative - _TAILS], axis=1)
     possible = (starts > -1e-12) & (starts + _TAILS < 1 + 1e-12)
-    others = np.concatenate([cumulative + _TAILS, cumulative - _TAILS], axis=1).clip(0, 1)
+    others = np.minimum(np.maximum(np.concatenate([cumulative + _TAILS, cumulative - _TAILS], axis=1), 0.0), 1.0)
     length = np.where(possible, np.abs(_place(chances, cumulative, others) - np.tile(edges, 2)), np.inf)
     shortest = length.min(axis=1, keepdims=True)
     first = np.argmax(length <= shortest + 1e-9, axis=1)
-    tail = np.take_along_axis(starts, first[:, None], axis=1)[:, 0].clip(0, 1 - _TAILS) / (1 - _TAILS)
+    tail = np.minimum(np.maximum(starts[np.arange(len(starts)), first], 0.0), 1 - _TAILS) / (1 - _TAILS)
     return np.where(np.isfinite(shortest[:, 0]), tail, 0.5)
 
 
@@ -586,16 +587,15 @@ def _cumulative(chances: Floats) -> Floats:
 
 def _place(chances: Floats, cumulative: Floats, levels: Floats) -> Floats:
     """Where the chance of less reaches each level, in steps from the lower edge of the first star; shape as levels'."""
-    star = (cumulative[:, None, 1:] < levels[:, :, None]).sum(axis=2)
-    np.minimum(star, chances.shape[1] - 1, out=star)
-    below, chance = np.take_along_axis(cumulative, star, axis=1), np.take_along_axis(chances, star, axis=1)
-    return np.asarray(star + np.clip((levels - below) / np.maximum(chance, 1e-12), 0.0, 1.0))
+    star = (cumulative[:, None, 1:-1] < levels[:, :, None]).sum(axis=2)
+    cells = np.arange(len(chances))[:, None]
+    part = (levels - cumulative[cells, star]) / np.maximum(chances[cells, star], 1e-12)
+    return np.asarray(star + np.minimum(np.maximum(part, 0.0), 1.0))
 
 
-def _quantile(values: Floats, chances: Floats, level: Floats) -> Floats:
+def _quantiles(values: Floats, chances: Floats, levels: Floats) -> Floats:
     step = values[1] - values[0]
-    places = _place(chances, _cumulative(chances), level[:, None])[:, 0]
-    return np.asarray(values[0] - step / 2 + step * places)
+    return np.asarray(values[0] - step / 2 + step * _place(chances, _cumulative(chances), levels))
 
 
 def _conformity(chances: Floats, given: npt.NDArray[np.int64]) -> Floats:

@@ -488,7 +488,7 @@ class TrainedBlend(TrainedModel):
         one = self.dual.fold_in(ratings, seen=seen)
         bias = one.offset[:-1] - one.latent @ self.dual.weights.user_tilt
         residuals = None if self.users.residuals is None else _residuals(self.dual, ratings, bias)
-        share = folded_share(self.share, ratings.user_counts)
+        share = _folded_shares(self.share, ratings.user_counts)
         side = _averaged(one, self.sampled.fold_in(ratings, seen=seen), self.share, share, bias=bias)
         return replace(side, residuals=residuals, given=None if self.users.given is None else ratings.timestamps)
 
@@ -496,7 +496,7 @@ class TrainedBlend(TrainedModel):
         """New items, likewise."""
         one = self.dual.fold_in_items(ratings)
         bias = one.offset[:-1] - one.latent @ self.dual.weights.item_tilt
-        share = folded_share(self.share, ratings.item_counts)
+        share = _folded_shares(self.share, ratings.item_counts)
         side = _averaged(one, self.sampled.fold_in_items(ratings), self.share, share, bias=bias, of_items=True)
         return replace(side, likeness=share / np.float32(self.share))
 
@@ -510,7 +510,7 @@ class TrainedBlend(TrainedModel):
         old = self.items.likeness
         if old is None:
             old = np.ones(len(self.items) + 1, dtype=np.float32)
-        new = folded_share(self.share, ratings.item_counts) / np.float32(self.share)
+        new = _folded_shares(self.share, ratings.item_counts) / np.float32(self.share)
         likeness = merge.rows_and_unknown(old, new[:-1])
         residuals = self.users.residuals
         if residuals is not None:
@@ -564,10 +564,14 @@ def _residuals(dual: TrainedDual, ratings: Ratings, user_bias: Table) -> Any:
     return cells_matrix(ratings, left)
 
 
-def folded_share(share: float, counts: npt.NDArray[Any]) -> Table:
-    """Weight of ``dual`` for each folded row, and for whoever is unknown."""
-    folded: Table = (share * counts / (counts + _FOLDED_DAMPING)).astype(np.float32)
-    return np.append(folded, np.float32(share))
+def folded_share(share: float, count: Any) -> Any:
+    """Weight of ``dual`` for a folded row with so many ratings, or for each of many."""
+    return share * count / (count + _FOLDED_DAMPING)
+
+
+def _folded_shares(share: float, counts: npt.NDArray[Any]) -> Table:
+    """The weights of all folded rows, and of whoever is unknown."""
+    return np.append(folded_share(share, counts).astype(np.float32), np.float32(share))
 
 
 def _averaged(

@@ -217,7 +217,7 @@ class _BlendReader(PersonReader):
 
     def read(self, items: IntArray, stars: npt.ArrayLike, seen: IntArray | None = None) -> _BlendReading:
         one, other = self.dual.read(items, stars, seen), self.sampled.read(items, stars, seen)
-        share = float(folded_share(self.model.share, np.array([len(items)]))[0])
+        share = float(folded_share(self.model.share, len(items)))
         return _BlendReading(self, items, one, other, share)
 
 
