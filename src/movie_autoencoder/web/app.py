@@ -66,6 +66,13 @@ def create_app(
     _add_answers(app, recommender)
     _add_facts(app, recommender, figures)
     routes = frozenset(path for route in app.routes if (path := getattr(route, "path", "")))
+
+    @app.get("/api/{rest:path}", include_in_schema=False)
+    async def nowhere(rest: str) -> Response:
+        if f"/api/{rest}" in routes:
+            raise HTTPException(405, f"/api/{rest} is asked by POST.", {"allow": "POST"})
+        raise HTTPException(404, "There is nothing here. /openapi.json lists what there is.")
+
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     _warm(recommender)
     return Guard(app, routes=routes | {"/"}, figures=figures, rate_limit=rate_limit, hosts=hosts)
@@ -77,7 +84,8 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
     scale = recommender.scale
 
     def person(body: bodies.Person) -> Person:
-        known, unknown = {}, []
+        known: dict[int | str, float] = {}
+        unknown = []
         for rating in body.ratings:
             if not scale.minimum <= rating.stars <= scale.maximum:
                 raise HTTPException(422, f"Stars must lie on the scale {scale}. Received: {rating.stars:g}.")

@@ -40,7 +40,7 @@ class Person(Body):
     seen: Annotated[Ids, Field(description="Films that were watched and nothing else.")] = []
 
 
-_RATINGS: list[dict[str, Any]] = [{"item_id": 1214, "stars": 4.5}, {"item_id": 597, "stars": 2}]
+_RATINGS: list[Any] = [{"item_id": 1214, "stars": 4.5}, {"item_id": 597, "stars": 2}]
 
 
 def _example(**more: Any) -> ConfigDict:
