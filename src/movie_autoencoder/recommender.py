@@ -298,9 +298,10 @@ class Recommender:
             left = self._eligible(genres, years, only)
             left[row.items] = left[row.seen] = False
             left[self._columns(exclude)] = False
-            candidates: IntArray = np.flatnonzero(left)
             if only is None:
-                candidates = _largest(reading.reconstruct(), max(_SHORTLIST, k), candidates)
+                candidates = _largest(reading.reconstruct(), max(_SHORTLIST, k), left)
+            else:
+                candidates = np.flatnonzero(left)
             stars = reading.reconstruct(candidates)
             best = self._swayed(candidates, stars, k, popularity)
             return Recommendations(
@@ -495,11 +496,11 @@ class Recommender:
         left = np.ones(len(self.item_ids), dtype=bool)
         for row in rows:
             left[row.items] = left[row.seen] = False
-        candidates = np.flatnonzero(left)
         predicted = np.asarray(self.scale.clip(predicted))
-        both = _largest(predicted.min(axis=0), k, candidates)
-        known = np.intersect1d(candidates, self._well_known)
-        apart = _largest(np.abs(predicted[0] - predicted[1]), k, known)
+        both = _largest(predicted.min(axis=0), k, left)
+        known = np.zeros_like(left)
+        known[self._well_known] = True
+        apart = _largest(np.abs(predicted[0] - predicted[1]), k, left & known)
 
         def listed(columns: IntArray) -> tuple[ForTwo, ...]:
             return tuple(
@@ -659,8 +660,12 @@ class Recommender:
 
     def _facts(self, column: Any) -> tuple[Any, str, int | None]:
         """Id, title and year of a column."""
-        title, year = str(self.items.titles[column]), int(self.items.years[column])
-        return self.item_ids[column].item(), title, None if year < 0 else year
+        return self._film_facts[int(column)]
+
+    @cached_property
+    def _film_facts(self) -> list[tuple[Any, str, int | None]]:
+        years = (year if year >= 0 else None for year in self.items.years.tolist())
+        return list(zip(self.item_ids.tolist(), self.items.titles.tolist(), years, strict=True))
 
     def _row(self, person: Person) -> _Row:
         place, ids = self._place, person.item_ids.tolist()
@@ -821,9 +826,9 @@ def _both(shares: Shares) -> tuple[FloatArray, FloatArray]:
     return by_star, shares.marks
 
 
-def _largest(values: FloatArray, k: int, among: IntArray) -> IntArray:
+def _largest(values: FloatArray, k: int, among: npt.NDArray[np.bool_]) -> IntArray:
     """The columns among some with the largest values, largest first."""
-    some = values[among]
-    if len(some) > k:
-        among = among[np.argpartition(-some, k)[:k]]
-    return among[np.argsort(-values[among], kind="stable")]
+    some = np.where(among, values, -np.inf)
+    count = min(k, int(np.count_nonzero(among)))
+    best = np.argpartition(some, len(some) - count)[len(some) - count :] if count else _NOTHING
+    return best[np.argsort(-some[best], kind="stable")]
