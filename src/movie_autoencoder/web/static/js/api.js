@@ -15,7 +15,10 @@ export async function ask(path, body, { signal, raw } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not answer. Is it still running in its terminal?");
   }
-  const answer = await response.json().catch(() => ({}));
+  const answer = await response.json().catch((error) => {
+    if (error.name === "AbortError") throw error; // overtaken while it was read
+    return {};
+  });
   if (!response.ok) throw new Error(answer.detail || `The server answered with status ${response.status}.`);
   return answer;
 }

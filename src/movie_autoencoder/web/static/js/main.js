@@ -54,7 +54,7 @@ function drawRated() {
     make("span", { class: "title" }, label(film)),
     starInput(film, film.stars, (stars) => rate(film, stars)),
     make("button", { type: "button", class: "plain", "aria-label": `Take back the stars for ${label(film)}`, onclick: () => rate(film, null) }, "×")));
-  const focused = document.activeElement?.getAttribute("aria-label");
+  const focused = $("rated").contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
   $("rated").replaceChildren(...rows);
   if (focused) [...$("rated").querySelectorAll("input")].find((one) => one.getAttribute("aria-label") === focused)?.focus();
   const more = [[state.liked, "with a heart"], [state.seen, "seen without stars"], [state.watchlist, "on your watchlist"]]
@@ -77,7 +77,7 @@ function prepareSearch() {
   const show = () => {
     list.replaceChildren(...films.map((film, place) => make("li", { role: "option", id: `found-${place}`, "aria-selected": "false" },
       make("span", { class: "title" }, label(film)),
-      starInput(film, starsOf(film), (stars) => { rate(film, stars); show(); }))));
+      starInput(film, starsOf(film), (stars) => rate(film, stars)))));
     if (!films.length) list.append(make("li", { role: "option", "aria-selected": "false", class: "quiet" }, "No film of this name here."));
     list.hidden = false;
     box.setAttribute("aria-expanded", "true");
@@ -221,6 +221,7 @@ async function answer() {
   asking?.abort();
   asking = new AbortController();
   const { signal } = asking;
+  $("answer").setAttribute("aria-busy", "true");
   try {
     if (tab === "map") await drawMap($("map"), await ask("api/map", { ...person(), n: 250 }, { signal }), isEmpty());
     else if (tab === "beside") drawBeside((await ask("api/reconstruction", { ratings: person().ratings }, { signal })).reconstruction);
@@ -229,6 +230,7 @@ async function answer() {
   } catch (error) {
     trouble(error);
   }
+  if (!signal.aborted) $("answer").setAttribute("aria-busy", "false");
 }
 
 async function drawFilms(signal) {

@@ -51,13 +51,19 @@ export function starInput(film, given, onGive) {
     return Math.min(maximum, Math.max(minimum, Math.ceil((raw - 1e-9) / step) * step));
   };
   let pointed = null;
-  input.addEventListener("pointerdown", (event) => { pointed = at(event); });
+  input.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    pointed = at(event);
+    input.setPointerCapture(event.pointerId);
+    show(pointed);
+  });
   input.addEventListener("pointermove", (event) => { if (pointed !== null) { pointed = at(event); show(pointed); } });
   input.addEventListener("pointercancel", () => { pointed = null; show(given); });
-  input.addEventListener("click", () => {
+  input.addEventListener("pointerup", () => { // not click: a touched slider has none
     if (pointed === null) return;
     const stars = pointed;
     pointed = null;
+    given = stars;
     input.value = stars;
     show(stars);
     onGive(stars);
@@ -80,8 +86,9 @@ export function starInput(film, given, onGive) {
   });
   input.addEventListener("input", () => { // screen readers set a slider's value without keys
     if (pointed !== null) return;
-    show(Number(input.value));
-    onGive(Number(input.value));
+    given = Number(input.value);
+    show(given);
+    onGive(given);
   });
   show(given);
   return box;

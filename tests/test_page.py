@@ -1,0 +1,293 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright. Skipped where either is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from movie_autoencoder.bundle import Bundle
+from movie_autoencoder.recommender import Recommender
+
+playwright = pytest.importorskip("playwright.sync_api")
+uvicorn = pytest.importorskip("uvicorn")
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (set CHROMIUM to its path)")
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def address(tastes: Bundle) -> Iterator[str]:
+    """A server in this process, on a free port."""
+    from movie_autoencoder.web import create_app
+
+    app = create_app(Recommender(tastes))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", access_log=False))  # type: ignore[arg-type]
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        assert thread.is_alive()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """A fresh browser state on the page; errors, complaints and requests elsewhere fail the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if _complaint(message) else None)
+    page.on("request", lambda asked: None if asked.url.startswith((address, "blob:")) else wrong.append(asked.url))
+    page.goto(address)
+    page.wait_for_selector("#picks > li h3")
+    yield page
+    context.close()
+    assert not wrong
+
+
+def _complaint(message: Any) -> bool:
+    """Whether the browser complains of the page; a refusal (422) is what the page is made to show."""
+    return message.type in ("error", "warning") and "status of 422" not in message.text
+
+
+def films(page: Any) -> list[str]:
+    page.wait_for_selector("#answer[aria-busy=false]")
+    return list(page.locator("#picks h3").all_inner_texts())
+
+
+def give(page: Any, query: str, stars: float) -> str:
+    """Searches, and clicks into the stars of the first film found; its title."""
+    page.fill("#search", query)
+    row = page.locator("#found li:first-child", has_text=re.compile(query, re.IGNORECASE))
+    title = str(row.locator(".title").inner_text())
+    box = row.locator(".stars").bounding_box()
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url):
+        page.mouse.click(box["x"] + box["width"] * (stars - 0.25) / 5, box["y"] + box["height"] / 2)
+    page.keyboard.press("Escape")
+    return title
+
+
+def rate_three(page: Any) -> list[str]:
+    return [give(page, "cedar e", 4.5), give(page, "ash bi", 1), give(page, "oak ho", 5)]
+
+
+def own(page: Any) -> dict[str, str]:
+    """The stars under "Your stars", as a screen reader says them."""
+    rows = page.locator("#rated li", has=page.locator("input"))
+    return {
+        str(row.locator(".title").inner_text()): str(row.locator("input").get_attribute("aria-valuetext"))
+        for row in rows.all()
+    }
+
+
+def test_three_stars_by_mouse_change_the_list_and_stay(page: Any) -> None:
+    before = films(page)
+    titles = rate_three(page)
+    assert own(page) == dict(zip(reversed(titles), ["5 of 5 stars", "1 of 5 stars", "4.5 of 5 stars"], strict=True))
+    after = films(page)
+    assert after != before and not {title for title in titles if any(title in film for film in after)}
+    page.reload()
+    page.wait_for_selector("#picks > li h3")
+    assert films(page) == after and len(own(page)) == 3
+
+
+def test_every_star_asks_again(page: Any) -> None:
+    rate_three(page)
+    row = page.locator("#rated li", has=page.locator("input")).first
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+        row.locator("input").press("ArrowLeft")
+    assert len(asked.value.request.post_data_json["ratings"]) == 3
+    assert "4.5 of 5 stars" in own(page).values()
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url):
+        row.get_by_role("button").click()
+    assert len(own(page)) == 2
+
+
+def test_by_keyboard_alone(page: Any) -> None:
+    page.focus("#search")
+    with page.expect_response(lambda answer: "/api/items" in answer.url):
+        page.keyboard.type("cedar elm", delay=5)
+    page.wait_for_selector("#found li input")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#found [aria-selected=true]").count() == 1
+    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url):
+        page.keyboard.press("4")
+    assert list(own(page).values()) == ["4 of 5 stars"]
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "search"
+    page.focus("#tab-films")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#map svg .you")
+
+
+def test_own_and_predicted_stars_are_unlike(page: Any) -> None:
+    rate_three(page)
+    mine, theirs = page.locator("#rated .stars").first, page.locator("#picks .prediction").first
+    assert "predicted" in theirs.inner_text().lower() and "interval" in theirs.inner_text()
+    assert "Your stars" in (mine.locator("input").get_attribute("aria-label") or "")
+    assert page.locator("#picks .prediction .stars, #rated .prediction").count() == 0
+    shapes = [one.evaluate("node => getComputedStyle(node).maskImage") for one in (mine, theirs)]
+    assert "star.svg" in shapes[0] and shapes[1] == "none"
+    assert "Nine times in ten" in page.locator("#legend").inner_text()
+
+
+def test_reasons_show_both_figures_by_name(page: Any) -> None:
+    rate_three(page)
+    with page.expect_response(lambda answer: "/api/explain" in answer.url) as asked:
+        page.locator("#picks details summary").first.click()
+    found = asked.value.json()
+    table = page.locator("#picks table.reasons").first
+    assert "Share" in table.inner_text() and "Without it" in table.inner_text()
+    assert len(table.locator("tbody tr").all()) == len(found["shares"]) == 3
+    assert f"{found['without'][0]['without']:.2f}" in table.inner_text()
+    told = page.locator("#picks details").first.inner_text()
+    assert "add up" in told and "left out" in told
+
+
+def test_sliders_and_genre(page: Any) -> None:
+    rate_three(page)
+    before = films(page)
+    slider = page.locator("#popularity")
+    for _ in range(10):
+        slider.press("ArrowLeft")
+    little = films(page)
+    assert little != before
+    page.select_option("#genre", "Horror")
+    films(page)
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+        page.locator("#first").press("End")
+    sent = asked.value.request.post_data_json
+    assert sent["popularity"] == -1 and sent["genres"] == ["Horror"] and sent["years"][0] > 2000
+    page.reload()
+    page.wait_for_selector("#picks > li")
+    assert page.input_value("#popularity") == "-1" and page.input_value("#genre") == "Horror"
+
+
+def test_a_file_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> None:
+    from test_web import letterboxd
+
+    items = Recommender(tastes).items
+    names = [f"2024-01-01,{items.title(item)},{items.year(item)},https://boxd.it/x" for item in tastes.item_ids[:12]]
+    head = "Date,Name,Year,Letterboxd URI"
+    path = tmp_path / "letterboxd-me.zip"
+    ratings = "".join(f"{name},{1 + number % 5}\n" for number, name in enumerate(names[:8]))
+    odd = "2024-01-01,<img src=x onerror=alert(1)>,1999,https://boxd.it/y,3\n"
+    path.write_bytes(
+        letterboxd(ratings=f"{head},Rating\n{ratings}{odd}", watchlist=f"{head}\n" + "\n".join(names[8:]) + "\n")
+    )
+    with page.expect_response(lambda answer: "/api/import" in answer.url):
+        page.set_input_files("#file", path)
+    page.wait_for_selector("#imported .report")
+    assert len(own(page)) == 8
+    report = page.locator("#imported").inner_text()
+    assert "12 of your 13 films" in report and "1 are not in this model" in report.replace("1 is", "1 are")
+    page.locator("#imported summary").first.click()
+    assert "<img src=x onerror=alert(1)>" in page.locator("#imported").inner_text()  # text, and nothing more
+    assert page.locator("#imported img").count() == 0
+    page.click("#tab-tonight")
+    tonight = films(page)
+    assert len(tonight) == 4
+    page.click("#tab-films")
+    assert len(films(page)) == 20
+    page.check("#no-watchlist")
+    assert not set(tonight) & {one for one in films(page)}
+
+
+def test_a_file_that_is_none(page: Any, tmp_path: Path) -> None:
+    path = tmp_path / "nothing.csv"
+    path.write_text("a,b\n1,2\n")
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#imported .notice")
+    assert "nothing.csv" in page.locator("#imported").inner_text()
+
+
+def test_map_and_reconstruction(page: Any) -> None:
+    rate_three(page)
+    page.click("#tab-map")
+    page.wait_for_selector("#map svg .you")
+    assert page.locator("#map svg circle").count() > 50
+    page.locator("#map summary").click()
+    assert page.locator("#map details li").count() > 5
+    page.click("#tab-beside")
+    page.wait_for_selector("#beside table")
+    assert page.locator("#beside tbody tr").count() == 3
+    assert "without" in page.locator("#beside").inner_text()
+
+
+def test_the_download_gives_no_stars_away(page: Any) -> None:
+    rate_three(page)
+    films(page)
+    with page.expect_download() as waiting:
+        page.click("#download")
+    lines = Path(waiting.value.path()).read_text(encoding="utf-8").splitlines()
+    columns = lines[0].split(",")
+    assert columns[:2] == ["Title", "Year"] and not {"Rating", "Rating10", "WatchedDate"} & set(columns)
+    assert len(lines) > 10
+
+
+def test_a_newcomer_picks_groups(page: Any) -> None:
+    before = films(page)
+    groups = page.locator(".groups button")
+    groups.first.wait_for()
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+        groups.first.click()
+    assert asked.value.request.post_data_json["liked"] and films(page) != before
+    assert page.locator(".start .stars input").count() >= 5  # films whose stars tell most
+
+
+def test_forget(page: Any) -> None:
+    rate_three(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url):
+        page.click("#forget")
+    assert own(page) == {} and page.evaluate("JSON.parse(localStorage.getItem('films-for-you')).ratings.length") == 0
+
+
+@pytest.mark.parametrize("width", [360, 768, 1600])
+def test_nothing_is_wider_than_the_window(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    rate_three(page)
+    page.locator("#picks details summary").first.click()
+    page.wait_for_selector("#picks table.reasons")
+    for tab in ("films", "tonight", "map", "beside"):
+        page.click(f"#tab-{tab}")
+        page.wait_for_selector("#answer[aria-busy=false]")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
+
+
+def test_by_touch(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector("#picks > li h3")
+    stars = page.locator("#picks .stars").first
+    stars.scroll_into_view_if_needed()
+    box = stars.bounding_box()
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+        page.touchscreen.tap(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
+    assert asked.value.request.post_data_json["ratings"][0]["stars"] == 4
+    context.close()
