@@ -571,3 +571,15 @@ def test_side_information_and_time_are_refused_where_they_would_do_nothing(data:
     with pytest.raises(TrainingError, match="when each rating was given"):
         train(configured(data, "model.time_aware=true"), out=tmp_path / "run", ratings=timeless)
     assert not (tmp_path / "run" / "bundle").exists()
+
+
+def test_large_data_gets_fewer_steps_down_to_half(planted: Ratings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from movie_autoencoder import tuning
+
+    step = tuning._step_work(planted, 32)
+    for work, epochs in ((200.0, 200), (500.0, 200), (150.5, 150), (10.0, 100)):
+        monkeypatch.setattr(tuning, "_FIT_WORK", work * step)
+        trial = tuning.next_trial(Config(), planted, 5.0, [])
+        assert trial is not None and trial.epochs == epochs
+    set_by_hand = tuning.next_trial(Config().with_settings(["training.epochs=7"]), planted, 5.0, [])
+    assert set_by_hand is not None and set_by_hand.epochs == 7

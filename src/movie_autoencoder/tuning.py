@@ -18,6 +18,7 @@ from .models.settings import AutorecSettings, DualSettings, SampledSettings, Set
 from .ratings import Ratings
 
 DUAL_EPOCHS, AUTOREC_EPOCHS = 200, 60
+_LARGE_EPOCHS, _FIT_WORK = 100, 8e10  # a fit of more work is cut to so much, down to half the steps
 _SWEEPS, _BURN_IN = 100, 0.3  # of the sampled sibling's chains, and the share of them that does not count
 _SAMPLED_DIM, _SAMPLED_WIDTH = 10, 32  # of a draw, and of the mean over draws
 _L2, _HIDDEN, _LATENT = 15.0, 0.2, 32  # where the search starts, and what stands when nothing is tried
@@ -77,7 +78,7 @@ def next_trial(config: Config, ratings: Ratings, damping: float, results: Sequen
             return None  # its settings are given; only the number of epochs is chosen, within the one trial
         values = model.model_dump(exclude={"name"}) | {"damping": damping if model.damping is None else model.damping}
         return Trial(AutorecSettings(**values), config.training.epochs or AUTOREC_EPOCHS)
-    epochs = config.training.epochs or DUAL_EPOCHS
+    epochs = dual_epochs(ratings, config)
     if not results:
         settings = DualSettings(
             latent_dim=_LATENT if model.latent_dim is None else model.latent_dim,
@@ -99,6 +100,18 @@ def next_trial(config: Config, ratings: Ratings, damping: float, results: Sequen
     return Trial(candidate, epochs)
 
 
+def dual_epochs(ratings: Ratings, config: Config) -> int:
+    """Steps of a fit of the dual autoencoder, unless they are set: fewer from about 13 million ratings on.
+
+    With so many ratings half the steps cost little accuracy (docs/experiments.md), and people half an hour.
+    """
+    model = config.model
+    if config.training.epochs or isinstance(model, AutorecConfig):
+        return config.training.epochs or DUAL_EPOCHS
+    affordable = _FIT_WORK / _step_work(ratings, model.latent_dim or _LATENT)
+    return int(min(max(affordable, _LARGE_EPOCHS), DUAL_EPOCHS))
+
+
 def sampled_trial(config: Config) -> Trial:
     """The fit of the sampled sibling: nothing of it is searched, since its priors are learnt with it.
 
@@ -114,8 +127,7 @@ def planned_work(ratings: Ratings, config: Config) -> float:
     if isinstance(config.model, AutorecConfig):
         return 2.0 * (config.training.epochs or AUTOREC_EPOCHS) * len(ratings) * config.model.hidden[0]
     width = config.model.latent_dim or _LATENT
-    one = (len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items)) * width
-    one *= config.training.epochs or DUAL_EPOCHS
+    one = _step_work(ratings, width) * dual_epochs(ratings, config)
     work = 2.0 * one + min(_WORK * config.training.budget, (_TRIALS - 1) * one)
     if config.model.speed == "best":
         sweeps = sampled_trial(config).epochs
@@ -125,7 +137,11 @@ def planned_work(ratings: Ratings, config: Config) -> float:
 
 def _work(ratings: Ratings, settings: Settings, epochs: int) -> float:
     width = settings.latent_dim if isinstance(settings, DualSettings) else 0
-    return float(len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items)) * width * epochs
+    return _step_work(ratings, width) * epochs
+
+
+def _step_work(ratings: Ratings, width: int) -> float:
+    return float(len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items)) * width
 
 
 def _next_dual(model: DualConfig, tried: Sequence[tuple[Settings, float]]) -> DualSettings | None:
