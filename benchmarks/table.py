@@ -60,7 +60,9 @@ def table() -> str:
             f"{sparse['below_damped_bias_mean']:.4f} (least {sparse['below_damped_bias_least']:.4f})"
         ),
         "`python train.py --speed fast` on the sample, to the saved bundle": whole(result("sample")["runs"]),
+        "the same with `--speed best`, the default": whole(result("sample-best")["runs"]),
         "1 million ratings, 6,000 × 3,700, `--speed fast`, to the saved bundle": whole(result("million")["runs"]),
+        "the same with `--speed best`": whole(result("million-best")["runs"]),
         "2 million ratings over 200,000 × 100,000, `--speed fast`": whole([wide]),
         "20 million ratings, 138,000 × 27,000: a training step": (
             f"{steps['twenty']['step_seconds']:.2f} s, {steps['twenty']['peak_gb']:.2f} GB; per rating "
@@ -70,9 +72,30 @@ def table() -> str:
             f"{median(light['import']):.2f} s; {median(light['help']):.2f} s"
         ),
         "scoring 1 million held-out ratings": f"{statistics.median(light['scoring_a_million_seconds']):.2f} s",
+        **used(),
     }
     lines += ["", "| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows.items())]
     return "\n".join(lines) + "\n"
+
+
+def used() -> dict[str, str]:
+    """Rows on a trained model in use."""
+    people, load, served = (result(name) for name in ("people", "load", "zip-to-page"))
+    each = people["one_person_ms"]
+    return {
+        f"ten films for one person from {people['ratings_each']} stars, with intervals and reasons, of "
+        f"{people['items']:,} films, by id (by title)": (
+            f"{each['by id']['p50']:.2f} ms ({each['by title']['p50']:.2f} ms)"
+        ),
+        f"the same for {people['people']:,} people at once": f"{people['people_seconds']:.1f} s",
+        f"requests for films a second, {load['seconds']:.0f} s long, server and client on the same two cores": (
+            f"{load['answered_per_second']:.0f}, p99 {load['milliseconds']['p99']:.0f} ms, {load['errors']} errors"
+        ),
+        "`movie-autoencoder serve`, from the start to the first answer": f"{load['first_answer_seconds']:.1f} s",
+        f"{served['data']['ratings'] / 1e6:.0f} million ratings, from the zip to the served page, `--speed fast`": (
+            f"{served['minutes']:.1f} min, {served['training']['peak_gb']:.1f} GB"
+        ),
+    }
 
 
 def whole(runs: list[dict[str, Any]]) -> str:
