@@ -1,7 +1,7 @@
 // The page: what was given on the left, what follows from it on the right. Every change of the state redraws both.
 
 import { ask } from "./api.js";
-import { label, make, number, ownStars, prediction, setScale, starInput } from "./marks.js";
+import { label, make, ownStars, prediction, setScale, signed, starInput } from "./marks.js";
 import { change, forget, hide, isEmpty, like, onChange, person, rate, starsOf, state, take } from "./state.js";
 import { reasons } from "./reasons.js";
 import { drawMap } from "./map.js";
@@ -47,6 +47,17 @@ function draw() {
   answer();
 }
 
+/** New children; whoever works with the keyboard stays at the same film, or at the one that took its place. */
+function redraw(place, ...children) {
+  const focused = place.contains(document.activeElement) ? document.activeElement : null;
+  const all = () => [...place.querySelectorAll("input, button, summary")];
+  const at = all().indexOf(focused), name = focused?.getAttribute("aria-label");
+  place.replaceChildren(...children);
+  if (!focused) return;
+  const now = all();
+  (now.find((one) => name && one.getAttribute("aria-label") === name) || now[Math.min(at, now.length - 1)])?.focus({ preventScroll: true });
+}
+
 // Your stars
 
 function drawRated() {
@@ -54,9 +65,7 @@ function drawRated() {
     make("span", { class: "title" }, label(film)),
     starInput(film, film.stars, (stars) => rate(film, stars)),
     make("button", { type: "button", class: "plain", "aria-label": `Take back the stars for ${label(film)}`, onclick: () => rate(film, null) }, "×")));
-  const focused = $("rated").contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
-  $("rated").replaceChildren(...rows);
-  if (focused) [...$("rated").querySelectorAll("input")].find((one) => one.getAttribute("aria-label") === focused)?.focus();
+  redraw($("rated"), ...rows);
   const more = [[state.liked, "with a heart"], [state.seen, "seen without stars"], [state.watchlist, "on your watchlist"]]
     .filter(([list]) => list.length).map(([list, words]) => `${list.length} ${words}`);
   if (more.length) $("rated").append(make("li", { class: "quiet" }, `and ${more.join(", ")}`));
@@ -66,29 +75,21 @@ function drawRated() {
 
 function prepareSearch() {
   const box = $("search"), list = $("found");
-  let films = [], chosen = -1, running = null;
-  const close = () => { list.hidden = true; box.setAttribute("aria-expanded", "false"); box.removeAttribute("aria-activedescendant"); chosen = -1; };
-  const choose = (place) => {
-    chosen = place;
-    [...list.children].forEach((row, number) => row.setAttribute("aria-selected", String(number === place)));
-    if (place >= 0) box.setAttribute("aria-activedescendant", `found-${place}`);
-    list.children[place]?.scrollIntoView({ block: "nearest" });
-  };
-  const show = () => {
-    list.replaceChildren(...films.map((film, place) => make("li", { role: "option", id: `found-${place}`, "aria-selected": "false" },
-      make("span", { class: "title" }, label(film)),
-      starInput(film, starsOf(film), (stars) => rate(film, stars)))));
-    if (!films.length) list.append(make("li", { role: "option", "aria-selected": "false", class: "quiet" }, "No film of this name here."));
+  let running = null;
+  const close = () => { list.hidden = true; $("found-status").textContent = ""; };
+  const show = (films) => {
+    list.replaceChildren(...films.map((film) => make("li", {},
+      make("span", { class: "title" }, label(film)), starInput(film, starsOf(film), (stars) => rate(film, stars)))));
+    if (!films.length) list.append(make("li", { class: "quiet" }, "No film of this name here."));
     list.hidden = false;
-    box.setAttribute("aria-expanded", "true");
+    $("found-status").textContent = films.length ? `${films.length} films found; arrow down goes to their stars` : "No film found";
   };
   box.addEventListener("input", async () => {
     running?.abort();
     if (!box.value.trim()) return close();
     running = new AbortController();
     try {
-      films = (await ask(`api/items?limit=8&q=${encodeURIComponent(box.value)}`, undefined, { signal: running.signal })).items;
-      show();
+      show((await ask(`api/items?limit=8&q=${encodeURIComponent(box.value)}`, undefined, { signal: running.signal })).items);
       trouble(null);
     } catch (error) {
       trouble(error);
@@ -96,15 +97,20 @@ function prepareSearch() {
   });
   box.addEventListener("keydown", (event) => {
     if (event.key === "Escape") return close();
-    if (list.hidden || !films.length) return;
-    if (event.key === "ArrowDown") choose((chosen + 1) % films.length);
-    else if (event.key === "ArrowUp") choose((chosen + films.length - 1) % films.length);
-    else if (event.key === "Enter") list.querySelectorAll("input")[Math.max(chosen, 0)]?.focus();
-    else return;
+    if (list.hidden || !["ArrowDown", "Enter"].includes(event.key)) return;
     event.preventDefault();
+    list.querySelector("input")?.focus();
   });
+  list.addEventListener("keydown", (event) => { // up and down go between films; left, right and digits are stars
+    if (event.key === "Escape") { close(); box.focus(); return; }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const all = [...list.querySelectorAll("input")];
+    (all[all.indexOf(event.target) + step] || (step < 0 ? box : event.target)).focus();
+  }, true);
   document.addEventListener("pointerdown", (event) => { if (!event.target.closest(".search")) close(); });
-  list.addEventListener("keydown", (event) => { if (event.key === "Escape") { close(); box.focus(); } });
 }
 
 function prepareImport() {
@@ -223,7 +229,7 @@ async function answer() {
   const { signal } = asking;
   $("answer").setAttribute("aria-busy", "true");
   try {
-    if (tab === "map") await drawMap($("map"), await ask("api/map", { ...person(), n: 250 }, { signal }), isEmpty());
+    if (tab === "map") drawMap($("map"), await ask("api/map", { ...person(), n: 250 }, { signal }), state.ratings);
     else if (tab === "beside") drawBeside((await ask("api/reconstruction", { ratings: person().ratings }, { signal })).reconstruction);
     else await drawFilms(signal);
     trouble(null);
@@ -253,13 +259,14 @@ async function drawFilms(signal) {
   const found = await ask("api/recommend", body, { signal });
   picks = found.recommendations;
   const open = new Set([...$("picks").querySelectorAll("details[open]")].map((one) => one.dataset.film));
-  $("picks").replaceChildren(...picks.map((film) => pick(film, open.has(String(film.item_id)))));
+  redraw($("picks"), ...picks.map((film) => pick(film, open.has(String(film.item_id)))));
   if (!picks.length) $("picks").append(make("li", { class: "empty" }, "No film is left with these filters."));
   $("notes").replaceChildren(...found.notes.filter((note) => !note.startsWith("We know")).map((note) => make("li", {}, note)));
-  $("legend").textContent = model.intervals
-    ? "Dots are predicted stars. Nine times in ten the stars that people then give lie within the band: a wide band means " +
-      "that people like you have seldom chosen the film, so little is known."
-    : "Dots are predicted stars.";
+  $("legend").replaceChildren(
+    make("span", { class: "key" }, make("span", { class: "stars one", "aria-hidden": "true" }), "stars are yours"),
+    make("span", { class: "key" }, make("span", { class: "line sample", "aria-hidden": "true" }, make("span", { class: "dot" })), "dots are predicted"),
+    model.intervals ? "Nine times in ten the stars that people then give lie within the band: a wide band means that people like you " +
+      "have seldom chosen the film, so little is known." : "");
   $("status").textContent = picks.length ? `${picks.length} films; first ${label(picks[0])}` : "No film is left.";
 }
 
@@ -282,7 +289,7 @@ function pick(film, open) {
     details,
     make("div", { class: "foot" },
       make("span", { class: "quiet" }, "Seen it? "), starInput(film, null, (stars) => rate(film, stars)),
-      make("button", { type: "button", class: "plain", "aria-label": `Do not show ${label(film)} again`, onclick: () => hide(film) }, "not for me")));
+      make("button", { type: "button", class: "plain", "aria-label": `Not for me: ${label(film)}`, onclick: () => hide(film) }, "Not for me")));
 }
 
 async function drawStart(tonight, signal) {
@@ -293,7 +300,7 @@ async function drawStart(tonight, signal) {
   ]).catch((error) => { trouble(error); return [{ groups: [] }, { next_to_rate: [] }]; });
   if (signal.aborted || !groups.length) return;
   const chosen = new Set(state.liked.map((film) => film.item_id));
-  $("start").replaceChildren(make("section", { class: "start", "aria-labelledby": "start-title" },
+  redraw($("start"), make("section", { class: "start", "aria-labelledby": "start-title" },
     make("h2", { id: "start-title" }, count ? `${ENOUGH - count} more ${ENOUGH - count === 1 ? "star" : "stars"}, and the picks are yours` : "Where to begin"),
     make("p", {}, "Pick the groups whose films you love …"),
     make("div", { class: "groups" }, ...groups.map((group) => {
@@ -318,7 +325,7 @@ function drawBeside(rows) {
       ...["Film", "Your stars", "Predicted without them", "Difference"].map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, ...far.map((row) => make("tr", {}, make("th", { scope: "row" }, label(row)),
         make("td", {}, ownStars(row.stars)), make("td", {}, prediction({ stars: row.predicted, low: null, high: null })),
-        make("td", {}, number(row.stars - row.predicted)))))));
+        make("td", {}, signed(row.stars - row.predicted, 1)))))));
 }
 
 function download() {

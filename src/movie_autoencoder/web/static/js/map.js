@@ -1,46 +1,57 @@
-// Well known films in the two directions in which tastes differ most, and you among them. A list says the same in words.
+// Well known films in the two directions in which tastes differ most, yours and you among them. A list says the same in words.
 
-import { label, make } from "./marks.js";
+import { label, make, natural } from "./marks.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const SIZE = 600, EDGE = 24;
+const SIZE = 640, EDGE = 26;
+const STAR = "M0-9l2.6 5.3 5.8.8-4.2 4 1 5.8L0 3.2l-5.2 2.7 1-5.8-4.2-4 5.8-.8z";
 
-function shape(name, attributes, text) {
+function shape(name, attributes, ...children) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text !== undefined) element.textContent = text;
+  element.append(...children);
   return element;
 }
 
 const at = (value) => EDGE + ((value + 1) / 2) * (SIZE - 2 * EDGE);
+const shortened = (title) => {
+  const name = natural(title).replace(/ \(.*$/, "");
+  return name.length > 24 ? `${name.slice(0, 22).trimEnd()}…` : name;
+};
 
-export function drawMap(place, { items, you }, empty) {
+/** Draws it anew: films, those that you gave stars (as stars), and your place. */
+export function drawMap(place, { items, you }, ratings) {
+  const unit = Math.min(2, Math.max(1, SIZE / (place.clientWidth || SIZE))); // a small window gets larger letters, and fewer names
+  const rated = new Set(ratings.map((one) => one.item_id));
   const picture = shape("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": "Map of taste: near films are liked by the same people" });
+  const dots = shape("g", {}), names = shape("g", {});
   const taken = []; // boxes of names, so that they do not cover each other
-  if (you) taken.push([at(you.x) - 34, at(-you.y) - 26, at(you.x) + 34, at(-you.y) + 14]);
-  for (const film of items) {
-    const x = at(film.x), y = at(-film.y);
-    const dot = shape("circle", { cx: x, cy: y, r: 4 });
-    dot.append(shape("title", {}, label(film)));
-    picture.append(dot);
-    const name = film.title.length > 24 ? `${label({ ...film, year: null }).slice(0, 22)}…` : label({ ...film, year: null });
-    const width = name.length * 5.6, left = x + 8 + width > SIZE ? x - 8 - width : x + 8;
-    const box = [left, y - 8, left + width, y + 6];
-    if (taken.every((one) => box[0] > one[2] || box[2] < one[0] || box[1] > one[3] || box[3] < one[1])) {
+  if (you) taken.push([at(you.x) - 28 * unit, at(-you.y) - 32 * unit, at(you.x) + 28 * unit, at(-you.y) + 14 * unit]);
+  const ordered = [...items].sort((one, other) => rated.has(other.item_id) - rated.has(one.item_id)); // yours are named first
+  for (const film of ordered) {
+    const x = at(film.x), y = at(-film.y), mine = rated.has(film.item_id);
+    const spot = shape("g", { class: mine ? "mine" : "film" }, shape("title", {}, label(film)),
+      mine ? shape("path", { d: STAR, transform: `translate(${x} ${y}) scale(${0.8 * unit})` }) : shape("circle", { cx: x, cy: y, r: 3.5 }));
+    dots.append(spot);
+    const name = shortened(film.title), width = name.length * 5.9 * unit, right = x + 8 * unit + width <= SIZE;
+    const left = right ? x + 7 * unit : x - 7 * unit - width;
+    const box = [left - 2, y - 8 * unit, left + width + 2, y + 6 * unit];
+    if (film.title && left > 0 && taken.every((one) => box[0] > one[2] || box[2] < one[0] || box[1] > one[3] || box[3] < one[1])) {
       taken.push(box);
-      picture.append(shape("text", { x: left, y: y + 4 }, name));
+      spot.classList.add("named");
+      names.append(shape("text", { x: right ? left : x - 7 * unit, y: y + 3.6 * unit, "font-size": 10.5 * unit, "text-anchor": right ? "start" : "end" }, name));
     }
   }
+  picture.append(dots, names);
   if (you) {
-    const x = at(you.x), y = at(-you.y);
-    const mark = shape("g", { class: "you", transform: `translate(${x} ${y})` });
-    mark.append(shape("path", { d: "M0-13l3.6 7.6 8.4 1.1-6.1 5.7 1.6 8.2L0 5.6l-7.5 4 1.6-8.2-6.1-5.7 8.4-1.1z" }), shape("text", { y: -17, "text-anchor": "middle" }, "you"));
-    picture.append(mark);
+    picture.append(shape("g", { class: "you", transform: `translate(${at(you.x)} ${at(-you.y)}) scale(${unit})` },
+      shape("circle", { r: 13 }), shape("path", { d: STAR }), shape("text", { y: -18, "text-anchor": "middle", "font-size": 13 }, "you")));
   }
-  const near = you && [...items].sort((one, other) => Math.hypot(one.x - you.x, one.y - you.y) - Math.hypot(other.x - you.x, other.y - you.y)).slice(0, 12);
+  const distance = (film) => Math.hypot(film.x - you.x, film.y - you.y);
+  const near = you && items.filter((film) => !rated.has(film.item_id)).sort((one, other) => distance(one) - distance(other)).slice(0, 12);
   place.replaceChildren(
-    make("p", {}, empty ? "Films that the same people like lie near each other. Give a few stars, and you stand among them."
-      : "Films that the same people like lie near each other; you stand where the films are that you are expected to like more than others do."),
+    make("p", {}, you ? "Films that the same people like lie near each other. Stars are films that you gave stars; you stand where the films " +
+      "are that you are expected to like more than others do." : "Films that the same people like lie near each other. Give a few stars, and you stand among them."),
     picture,
     make("details", {}, make("summary", {}, near ? "The films nearest to you, as a list" : "All films on the map, as a list"),
       make("ul", {}, ...(near || items).map((film) => make("li", {}, label(film))))));

@@ -27,7 +27,10 @@ export function natural(title) {
 }
 
 export const number = (stars) => String(Math.round(stars * 10) / 10);
-export const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+export const signed = (value, digits = 2) => {
+  const size = Math.abs(value).toFixed(digits);
+  return Number(size) === 0 ? size : `${value < 0 ? "−" : "+"}${size}`;
+};
 const share = (stars) => (stars - scale.minimum) / (scale.maximum - scale.minimum);
 
 /** Stars to give: a slider under star shapes, so that mouse, touch and keyboard all work. */

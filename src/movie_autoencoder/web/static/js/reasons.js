@@ -19,7 +19,8 @@ export function reasons(found) {
         make("th", { scope: "row" }, label(one)),
         make("td", {}, one.stars === null ? "chosen" : number(one.stars)),
         make("td", {}, one.share === undefined ? "" : bar(one.share), one.share === undefined ? "not known" : signed(one.share),
-          one.share === undefined ? null : make("small", {}, ` ${signed(one.your_stars)} stars, ${signed(one.you_chose_it)} choice`)),
+          ...(one.share === undefined ? [] : [
+          make("small", {}, ` ${signed(one.your_stars)} stars, `), make("small", {}, `${signed(one.you_chose_it)} choice`)])),
         make("td", {}, left ? left.without.toFixed(2) : ""));
     })));
   const parts = [table];
