@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,26 @@ def tastes(planted: Ratings) -> Bundle:
 def taste_run(tastes: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same bundle in a run's folder; not to be written into."""
     return save_taste_run(tastes, tmp_path_factory.mktemp("tastes"))
+
+
+@pytest.fixture(scope="session")
+def address(tastes: Bundle) -> Iterator[str]:
+    """A server of the same bundle in this process, on a free port."""
+    uvicorn = pytest.importorskip("uvicorn")
+    from movie_autoencoder.recommender import Recommender
+    from movie_autoencoder.web import create_app
+
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(Recommender(tastes)), port=0, log_level="error", access_log=False)
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        assert thread.is_alive()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
 
 
 @pytest.fixture(scope="session", autouse=True)

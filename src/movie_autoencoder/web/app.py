@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -25,16 +26,24 @@ from ..sources import read_personal_bytes
 from ..sources.entries import Entry
 from ..sources.errors import SourceError
 from ..stars import like_threshold
-from . import bodies
+from . import bodies, replies
 from .guard import Figures, Guard
 
 STATIC = Path(__file__).resolve().parent / "static"
 
 
-class Json(Response):
-    """JSON by orjson, which refuses what JSON has no word for."""
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "model": replies.Refusal,
+        "description": "Refused: 400 and 422 not what is described here, 403 from another page, 404 no such film, 405 "
+        "asked by the wrong method, 413 too large, 421 called by an unknown name, 429 too many requests.",
+    }
+}
 
-    media_type = "application/json"
+
+class Json(JSONResponse):
+    """JSON by orjson, which refuses what JSON has no word for."""
 
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
@@ -60,22 +69,28 @@ def create_app(
     app = FastAPI(
         title="Movie Rating Autoencoder", version=__version__, docs_url=None, redoc_url=None,
         description="Recommendations from anyone's ratings, with reasons. Nothing is stored: send the ratings along.",
-        default_response_class=Json,
+        default_response_class=Json, responses=_REFUSALS,
     )  # fmt: skip
     _add_errors(app)
     _add_answers(app, recommender)
     _add_facts(app, recommender, figures)
-    routes = frozenset(path for route in app.routes if (path := getattr(route, "path", "")))
+    methods = {path: ", ".join(sorted(getattr(route, "methods", ()))) for route in app.routes
+               if (path := getattr(route, "path", ""))}  # fmt: skip
 
-    @app.get("/api/{rest:path}", include_in_schema=False)
+    @app.api_route("/api/{rest:path}", methods=_METHODS, include_in_schema=False)
     async def nowhere(rest: str) -> Response:
-        if f"/api/{rest}" in routes:
-            raise HTTPException(405, f"/api/{rest} is asked by POST.", {"allow": "POST"})
+        if allowed := methods.get(f"/api/{rest}"):
+            raise HTTPException(405, f"/api/{rest} is asked by {allowed}.", {"allow": allowed})
         raise HTTPException(404, "There is nothing here. /openapi.json lists what there is.")
 
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     _warm(recommender)
-    return Guard(app, routes=routes | {"/"}, figures=figures, rate_limit=rate_limit, hosts=hosts)
+    return Guard(app, routes=frozenset(methods) | {"/"}, figures=figures, rate_limit=rate_limit, hosts=hosts)
+
+
+def _gives(model: type) -> dict[int | str, dict[str, Any]]:
+    """How an answer is described."""
+    return {200: {"model": model}}
 
 
 def _add_answers(app: FastAPI, recommender: Recommender) -> None:
@@ -110,7 +125,7 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
             raise HTTPException(404, f"There is no film {item_id!r} here. GET /api/items?q=TITLE finds ids.")
         return item_id
 
-    @app.post("/api/recommend", summary="Films for somebody")
+    @app.post("/api/recommend", summary="Films for somebody", responses=_gives(replies.Recommendations))
     async def recommend(body: bodies.Recommend) -> Response:
         answer = recommender.recommend(
             person(body), body.k, genres=body.genres, years=body.years, popularity=body.popularity,
@@ -118,7 +133,7 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         )  # fmt: skip
         return Json(answer.to_dict())
 
-    @app.post("/api/predict", summary="Stars and intervals for some films")
+    @app.post("/api/predict", summary="Stars and intervals for some films", responses=_gives(replies.Predictions))
     async def predict(body: bodies.Predict) -> Response:
         asked = [item for item in body.items if item in ids]
         stars, distribution = recommender.predict_person(person(body), _array(recommender, asked))
@@ -133,29 +148,36 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         ]
         return Json({"predictions": predictions, "unknown": [item for item in body.items if item not in ids]})
 
-    @app.post("/api/explain", summary="Why so many stars")
+    @app.post("/api/explain", summary="Why so many stars", responses=_gives(replies.Explanation))
     def explain(body: bodies.Explain) -> Response:
         return Json(recommender.explain(person(body), known_item(body.item_id), top=body.top).to_dict())
 
-    @app.post("/api/similar", summary="Films like one")
+    @app.post("/api/similar", summary="Films like one", responses=_gives(replies.SimilarFilms))
     def similar(body: bodies.Similar) -> Response:
         found = recommender.similar(known_item(body.item_id), body.k, genres=body.genres, years=body.years)
         return Json({"similar": [one.to_dict() for one in found]})
 
-    @app.post("/api/next", summary="Films whose rating would teach most")
+    @app.post("/api/next", summary="Films whose rating would teach most", responses=_gives(replies.Suggestions))
     def next_to_rate(body: bodies.Next) -> Response:
         return Json({"next_to_rate": [one.to_dict() for one in recommender.next_to_rate(person(body), body.k)]})
 
-    @app.post("/api/map", summary="Well known films in two directions of taste, and somebody among them")
+    @app.post(
+        "/api/map", summary="Well known films in two directions of taste, and somebody among them",
+        responses=_gives(replies.Map),
+    )  # fmt: skip
     def taste_map(body: bodies.Map) -> Response:
         return Json(recommender.map(person(body), body.n).to_dict())
 
-    @app.post("/api/reconstruction", summary="Ratings beside what the others say they would be")
+    @app.post(
+        "/api/reconstruction",
+        summary="Ratings beside what the others say they would be",
+        responses=_gives(replies.Reconstruction),
+    )
     def reconstruction(body: bodies.Reconstruction) -> Response:
         return Json({"reconstruction": [one.to_dict() for one in recommender.reconstruction(person(body))]})
 
     @app.post(
-        "/api/import", summary="Somebody's films from a file",
+        "/api/import", summary="Somebody's films from a file", responses=_gives(replies.Import),
         openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {
             "schema": {"type": "string", "format": "binary"},
             "example": "title,stars\nAlien (1979),4.5\n"}}}},
@@ -175,7 +197,7 @@ def _add_facts(app: FastAPI, recommender: Recommender, figures: Figures) -> None
     """What does not depend on who asks."""
     groups: dict[tuple[int, int], Any] = {}
 
-    @app.get("/api/items", summary="Films by title, as you type")
+    @app.get("/api/items", summary="Films by title, as you type", responses=_gives(replies.Films))
     async def items(
         q: str = Query("", max_length=200, description="Part of a title.", examples=["alien"]),
         limit: int = Query(10, ge=1, le=50),
@@ -191,21 +213,21 @@ def _add_facts(app: FastAPI, recommender: Recommender, figures: Figures) -> None
         ]
         return Json({"items": found})
 
-    @app.get("/api/groups", summary="Groups of films to choose from")
+    @app.get("/api/groups", summary="Groups of films to choose from", responses=_gives(replies.Groups))
     def film_groups(n: int = Query(9, ge=1, le=30), size: int = Query(4, ge=1, le=12)) -> Response:
         if (n, size) not in groups:
             groups[n, size] = {"groups": [group.to_dict() for group in recommender.groups(n, size)]}
         return Json(groups[n, size])
 
-    @app.get("/api/model", summary="What this model knows")
+    @app.get("/api/model", summary="What this model knows", responses=_gives(replies.Model))
     async def model() -> Response:
         return Json(facts)
 
-    @app.get("/healthz", summary="Whether the server is up")
+    @app.get("/healthz", summary="Whether the server is up", responses=_gives(replies.Health))
     async def health() -> Response:
         return Json({"status": "ok"})
 
-    @app.get("/metrics", summary="Figures for Prometheus")
+    @app.get("/metrics", summary="Figures for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(figures.text(), media_type="text/plain; version=0.0.4")
 

@@ -62,7 +62,7 @@ class Recommend(Person, Filters):
     model_config = _example(k=10, genres=["Sci-Fi"], years=[1980, None], popularity=0.0, exclude=[541])
 
     k: Count = 20
-    popularity: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
+    popularity: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False, strict=True)] = 0.0
     exclude: Ids = []
     only: Annotated[Ids | None, Field(description="The only films that are wanted, such as a watchlist.")] = None
 
