@@ -99,6 +99,9 @@ def test_filters_exclusions_and_watchlists(
     ids = [one["item_id"] for one in everything]
     assert [one["item_id"] for one in found("--exclude", films)][:5] == ids[3:8]
     assert [one["item_id"] for one in found("--only", films)] == ids[:3]
+    films.write_text(films.read_text() + "No Such Film (2001),3\n")
+    text = run(capsys, "recommend", taste_run, "--ratings", mine, "--only", films)
+    assert "films.csv: 1 unmatched, 0 ambiguous: No Such Film (2001)" in text
     assert "There is no watchlist" in run(
         capsys, "recommend", taste_run, "--ratings", mine, "--only", "watchlist", code=1
     )
@@ -146,9 +149,8 @@ def test_similar_next_to_rate_and_compare(
     assert [one["item_id"] for one in bare] == [one.item_id for one in recommender.next_to_rate({}, 3)]
     user = recommender.user_ids[0].item()
     answer = json.loads(run(capsys, "compare", taste_run, mine, user, "--format", "json"))
-    assert answer == recommender.compare(mine, recommender.training_person(user)).to_dict() | {
-        "for_both": answer["for_both"], "apart": answer["apart"],
-    }  # fmt: skip
+    wanted = recommender.compare(mine, recommender.training_person(user)).to_dict()
+    assert answer == json.loads(json.dumps(wanted))
     assert "Films for both" in run(capsys, "compare", taste_run, mine, user)
 
 
@@ -217,6 +219,7 @@ def test_malformed_values_are_usage_errors(taste_run: Path, words: list[str], tr
     [
         (["recommend", "RUN", "--user", "nobody"], "No user 'nobody' among the 250 training users"),
         (["recommend", "RUN", "--user", "1", "--genre", "Western"], "No item has the genre 'Western'"),
+        (["compare", "RUN", "mine.zpi", "1"], "'mine.zpi' is neither a file nor a training user"),
         (["similar", "RUN", "Nowhere"], "The model does not know 'Nowhere'"),
         (["recommend", "no-such-run", "--user", "1"], "no-such-run"),
         (["recommend", "RUN", "--ratings", "no-such-file.csv"], "no-such-file.csv"),

@@ -155,6 +155,24 @@ def test_wrong_wishes_are_refused(recommender: Recommender, planted: Ratings) ->
         recommender.recommend(planted)
     with pytest.raises(ValueError, match="does not know 'Nowhere'"):
         recommender.explain({}, "Nowhere")
+    for wrong in (
+        lambda: recommender.similar(1, 0),
+        lambda: recommender.map(n=0),
+        lambda: recommender.groups(0),
+        lambda: recommender.compare({}, {}, -1),
+        lambda: recommender.next_to_rate({}, 0),
+    ):
+        with pytest.raises(ValueError, match="must be at least 1. Received: "):
+            wrong()
+    with pytest.raises(ValueError, match="Stars must be numbers. Received: '4' for"):
+        recommender.recommend({recommender.item_ids[0].item(): "4"})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="must not be later than the last. Received: 1999 to 1990"):
+        recommender.recommend({}, years=(1999, 1990))
+    with pytest.raises(ValueError, match="genres are a list of names"):
+        recommender.recommend({}, genres="Drama")
+    other = Ratings.from_columns([0] * 3, recommender.item_ids[:3], [10, 8, 9])
+    with pytest.raises(ValueError, match="Stars must lie on the scale 0.5 to 5"):
+        recommender.recommend(other)
     with pytest.raises(ValueError, match="No user 'nobody' among the"):
         recommender.training_person("nobody")
 
@@ -196,6 +214,26 @@ def test_without_it_really_leaves_it_out(recommender: Recommender) -> None:
     assert shares != pytest.approx([one.change for one in answer.without], abs=1e-4)  # two figures, not one
 
 
+def test_without_it_leaves_it_out_of_what_hearts_stand_for(recommender: Recommender) -> None:
+    """The stars of a heart depend on all other stars and hearts: they are worked out again."""
+    ratings = somebody(recommender, 6)
+    others = [item for item in recommender.item_ids.tolist() if item not in ratings]
+    liked, item = others[:6], others[20]
+    answer = recommender.explain(recommender.person(ratings, liked=liked), item, top=12)
+    assert len(answer.without) == 12 and answer.base is not None
+    assert answer.base + sum(one.share for one in answer.shares or ()) == pytest.approx(answer.raw, abs=1e-5)
+    for one in answer.without:
+        rest = {key: stars for key, stars in ratings.items() if key != one.item_id}
+        hearts = [key for key in liked if key != one.item_id]
+        again = recommender.explain(recommender.person(rest, liked=hearts), item)
+        assert again.raw == pytest.approx(one.without, abs=1e-9)
+    own = recommender.reconstruction(recommender.person(ratings, liked=liked))
+    rest = {key: stars for key, stars in ratings.items() if key != own[0].item_id}
+    alone = recommender.explain(recommender.person(rest, liked=liked), own[0].item_id)
+    assert own[0].predicted == pytest.approx(alone.stars) and len(own) == 6
+    assert not recommender.explain(recommender.person(ratings, liked=liked), liked[0]).rated
+
+
 def test_a_rated_item_is_explained_without_its_own_rating(recommender: Recommender) -> None:
     ratings = somebody(recommender, 9)
     item = next(iter(ratings))
@@ -227,7 +265,10 @@ def test_similar_items_point_the_same_way(recommender: Recommender) -> None:
     latent = recommender.model.items.latent.astype(float)
     column = recommender.locate_items([found[0].item_id])[0]
     cosine = latent[0] @ latent[column] / np.linalg.norm(latent[0]) / np.linalg.norm(latent[column])
-    assert found[0].similarity == pytest.approx(cosine, abs=1e-5)
+    count = recommender.item_counts[column]
+    assert found[0].similarity == pytest.approx(cosine * count / (count + 5), abs=1e-5)  # hardly rated: hardly known
+    shown = [one.similarity for one in found]
+    assert shown == sorted(shown, reverse=True)
     assert recommender.similar(recommender.items.label(item), 10) == found  # by title
     assert all(
         "Horror" in recommender.items.genres_of(one.item_id) for one in recommender.similar(item, 5, genres=["Horror"])
@@ -250,6 +291,24 @@ def test_what_to_rate_next(recommender: Recommender) -> None:
     later = recommender.next_to_rate(rated, 5)
     assert first[0].item_id not in {one.item_id for one in later}
     assert later[0].item_id == first[1].item_id  # one after the other, each given those before it
+
+
+def test_to_leave_out_or_choose_from_titles_do_as_well_as_ids(recommender: Recommender) -> None:
+    best = recommender.recommend({}, 3).items
+    label = best[0].label
+    assert recommender.recommend({}, 2, exclude=[label]).items[0].item_id == best[1].item_id
+    only = recommender.recommend({}, 5, only=[label, "No Such Film (2001)"])
+    assert [item.item_id for item in only.items] == [best[0].item_id]
+    assert any("1 of the films to leave out or to choose from are not known here" in note for note in only.notes)
+
+
+def test_an_unknown_item_is_predicted_as_by_the_model(recommender: Recommender, tastes: Bundle) -> None:
+    stars, _ = recommender.predict_person({}, [-5, recommender.item_ids[0]])
+    assert stars[0] == pytest.approx(recommender.model.predict(np.array([-1]), np.array([-1]))[0], abs=0.3)
+    row = one_user(tastes.ratings, 3)
+    side = recommender.encode(row)
+    wanted = recommender.model.predict(np.array([0]), np.array([-1]), readers=side)[0]
+    assert recommender.predict_person(row, [-5])[0][0] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_two_people(recommender: Recommender) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movie_autoencoder.catalogue import Catalogue
+from movie_autoencoder.catalogue import Catalogue, split_year
 from movie_autoencoder.sources import read_catalogue
-from movie_autoencoder.titles import TitleIndex, key
+from movie_autoencoder.titles import Match, TitleIndex, key
 
 FILMS = """Matrix, The (1999)
 Matrix Reloaded, The (2003)
@@ -266,3 +266,22 @@ def test_ninety_thousand_titles_in_seconds() -> None:
     index.search("kam")
     started = time.perf_counter()
     assert len(index.search("kamor lin")) == 10 and time.perf_counter() - started < 0.3
+
+
+def test_a_hostile_title_takes_no_time() -> None:
+    """Patterns that look for blanks must not go back and forth over thousands of them."""
+    import time
+
+    index = TitleIndex(Catalogue.from_rows(["1"], ["Heat (1995)"]))
+    started = time.perf_counter()
+    for title in (
+        "A" + " " * 100_000 + "b",
+        " " * 100_000,
+        "(" * 50_000,
+        "a, " * 40_000,
+        "(1999 " * 20_000,
+        "\t" * 90_000 + "x",
+    ):
+        assert index.match(title, None) == Match(-1)
+        split_year(title)
+    assert time.perf_counter() - started < 2

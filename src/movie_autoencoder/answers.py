@@ -57,7 +57,7 @@ class Recommendation(Item):
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields by name, the rank first."""
-        return {"rank": self.rank} | asdict(self)
+        return {"rank": self.rank} | vars(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .ratings import Ids
 
 Text = npt.NDArray[np.str_]
-_YEAR_AT_END = re.compile(r"\s*\((\d{4})\)\s*$")
+_YEAR_AT_END = re.compile(r"\((\d{4})\)$")
 _YEARS_AT_END = re.compile(r"\((\d{4})\s*[-–]\s*(?:\d{4})?\s*\)\s*$")  # a series: its first year, the title as it is
 
 
@@ -202,6 +202,7 @@ def split_year(title: str) -> tuple[str, int | None]:
         >>> split_year("2001: A Space Odyssey (1968)"), split_year("1984")
         (('2001: A Space Odyssey', 1968), ('1984', None))
     """
+    title = title.strip()
     found = _YEAR_AT_END.search(title)
     if found and found.start() > 0:
         return title[: found.start()].strip(), int(found[1])

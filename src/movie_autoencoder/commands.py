@@ -10,6 +10,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,11 +85,13 @@ def recommend(
     """Films for you: predicted stars, how sure that is, and why. Never shows what you rated."""
     recommender = _load(run)
     person = _person(recommender, ratings, user)
-    unwanted = [item for one in exclude or () for item in _films(recommender, person, one)]
-    wanted = None if only is None else _films(recommender, person, only)
+    lost: list[str] = []
+    unwanted = [item for one in exclude or () for item in _films(recommender, person, one, lost)]
+    wanted = None if only is None else _films(recommender, person, only, lost)
     answer = recommender.recommend(
         person, k, genres=genre or (), years=_years(year), popularity=popularity, exclude=unwanted, only=wanted
     )
+    answer = replace(answer, notes=(*answer.notes, *lost))
     if matches is not None:
         _save_matches(person, matches)
     if form is Format.json:
@@ -201,10 +204,7 @@ def compare(
 ) -> None:
     """Two people's tastes: how they agree, films for both, and films they would quarrel about."""
     recommender = _load(run)
-    first, second = (
-        recommender.person(name) if Path(name).exists() else recommender.training_person(name) for name in (one, other)
-    )
-    answer = recommender.compare(first, second, k)
+    answer = recommender.compare(_somebody(recommender, one), _somebody(recommender, other), k)
     if form is Format.json:
         return _print_json(answer.to_dict())
     if form is Format.csv:
@@ -330,14 +330,32 @@ def _person(recommender: Recommender, ratings: str | None, user: str | None) -> 
     return recommender.person(ratings) if ratings is not None else recommender.training_person(user)
 
 
-def _films(recommender: Recommender, person: Person, name: str) -> list[Any]:
-    """All films that a file names, whether rated, seen or listed."""
+def _films(recommender: Recommender, person: Person, name: str, lost: list[str]) -> list[Any]:
+    """All films that a file names, whether rated, seen or listed; what could not be placed is told in ``lost``."""
     if name == "watchlist" and not Path(name).exists():
         if not len(person.watchlist):
             raise ValueError("There is no watchlist in these ratings; a Letterboxd zip has one. Give a file instead.")
         return list(person.watchlist.tolist())
     other = recommender.person(name)
+    if other.unmatched or other.ambiguous:
+        names = [_entry_label(one.name, one.year) for one in other.unmatched]
+        names += [_entry_label(one.title, one.year) for one in other.ambiguous]
+        more = "; …" if len(names) > 5 else ""
+        lost.append(
+            f"{name}: {len(other.unmatched):,} unmatched, {len(other.ambiguous):,} ambiguous: "
+            f"{'; '.join(names[:5])}{more}"
+        )
     return [item for ids in (other.item_ids, other.liked, other.seen, other.watchlist) for item in ids.tolist()]
+
+
+def _somebody(recommender: Recommender, name: str) -> Person:
+    """Who is meant by a file or by a training user's id."""
+    if Path(name).exists():
+        return recommender.person(name)
+    try:
+        return recommender.training_person(name)
+    except ValueError as error:
+        raise ValueError(f"{name!r} is neither a file nor a training user: {error}") from None
 
 
 def _years(text: str | None) -> Years:
@@ -346,6 +364,8 @@ def _years(text: str | None) -> Years:
     first, dash, last = text.partition("-")
     if not all(part == "" or (part.isdigit() and len(part) == 4) for part in (first, last)) or not first + last:
         raise typer.BadParameter(f"Years are written 1994, 1990-, -1980 or 1990-1999. Received: {text!r}.")
+    if first and last and first > last:
+        raise typer.BadParameter(f"The first year must not be later than the last. Received: {text!r}.")
     if not dash:
         return int(first), int(first)
     return int(first) if first else None, int(last) if last else None
@@ -368,8 +388,7 @@ def _recommended_lines(answer: Recommendations, person: Person) -> list[str]:
     for entry in person.ambiguous[:20]:
         found = "; ".join(_entry_label(one.title, one.year) for one in entry.candidates[:3])
         lines.append(f"  ambiguous  {_entry_label(entry.title, entry.year)}: {found}?")
-    names = ((entry.title or entry.imdb_id or entry.item_id, entry.year) for entry in person.unmatched[:20])
-    lines += [f"  unmatched  {_entry_label(*name)}" for name in names]
+    lines += [f"  unmatched  {_entry_label(entry.name, entry.year)}" for entry in person.unmatched[:20]]
     hidden = max(0, counts[1] - 20) + max(0, counts[2] - 20)
     if hidden:
         lines.append(f"  and {hidden:,} more; --matches FILE saves them all")

@@ -16,17 +16,38 @@ Floats = npt.NDArray[np.float64]
 Table = npt.NDArray[np.floating[Any]]
 
 
-def information(covariance: Floats, known: Table, asked: Table, targets: Table, noise: float) -> Floats:
-    """How much one more rating, of each asked item, would narrow down a person's stars at the targets.
+def narrowed(covariance: Floats, known: Table, noise: float) -> Floats:
+    """What is left of a person's possible factors once they have rated some items.
 
     A person is a point from a cloud with this covariance, and a rating is the point's projection on the item's factors
-    with noise. After the known ratings, the mean variance of the targets falls by so much with one more (Bayesian
-    experimental design; Chaloner and Verdinelli 1995). Which stars would be given does not matter for it.
+    with noise. Which stars were given does not matter for how much is left.
 
     Args:
         covariance: of the training users' factors and biases, shape ``(dim, dim)``.
-        known: factors of the items that are rated already and a 1 for the bias, shape ``(n, dim)``.
-        asked: likewise of the items that could be rated, shape ``(m, dim)``.
+        known: factors of the rated items and a 1 for the bias, shape ``(n, dim)``.
+        noise: variance of a rating, squared rating points.
+
+    Returns:
+        Covariance given those ratings, shape ``(dim, dim)``.
+
+    Example:
+        >>> narrowed(np.ones((1, 1)), np.ones((1, 1)), noise=1.0)
+        array([[0.5]])
+    """
+    if not len(known):
+        return covariance
+    left = np.linalg.solve(np.eye(len(covariance)) + covariance @ (known.T @ known) / noise, covariance)
+    return np.asarray((left + left.T) / 2, dtype=np.float64)
+
+
+def information(covariance: Floats, asked: Table, targets: Table, noise: float) -> Floats:
+    """How much one more rating, of each asked item, would narrow down a person's stars at the targets.
+
+    The mean variance of the targets falls by so much (Bayesian experimental design; Chaloner and Verdinelli 1995).
+
+    Args:
+        covariance: of the person's factors and bias as far as they are known (`narrowed`), shape ``(dim, dim)``.
+        asked: factors of the items that could be rated and a 1 for the bias, shape ``(m, dim)``.
         targets: likewise of the items that matter, shape ``(t, dim)``.
         noise: variance of a rating, squared rating points.
 
@@ -35,12 +56,9 @@ def information(covariance: Floats, known: Table, asked: Table, targets: Table, 
 
     Example:
         >>> bias_only = np.ones((1, 1))
-        >>> information(bias_only, np.empty((0, 1)), bias_only, bias_only, noise=1.0)
+        >>> information(bias_only, bias_only, bias_only, noise=1.0)
         array([0.5])
     """
-    if len(known):
-        spread = covariance @ known.T
-        covariance = covariance - spread @ np.linalg.solve(known @ spread + noise * np.eye(len(known)), spread.T)
     pulled = asked @ covariance
     gains = np.square(pulled @ targets.T).mean(axis=1)
     return np.asarray(gains / (noise + np.einsum("md,md->m", pulled, asked)), dtype=np.float64)

@@ -199,12 +199,14 @@ def _number(some: list[str], place: int) -> tuple[str, int]:
 
 def cleaned(title: str, year: int | None) -> tuple[str, int | None]:
     """A title without year and remarks, and the year."""
-    text = html.unescape(title) if "&" in title else title
+    text = " ".join((html.unescape(title) if "&" in title else title).split())
+    if len(text) > _LONGEST:
+        return "", year
     text = _REMARK.sub("", text)
     if found := _SQUARE_YEAR.search(text):
         text = f"{text[: found.start()]} ({found[1]})"
     text, own = split_year(text)
-    return text if len(text) <= _LONGEST else "", own if year is None else year
+    return text, own if year is None else year
 
 
 def names_of(title: str) -> list[Name]:

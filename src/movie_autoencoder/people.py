@@ -160,7 +160,7 @@ class Person:
                 for one in self.ambiguous
             ],
             "unmatched": [
-                {"title": one.title or one.imdb_id or one.item_id, "year": one.year, "stars": one.stars,
+                {"title": one.name, "year": one.year, "stars": one.stars,
                  "from": one.source}
                 for one in self.unmatched
             ],
@@ -216,6 +216,9 @@ def match_person(file: PersonalFile, index: TitleIndex, scale: Scale) -> Person:
     order = {id(entry): place for place, entry in enumerate(file.entries)}
     unsure.sort(key=lambda one: order[id(one[0])])
     notes = list(file.notes)
+    if file.scale.maximum != scale.maximum and any(entry.stars is not None for entry in file.entries):
+        name = file.name or "these ratings"
+        notes.append(f"The stars of {name} were read on the scale {file.scale}, and moved to {scale}.")
     if repeated:
         notes.append(
             f"{repeated} {'line stands' if repeated == 1 else 'lines stand'} for a film twice; the last counts."

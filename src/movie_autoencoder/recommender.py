@@ -33,9 +33,9 @@ from .answers import (
 from .baselines import DampedBias, imputed_hearts
 from .bundle import Bundle, load_bundle
 from .catalogue import Catalogue, split_year
-from .discovery import clusters, information, plane
+from .discovery import clusters, information, narrowed, plane
 from .models.contract import Encoded, TrainedModel, in_vocabulary
-from .models.inference import SavedModel
+from .models.inference import SavedModel, TrainedAutorec
 from .models.neighbours import directions
 from .models.reader import PersonReader, Reading, Shares, person_reader
 from .people import Person, match_person
@@ -56,36 +56,36 @@ _NOTABLE = 0.005  # of the scale's span: a smaller share is no reason
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """A person in the columns of the model.
+    """A person in the columns of the model: what they said, no item twice.
 
     Args:
-        items: with stars, and after them those with a heart, shape ``(n,)``.
-        stars: that were given, or that hearts stand for (`imputed_hearts`), same shape.
-        seen: items that were watched and nothing else.
-        hearts: how many at the end of ``items`` have a heart and no stars.
+        items: with stars, shape ``(n,)``.
+        stars: that were given, rating points, same shape.
+        liked: with a heart and no stars.
+        seen: watched and nothing else.
     """
 
     items: IntArray
     stars: FloatArray
+    liked: IntArray
     seen: IntArray
-    hearts: int = 0
 
     @property
     def chosen(self) -> IntArray:
         """All items, in the order of `Shares.marks`."""
-        return np.concatenate([self.items, self.seen])
+        return np.concatenate([self.items, self.liked, self.seen])
 
     @property
     def given(self) -> list[float | None]:
-        """Stars that were really given to each of `chosen`."""
-        own = len(self.items) - self.hearts
-        return [*self.stars[:own].tolist(), *[None] * (self.hearts + len(self.seen))]
+        """Stars that were given to each of `chosen`."""
+        return [*self.stars.tolist(), *[None] * (len(self.liked) + len(self.seen))]
 
     def without(self, column: int) -> _Row:
         """The same person without what they said of one item."""
         keep = self.items != column
-        lost = int((~keep[len(keep) - self.hearts :]).sum())
-        return _Row(self.items[keep], self.stars[keep], self.seen[self.seen != column], self.hearts - lost)
+        return _Row(
+            self.items[keep], self.stars[keep], self.liked[self.liked != column], self.seen[self.seen != column]
+        )
 
 
 class Recommender:
@@ -205,17 +205,20 @@ class Recommender:
             SourceError: a file that cannot be read.
             ValueError: stars outside the scale, or `Ratings` of more than one user.
         """
+        liked, seen = list(liked), list(seen)
+        if isinstance(ratings, Ratings):
+            if ratings.num_users != 1:
+                raise ValueError(f"Ratings of one user are wanted here. Received: {ratings.num_users} users.")
+            ids = ratings.item_ids[ratings.item_index].tolist()
+            ratings = dict(zip(ids, ratings.values.astype(float).tolist(), strict=True))
+        if (liked or seen) and isinstance(ratings, Person | PersonalFile | str | os.PathLike):
+            raise ValueError("liked= and seen= go with a mapping or Ratings; a file or a Person has hearts of its own.")
         if isinstance(ratings, Person):
             return ratings
         if isinstance(ratings, str | os.PathLike):
             from .sources import read_personal
 
             return match_person(read_personal(ratings), self.titles, self.scale)
-        if isinstance(ratings, Ratings):
-            if ratings.num_users != 1:
-                raise ValueError(f"Ratings of one user are wanted here. Received: {ratings.num_users} users.")
-            ids = ratings.item_ids[ratings.item_index]
-            return Person.of_stars(ids, ratings.values, liked=list(liked), seen=list(seen), catalogue=self.items)
         if not isinstance(ratings, PersonalFile):
             if not liked and not seen and all(item in self._place for item in ratings):
                 for item, stars in ratings.items():
@@ -235,7 +238,9 @@ class Recommender:
             return Entry("", None, stars, kind, item_id=str(item))
         return Entry(*split_year(str(item)), stars, kind)
 
-    def _check_stars(self, item: Any, stars: float) -> None:
+    def _check_stars(self, item: Any, stars: Any) -> None:
+        if not isinstance(stars, (int, float, np.number)):
+            raise ValueError(f"Stars must be numbers. Received: {stars!r} for {item!r}.")
         if not self.scale.minimum <= stars <= self.scale.maximum:  # NaN too
             raise ValueError(f"Stars must lie on the scale {self.scale}. Received: {stars!r} for {item!r}.")
 
@@ -287,26 +292,25 @@ class Recommender:
         Example:
             ``recommender.recommend({"Alien (1979)": 5}, k=5, genres=["Sci-Fi"], years=(1990, None)).items[0].why``
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1. Received: {k}.")
+        _check_count("k", k)
         if not -1 <= popularity <= 1:
             raise ValueError(f"popularity must lie between -1 and 1. Received: {popularity}.")
         person = self.person(ratings)
         with _one_thread():
             row = self._row(person)
             reading = self._read(row)
-            left = self._eligible(genres, years, only)
-            left[row.items] = left[row.seen] = False
-            left[self._columns(exclude)] = False
+            wanted, unknown = self._found(only) if only is not None else (None, 0)
+            unwanted, others = self._found(exclude)
+            left = self._eligible(genres, years, wanted)
+            left[row.chosen] = left[unwanted] = False
             if only is None:
                 candidates = _largest(reading.reconstruct(), max(_SHORTLIST, k), left)
             else:
                 candidates = np.flatnonzero(left)
-            stars = reading.reconstruct(candidates)
+            stars = self._closely(reading, row, candidates)
             best = self._swayed(candidates, stars, k, popularity)
-            return Recommendations(
-                self._recommendations(row, reading, candidates[best], stars[best]), person, self._notes(person, only)
-            )
+            found = self._recommendations(row, reading, candidates[best], stars[best])
+            return Recommendations(found, person, self._notes(person, unknown + others))
 
     def recommend_many(self, ratings: Ratings, k: int = 10) -> tuple[Ids, FloatArray]:
         """The best items for each of many people, among those that they have not rated.
@@ -351,10 +355,13 @@ class Recommender:
         """
         row = self._row(self.person(ratings))
         columns = self.locate_items(item_ids)
-        reading = self._read(row)
         known = columns >= 0
-        stars = np.full(len(columns), float(np.mean(reading.reconstruct())))
-        stars[known] = reading.reconstruct(columns[known])
+        stars: FloatArray = np.empty(len(columns))
+        stars[known] = self._closely(self._read(row), row, columns[known])
+        if not known.all():
+            nobody = np.zeros(1, dtype=np.int64)
+            anyone = self.model.reconstruct(nobody, nobody - 1, readers=self.model.fold_in(self._ratings(row)))
+            stars[~known] = anyone[0]
         stars = self.scale.clip(stars)
         return stars, self._distribution(row, stars, columns)
 
@@ -426,6 +433,7 @@ class Recommender:
         Raises:
             ValueError: the model does not know the item.
         """
+        _check_count("k", k)
         column = self._column(item_id)
         left = self._eligible(genres, years, None)
         left[column] = False
@@ -433,7 +441,7 @@ class Recommender:
         believed = cosines * self.item_counts / (self.item_counts + _FEW)
         candidates = np.flatnonzero(left)
         best = candidates[np.argsort(-believed[candidates], kind="stable")[:k]]
-        return tuple(Similar(*self._facts(one), float(cosines[one])) for one in best)
+        return tuple(Similar(*self._facts(one), float(believed[one])) for one in best)
 
     def next_to_rate(
         self, ratings: AnyRatings, k: int = 10, *, among: Iterable[Any] | None = None, known: bool = False
@@ -449,19 +457,20 @@ class Recommender:
             among: ids of the items to choose from; the well known ones when left out.
             known: whether the person knows them all, so that only what a rating tells counts.
         """
+        _check_count("k", k)
         row = self._row(self.person(ratings))
-        design, covariance = self._design, self._covariance
-        asked = self._well_known if among is None else self._columns(among)
+        asked = self._well_known if among is None else np.unique(self._columns(among))
         asked = asked[~np.isin(asked, row.chosen)]
         chance = np.ones(len(asked)) if known else self.item_counts[asked] / len(self.user_ids)
+        design, noise = self._design, self._noise
         targets = design[self._well_known]
-        rated = design[row.items]
+        covariance = narrowed(self._covariance, design[[*row.items, *row.liked]], noise)
         found: list[tuple[int, float]] = []
         for _ in range(min(k, len(asked))):
-            gains = chance * information(covariance, rated, design[asked], targets, self._noise)
+            gains = chance * information(covariance, design[asked], targets, noise)
             best = int(np.argmax(gains))
             found.append((int(asked[best]), float(gains[best])))
-            rated = np.concatenate([rated, design[asked[best]][None]])
+            covariance = narrowed(covariance, design[asked[best]][None], noise)
             asked, chance = np.delete(asked, best), np.delete(chance, best)
         most = max((gain for _, gain in found), default=1.0) or 1.0
         return tuple(Suggestion(*self._facts(column), gain / most) for column, gain in found)
@@ -469,8 +478,8 @@ class Recommender:
     def reconstruction(self, ratings: AnyRatings) -> tuple[Reconstructed, ...]:
         """Every rating beside its reconstruction from the person's other ratings, in the order they were given."""
         row = self._row(self.person(ratings))
-        own, answer = len(row.items) - row.hearts, []
-        for column, stars in zip(row.items[:own].tolist(), row.stars[:own].tolist(), strict=True):
+        answer = []
+        for column, stars in zip(row.items.tolist(), row.stars.tolist(), strict=True):
             raw = self._read(row.without(column)).reconstruct(np.array([column]))
             answer.append(Reconstructed(*self._facts(column), stars, float(self.scale.clip(raw)[0])))
         return tuple(answer)
@@ -483,19 +492,19 @@ class Recommender:
             other: likewise.
             k: items in each list.
         """
+        _check_count("k", k)
         rows = [self._row(self.person(ratings)) for ratings in (one, other)]
         everything = np.arange(len(self.item_ids))
-        predicted: FloatArray = np.array([self._read(row).reconstruct(everything) for row in rows])
-        anyone = self._read(_Row(_NOTHING, np.empty(0), _NOTHING)).reconstruct(everything)
+        predicted: FloatArray = np.array([self._closely(self._read(row), row, everything) for row in rows])
+        anyone = self._read(_NOBODY).reconstruct(everything)
         beyond = (predicted - anyone)[:, self._well_known]
         spread = beyond.std(axis=1)
         agreement = float(np.corrcoef(*beyond)[0, 1]) if len(self._well_known) > 1 and (spread > 1e-9).all() else None
-        rated = [row.items[: len(row.items) - row.hearts] for row in rows]
-        _, mine, theirs = np.intersect1d(rated[0], rated[1], return_indices=True)
+        _, mine, theirs = np.intersect1d(rows[0].items, rows[1].items, return_indices=True)
         distance = np.abs(rows[0].stars[mine] - rows[1].stars[theirs])
         left = np.ones(len(self.item_ids), dtype=bool)
         for row in rows:
-            left[row.items] = left[row.seen] = False
+            left[row.chosen] = False
         predicted = np.asarray(self.scale.clip(predicted))
         both = _largest(predicted.min(axis=0), k, left)
         known = np.zeros_like(left)
@@ -518,6 +527,8 @@ class Recommender:
             n: groups.
             size: items in each.
         """
+        _check_count("n", n)
+        _check_count("size", size)
         known = self._well_known[:300]
         group = clusters(self._directions[known], n)
         answer = []
@@ -540,6 +551,7 @@ class Recommender:
             ratings: see the class; nobody is placed when left out.
             n: items.
         """
+        _check_count("n", n)
         known = self._well_known[:n]
         if len(known) < 2:
             return TasteMap(())
@@ -551,10 +563,10 @@ class Recommender:
         you = None
         if ratings is not None:
             row = self._row(self.person(ratings))
-            if len(row.items) + len(row.seen):
+            if len(row.chosen):
                 # a person lies where the items lie that they are expected to like beyond what anyone does
                 reading = self._read(row).reconstruct(known)
-                anyone = self._read(_Row(_NOTHING, np.empty(0), _NOTHING)).reconstruct(known)
+                anyone = self._read(_NOBODY).reconstruct(known)
                 beyond = reading - anyone
                 weights = np.exp(2 * (beyond - beyond.max()) / max(float(beyond.std()), 1e-9))
                 x, y = (weights / weights.sum()) @ places
@@ -569,6 +581,12 @@ class Recommender:
 
     @cached_property
     def _reader(self) -> PersonReader:
+        if isinstance(self.model, TrainedAutorec) and self.model.settings.rows == "item":
+            raise ValueError(
+                "This autorec model reads items' columns (model.rows=item), with one input for each training user: it "
+                "predicts for those and can read nobody's ratings. To recommend and explain, train the dual model, or "
+                "an autorec with --set model.rows=user."
+            )
         return person_reader(self.model)
 
     @cached_property
@@ -643,6 +661,19 @@ class Recommender:
             places[item] = places[str(item)] = column
         return places
 
+    def _found(self, items: Iterable[Any]) -> tuple[IntArray, int]:
+        """Columns of items by id or title, and how many are not known."""
+        place, columns, unknown = self._place, [], 0
+        for item in items:
+            column = place.get(item, -1)
+            if column < 0 and isinstance(item, str):
+                column = self.titles.match(*split_year(item)).row
+            if column < 0:
+                unknown += 1
+            else:
+                columns.append(column)
+        return np.array(columns, dtype=np.int64), unknown
+
     def _columns(self, items: Iterable[Any]) -> IntArray:
         """Columns of items by id; unknown ones are left out."""
         place = self._place
@@ -673,11 +704,10 @@ class Recommender:
         items = np.array([place[ids[number]] for number in known], dtype=np.int64)
         stars = np.asarray(person.stars, dtype=np.float64)[known] if known else np.empty(0)
         if not len(person.liked) + len(person.seen):
-            return _Row(items, stars, _NOTHING)
+            return _Row(items, stars, _NOTHING, _NOTHING)
         liked = np.setdiff1d(self._columns(person.liked.tolist()), items)
         seen = np.setdiff1d(self._columns(person.seen.tolist()), np.concatenate([items, liked]))
-        hearts = imputed_hearts(self._biases, items, stars, liked)
-        return _Row(np.concatenate([items, liked]), np.concatenate([stars, hearts]), seen, len(liked))
+        return _Row(items, stars, liked, seen)
 
     @property
     def _biases(self) -> DampedBias:
@@ -687,17 +717,37 @@ class Recommender:
         return biases
 
     def _read(self, row: _Row) -> Reading:
-        return self._reader.read(row.items, row.stars, row.seen if len(row.seen) else None)
+        items, stars = row.items, row.stars
+        if len(row.liked):  # what a heart stands for depends on all else that was said, so it is worked out here
+            hearts = imputed_hearts(self._biases, items, stars, row.liked)
+            items, stars = np.concatenate([items, row.liked]), np.concatenate([stars, hearts])
+        return self._reader.read(items, stars, row.seen if len(row.seen) else None)
+
+    @staticmethod
+    def _closely(reading: Reading, row: _Row, columns: IntArray) -> FloatArray:
+        """The reconstruction at any number of columns, some at a time: each is compared with all of the person's."""
+        step = max(1, _NUMBERS // max(len(row.items) + len(row.liked), 1))
+        parts = [reading.reconstruct(columns[start : start + step]) for start in range(0, len(columns), step)]
+        return np.concatenate([np.empty(0), *parts])
+
+    def _ratings(self, row: _Row) -> Ratings:
+        """The stars that a person really gave, in the columns of the model."""
+        order = np.argsort(row.items)
+        return Ratings(
+            np.zeros(len(order), dtype=np.int32), row.items[order].astype(np.int32),
+            row.stars[order].astype(np.float32), np.zeros(1, dtype=np.int64), self.item_ids, self.scale,
+        )  # fmt: skip
 
     def _without(self, row: _Row, column: int, asked: IntArray) -> float:
         """The raw reconstruction when what was said of one item is left out and the rest is encoded again."""
         return float(self._read(row.without(column)).reconstruct(asked)[0])
 
-    def _eligible(self, genres: Collection[str], years: Years, only: Iterable[Any] | None) -> npt.NDArray[np.bool_]:
-        wanted = np.ones(len(self.item_ids), dtype=bool)
+    def _eligible(self, genres: Collection[str], years: Years, only: IntArray | None) -> npt.NDArray[np.bool_]:
+        wanted = np.full(len(self.item_ids), only is None)
         if only is not None:
-            wanted[:] = False
-            wanted[self._columns(only)] = True
+            wanted[only] = True
+        if isinstance(genres, str):
+            raise ValueError(f"genres are a list of names, such as [{genres!r}]. Received: {genres!r}.")
         if genres:
             some = np.zeros(len(self.item_ids), dtype=bool)
             for genre in genres:
@@ -708,6 +758,8 @@ class Recommender:
                 some |= self._genres[genre.lower()]
             wanted &= some
         first, last = years
+        if first is not None and last is not None and first > last:
+            raise ValueError(f"The first year must not be later than the last. Received: {first} to {last}.")
         if first is not None:
             wanted &= self.items.years >= first
         if last is not None:
@@ -742,7 +794,7 @@ class Recommender:
 
     def _reasons(self, row: _Row, shares: Shares | None, count: int) -> list[str]:
         """One line for each item, from its largest shares."""
-        if not len(row.items) + len(row.seen):
+        if not len(row.chosen):
             return ["most people like it"] * count
         if shares is None:
             return ["it fits the taste that your ratings show"] * count
@@ -762,12 +814,7 @@ class Recommender:
     def _distribution(self, row: _Row, stars: FloatArray, columns: IntArray) -> StarDistribution | None:
         if self.stars is None:
             return None
-        order = np.argsort(row.items[: len(row.items) - row.hearts])
-        own = Ratings(
-            np.zeros(len(order), dtype=np.int32), row.items[order].astype(np.int32),
-            row.stars[order].astype(np.float32), np.zeros(1, dtype=np.int64), self.item_ids, self.scale,
-        )  # fmt: skip
-        readers = self.stars.fold_in(own)
+        readers = self.stars.fold_in(self._ratings(row))
         return self.stars.distribution(stars, np.zeros(len(columns), dtype=np.int64), columns, readers=readers)
 
     def _certainty(
@@ -781,20 +828,24 @@ class Recommender:
         low, high = distribution.interval(0.9)
         return low.tolist(), high.tolist(), distribution.like_probability().tolist()
 
-    def _notes(self, person: Person, only: Iterable[Any] | None) -> tuple[str, ...]:
+    def _notes(self, person: Person, unknown: int) -> tuple[str, ...]:
+        """What somebody should know of an answer; ``unknown`` of the films to leave out or choose from are not here."""
         notes = list(person.notes)
         known = len(person.item_ids) + len(person.liked) + len(person.seen)
         if not known:
             notes.append("No rating to go by: these are films that most people like. A few stars change that at once.")
-        asked = known + len(person.ambiguous) + len(person.unmatched)
+        others = [*(one.entry.kind for one in person.ambiguous), *(one.kind for one in person.unmatched)]
+        asked = known + sum(kind != "watchlist" for kind in others)
         if asked > known or self.last_year is not None and known:
             ends = "" if self.last_year is None else f"; the catalogue ends in {self.last_year}"
             notes.append(f"We know {known:,} of your {asked:,} films{ends}.")
         if asked >= 10 and known < 0.7 * asked:
             notes.append(
-                "A newer and larger data set knows more of them: python train.py --data ml-32m downloads MovieLens 32M "
-                "and trains on it."
+                "A newer and larger data set knows more of them: python train.py --data ml-32m --speed fast downloads "
+                "MovieLens 32M and trains on it."
             )
+        if unknown:
+            notes.append(f"{unknown:,} of the films to leave out or to choose from are not known here.")
         return tuple(notes)
 
     @cached_property
@@ -805,6 +856,13 @@ class Recommender:
 
 
 _NOTHING = np.empty(0, dtype=np.int64)
+_NOBODY = _Row(_NOTHING, np.empty(0), _NOTHING, _NOTHING)
+_NUMBERS = 1 << 22  # likenesses held at a time
+
+
+def _check_count(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1. Received: {value}.")
 
 
 @cache

@@ -31,6 +31,11 @@ class Entry:
     tmdb_id: int = -1
     source: str = ""
 
+    @property
+    def name(self) -> str:
+        """What it is called where it is not known: its title, else the id that the file has."""
+        return self.title or self.imdb_id or self.item_id or (f"tmdb {self.tmdb_id}" if self.tmdb_id > 0 else "")
+
 
 @dataclass(frozen=True)
 class PersonalFile:
