@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import signal
+import socket
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -242,6 +245,7 @@ def test_an_imdb_file_by_its_ids(client: Client, recommender: Recommender) -> No
         ("nan.csv", b"title,stars\nAlien,nan\n"),
         ("bomb.zip", letterboxd(ratings="Date,Name,Year,Letterboxd URI,Rating\n" + "0" * 30_000_000)),
         ("paths.zip", letterboxd(**{"..__..__..__tmp__evil": "Date,Name,Year,Letterboxd URI,Rating\n"})),
+        ("long.csv", b"title,stars\n" + b"Alien,4\n" * 20_001),
         ("../../etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n"),
     ],
 )
@@ -319,7 +323,10 @@ def test_an_item_that_is_not_there(client: Client, name: str) -> None:
 
 def test_other_methods_paths_and_queries(client: Client) -> None:
     assert client.get("/api/recommend").status_code == 405
-    assert client.request("DELETE", "/api/items").status_code == 405
+    for method in ("OPTIONS", "PUT", "DELETE", "HEAD"):
+        for path, allowed in (("/api/items", "GET"), ("/api/recommend", "POST")):
+            answer = client.request(method, path)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     for path in (
         "/api/nothing",
         "/../app.py",
@@ -436,7 +443,7 @@ def test_a_rate_limit(recommender: Recommender) -> None:
     client = Client(create_app(recommender, rate_limit=3))
     answers = [client.get("/healthz") for _ in range(4)]
     assert [one.status_code for one in answers] == [200, 200, 200, 429]
-    assert answers[-1].headers["retry-after"] == "60" and "3 requests" in answers[-1].json()["detail"]
+    assert answers[-1].headers["retry-after"] == "20" and "3 requests" in answers[-1].json()["detail"]
 
 
 def test_remembered_addresses_are_bounded() -> None:
@@ -447,8 +454,10 @@ def test_remembered_addresses_are_bounded() -> None:
 
 
 def test_no_film_of_these_years(client: Client) -> None:
-    answer = client.post("/api/recommend", json={"popularity": 0.5, "years": [3000, 1000]})
+    answer = client.post("/api/recommend", json={"popularity": 0.5, "years": [3000, None]})
     assert answer.is_success and answer.json()["recommendations"] == []
+    answer = client.post("/api/recommend", json={"years": [3000, 1000]})
+    assert answer.status_code == 422 and "first year" in answer.json()["detail"]
 
 
 # The server
@@ -483,8 +492,6 @@ def test_serving_needs_no_tensorflow(taste_run: Path) -> None:
 
 
 def test_a_port_in_use_is_said(recommender: Recommender) -> None:
-    import socket
-
     from movie_autoencoder.web import serve
 
     with socket.socket() as taken:
@@ -495,6 +502,30 @@ def test_a_port_in_use_is_said(recommender: Recommender) -> None:
             serve(recommender, port=port)
     with pytest.raises(ValueError, match="cannot be listened on"):
         serve(recommender, host="no.such.host.invalid")
+
+
+def _serve(run: Path, port: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from movie_autoencoder.cli import main; main()", "serve", str(run)]
+    command += ["--port", str(port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_command_says_what_is_wrong_and_ends_cleanly(taste_run: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = time.perf_counter()
+    server = _serve(taste_run, port)
+    assert server.stdout and "Serving" in server.stdout.readline()
+    assert httpx.get(f"http://localhost:{port}/api/items?q=cedar", trust_env=False).json()["items"]
+    assert time.perf_counter() - started < 10  # below 2 s on a quiet machine
+    for wrong, said in ((port, f"port {port} cannot be listened on"), (70_000, "1 to 65535")):
+        other = _serve(taste_run, wrong)
+        _, errors = other.communicate(timeout=60)
+        assert other.returncode == 1 and said in errors and "Traceback" not in errors
+    server.send_signal(signal.SIGINT)
+    _, errors = server.communicate(timeout=60)
+    assert server.returncode in (0, 130) and not errors
 
 
 def test_json_has_no_nan(client: Client, stars: Any) -> None:

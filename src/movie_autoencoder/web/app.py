@@ -282,6 +282,10 @@ def _is_field(part: Any) -> bool:
 
 def _imported(recommender: Recommender, name: str, data: bytes) -> dict[str, Any]:
     file = read_personal_bytes(name, data)
+    if len(file.entries) > bodies.MOST_RATINGS:
+        raise HTTPException(
+            422, f"A file may hold {bodies.MOST_RATINGS:,} films. {len(file.entries):,} are too many: send fewer."
+        )
     person = match_person(file, recommender.titles, recommender.scale)
     return {
         "format": file.format,

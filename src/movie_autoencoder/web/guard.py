@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import socket
 import time
 from collections import OrderedDict, defaultdict
@@ -193,7 +194,10 @@ class Rates:
         if len(self._clients) > _MOST_CLIENTS:
             self._clients.popitem(last=False)
         if left < 1:
-            raise Refused(429, f"At most {self._size} requests a minute are answered. Wait a little.")
+            wait = math.ceil((1 - left) * 60 / self._size)
+            raise Refused(
+                429, f"At most {self._size} requests a minute are answered. Wait {wait} s.", {"retry-after": str(wait)}
+            )
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
@@ -224,7 +228,6 @@ def _without_port(host: str) -> str:
 async def _refuse(send: Send, refused: Refused) -> None:
     body = json.dumps({"detail": refused.detail}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), _DOCS_POLICY]
-    if refused.status_code == 429:
-        headers.append((b"retry-after", b"60"))
+    headers += [(name.encode(), value.encode()) for name, value in (refused.headers or {}).items()]
     await send({"type": "http.response.start", "status": refused.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": body})
