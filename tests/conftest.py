@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from generate import generate  # noqa: E402
-from taste_runs import save_taste_run, taste_bundle  # noqa: E402
+from taste_runs import save_taste_run, served, taste_bundle  # noqa: E402
 
 from movie_autoencoder.bundle import Bundle  # noqa: E402
 from movie_autoencoder.models.backend import start_tensorflow  # noqa: E402
@@ -50,22 +49,10 @@ def taste_run(tastes: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def address(tastes: Bundle) -> Iterator[str]:
-    """A server of the same bundle in this process, on a free port."""
-    uvicorn = pytest.importorskip("uvicorn")
-    from movie_autoencoder.recommender import Recommender
-    from movie_autoencoder.web import create_app
-
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(Recommender(tastes)), port=0, log_level="error", access_log=False)
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-        assert thread.is_alive()
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    """Where a server of the same bundle listens."""
+    pytest.importorskip("uvicorn")
+    with served(tastes) as address:
+        yield address
 
 
 @pytest.fixture(scope="session", autouse=True)

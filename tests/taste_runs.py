@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from test_neighbours import blend
 
@@ -10,6 +14,7 @@ from movie_autoencoder.baselines import damped_bias, fit_baselines
 from movie_autoencoder.bundle import Bundle, save_bundle
 from movie_autoencoder.catalogue import Catalogue
 from movie_autoencoder.ratings import Ratings
+from movie_autoencoder.recommender import Recommender
 from movie_autoencoder.splits import split_ratings
 from movie_autoencoder.training import _star_model
 
@@ -43,3 +48,22 @@ def save_taste_run(bundle: Bundle, run: Path) -> Path:
     """The run's folder, with nothing but the bundle."""
     save_bundle(bundle, run / "bundle", card="a card")
     return run
+
+
+@contextmanager
+def served(bundle: Bundle) -> Iterator[str]:
+    """A server of a bundle in this process, on a free port; its address."""
+    import uvicorn
+
+    from movie_autoencoder.web import create_app
+
+    app: Any = create_app(Recommender(bundle))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        assert thread.is_alive()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)

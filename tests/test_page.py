@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from taste_runs import served
 
 from movie_autoencoder.bundle import Bundle
+from movie_autoencoder.catalogue import Catalogue
 from movie_autoencoder.recommender import Recommender
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -149,6 +152,11 @@ def test_reasons_show_both_figures_by_name(page: Any) -> None:
     assert f"{found['without'][0]['without']:.2f}" in table.inner_text()
     told = page.locator("#picks details").first.inner_text()
     assert "add up" in told and "left out" in told
+    said = page.locator("#picks .sum").first.inner_text().replace("\N{MINUS SIGN}", "-")
+    base, shown, others, raw = (float(one) for one in re.findall(r"[-+]?\d+\.\d\d", said)[:4])
+    shares = table.locator("tbody tr td:nth-of-type(2)").evaluate_all("all => all.map(one => one.innerText)")
+    each = [float(str(one).replace("\N{MINUS SIGN}", "-").split()[0]) for one in shares]
+    assert base + shown + others == pytest.approx(raw, abs=0.02) and sum(each) == pytest.approx(shown, abs=0.02)
 
 
 def test_sliders_and_genre(page: Any) -> None:
@@ -274,3 +282,33 @@ def test_by_touch(browser: Any, address: str) -> None:
         page.touchscreen.tap(box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2)
     assert asked.value.request.post_data_json["ratings"][0]["stars"] == 4
     context.close()
+
+
+def test_a_title_is_text(browser: Any, tastes: Bundle) -> None:
+    """A catalogue is a file from somewhere: what stands in it must not run."""
+    rows = range(len(tastes.item_ids))
+    catalogue = Catalogue.from_rows(
+        [str(one) for one in tastes.item_ids.tolist()], [f"<img src=x onerror=alert(1)> {row} (1999)" for row in rows],
+        genres=["<b>Drama</b>"] * len(rows),
+    )  # fmt: skip
+    with served(replace(tastes, catalogue=catalogue)) as address:
+        page = browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("dialog", lambda dialog: asked.append(f"a dialog says {dialog.message}"))
+        page.goto(address)
+        page.wait_for_selector("#picks > li h3")
+        assert "<img src=x onerror=alert(1)>" in films(page)[0]
+        page.fill("#search", "img")
+        page.wait_for_selector("#found li input")
+        page.locator("#found input").first.press("End")
+        page.keyboard.press("Escape")
+        for tab, shown in (("map", "#map .you"), ("beside", "#beside tbody tr"), ("films", "#picks details")):
+            page.click(f"#tab-{tab}")
+            page.wait_for_selector(shown)
+        with page.expect_response(lambda answer: "/api/explain" in answer.url):
+            page.locator("#picks details summary").first.click()
+        page.wait_for_selector("table.reasons")
+        assert page.locator("img, b").count() == 0 and "<b>Drama</b>" in page.locator("#genre").inner_text()
+        assert not [one for one in asked if one.startswith("a dialog") or one.endswith("/x")]
+        page.close()

@@ -194,6 +194,13 @@ def test_the_description_has_an_example_for_everything_that_is_sent(client: Clie
     assert "example" in described["paths"]["/api/import"]["post"]["requestBody"]["content"]["application/octet-stream"]
 
 
+def test_the_docs_name_every_path(client: Client) -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "web.md").read_text(encoding="utf-8")
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        for method in operations:
+            assert f"| `{method.upper()} {path}" in page and f"curl $S{path}" in page.replace('"$S', "$S"), path
+
+
 # Files
 
 
