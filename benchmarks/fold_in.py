@@ -113,7 +113,8 @@ def trained(ratings: Ratings, config: Config) -> dict[str, TrainedModel]:
     dual, sampled = (one_fit(ratings, trial, config) for trial in (first, sampled_trial(config)) if trial)
     if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedSampled):
         raise TypeError("The two models are a dual autoencoder and its sampled sibling.")
-    return {"dual-best": TrainedBlend.of(dual, sampled, EVEN, lean=EVEN, ratings=ratings), "dual-fast": dual}
+    best = TrainedBlend.of(dual, sampled, EVEN, lean=EVEN, ratings=ratings)
+    return {"dual-best": best, "dual-fast": dual.with_priors(ratings)}
 
 
 def one_fit(ratings: Ratings, trial: Trial, config: Config) -> TrainedModel:

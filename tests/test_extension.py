@@ -31,7 +31,7 @@ from movie_autoencoder.recommender import Recommender
 from movie_autoencoder.sources import SourceError
 from movie_autoencoder.stars import StarModel
 
-KINDS = ["dual", "sampled", "blend", "autorec"]
+KINDS = ["dual", "fast", "sampled", "blend", "autorec"]
 FACTS = {
     "settings": {}, "validation": {}, "data": {"format": "csv", "path": "", "sha256": "0"}, "num_ratings": 1,
     "epochs": 1, "schedule_epochs": 1, "config": {"model": {"name": "dual"}, "training": {"seed": 0}},
@@ -54,6 +54,7 @@ class Case:
         self.dual = TrainedDual.from_weights(
             self._weights(rng), self.training, self.biases, damping=5.0, hidden_fraction=0.2
         )
+        self.fast = self.dual.with_priors(self.training)
         self.sampled = self._sampled(rng)
         self.blend = TrainedBlend.of(self.dual, self.sampled, 0.4, lean=0.5, ratings=self.training)
         settings = autorec_settings("item")
@@ -164,7 +165,7 @@ def test_item_mean_and_counts_by_hand(case: Case) -> None:
     assert dict(zip(extended.stars.values[counts > 0].tolist(), counts[counts > 0], strict=True)) == {2.0: 1, 5.0: 1}
 
 
-@pytest.mark.parametrize("kind", ["dual", "sampled", "blend"])
+@pytest.mark.parametrize("kind", ["dual", "fast", "sampled", "blend"])
 def test_stars_given_to_a_new_item_are_read(kind: str, case: Case) -> None:
     extended, _ = extend(case.bundle(kind), case.new)
     recommender, scale = Recommender(extended), case.training.scale
@@ -174,7 +175,7 @@ def test_stars_given_to_a_new_item_are_read(kind: str, case: Case) -> None:
         for stars in (scale.minimum, scale.maximum)
     )
     assert high.offset[0] > low.offset[0] + 0.05
-    if kind != "dual":  # through what the sibling knows of the item, also taste
+    if kind != "dual":  # through what is known of the item, also taste
         assert np.abs(high.latent - low.latent).max() > 1e-3
 
 

@@ -14,7 +14,7 @@ from movie_autoencoder.models.contract import Merge, TrainedModel, in_user_vocab
 from movie_autoencoder.models.reader import Reading, person_reader
 from movie_autoencoder.ratings import Ratings
 
-KINDS = ["dual", "sampled", "average", "blend"]
+KINDS = ["dual", "fast", "sampled", "average", "blend"]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def models(planted: Ratings) -> dict[str, TrainedModel]:
     both = blend(planted, epochs=30)
     return {
         "dual": both.dual, "sampled": both.sampled, "average": blend(planted, epochs=5, lean=0.0), "blend": both,
-        "biases": damped_bias(planted, 5.0),
+        "fast": both.dual.with_priors(planted), "biases": damped_bias(planted, 5.0),
     }  # fmt: skip
 
 
@@ -82,14 +82,15 @@ def test_shares_and_base_add_up_to_the_raw_reconstruction(
     )  # and so to what the model itself says
 
 
-@pytest.mark.parametrize("kind", ["dual", "blend"])
+@pytest.mark.parametrize("kind", ["dual", "fast", "blend"])
 def test_added_items_are_read_and_made_of_shares_too(planted: Ratings, kind: str) -> None:
     late = planted.item_index % 9 == 4
     both = blend(planted.take(~late), epochs=5)
     new = in_user_vocabulary(planted.take(late & (planted.user_index % 2 == 0)), planted.user_ids)
     _, merge = Merge.of(planted.take(~late).item_ids, new.item_ids)
     assert len(merge) == planted.num_items
-    model = (both if kind == "blend" else both.dual).with_items(new, merge)
+    before = {"dual": both.dual, "fast": both.dual.with_priors(planted.take(~late)), "blend": both}[kind]
+    model = before.with_items(new, merge)
     items, stars, seen = somebody(planted, 20, 7)
     asked = np.arange(planted.num_items)
     expected = folded(model, planted, items, stars, seen, asked)
@@ -99,9 +100,9 @@ def test_added_items_are_read_and_made_of_shares_too(planted: Ratings, kind: str
     assert shares is not None
     np.testing.assert_allclose(shares.total(), expected, atol=2e-5)
     if kind == "blend":
-        before = replace(model, lean=0.0)
-        plain = folded(before, planted, items, stars, seen, asked)
-        np.testing.assert_allclose(reading(before, items, stars, seen).reconstruct(), plain, atol=2e-5)
+        straight = replace(model, lean=0.0)
+        plain = folded(straight, planted, items, stars, seen, asked)
+        np.testing.assert_allclose(reading(straight, items, stars, seen).reconstruct(), plain, atol=2e-5)
 
 
 def test_the_share_of_stars_is_linear_in_them(models: dict[str, TrainedModel], planted: Ratings) -> None:

@@ -91,8 +91,7 @@ def test_posterior_means_are_those_of_a_dense_regression(monkeypatch: pytest.Mon
     from scipy import sparse
 
     matrix = sparse.csr_array((stars[u, i].astype(np.float32), i, np.append(0, np.cumsum(seen.sum(1)))), seen.shape)
-    means, errors, moment = posterior_means(prior, expected, matrix, design, sureness, precision)
-    total = np.zeros((dim, dim))
+    means, errors = posterior_means(prior, expected, matrix, design, sureness, precision)
     for row in range(3):
         weight = precision[row] * sureness * seen[row]
         inverse = np.linalg.inv(covariance.astype(float))
@@ -102,9 +101,43 @@ def test_posterior_means_are_those_of_a_dense_regression(monkeypatch: pytest.Mon
         error = sureness * seen[row] @ (left**2 + np.einsum("ck,kl,cl->c", design, spread, design))
         assert means[row] == pytest.approx(mean, abs=1e-5)
         assert errors[row] == pytest.approx(error, abs=1e-5)
-        total += np.outer(mean - expected[row], mean - expected[row]) + spread
-    assert moment == pytest.approx(total / 3, abs=1e-5)
     assert means[1] == pytest.approx(expected[1]) and errors[1] == 0
+
+
+def test_a_fitted_covariance_is_the_likeliest_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round by dense algebra; many find the covariance that rows were drawn with, also from fewer ratings."""
+    from scipy import sparse
+
+    rng = np.random.default_rng(1)
+    size, num_columns, dim, precision = 3000, 12, 2, 2.0
+    truth = np.array([[0.5, 0.2], [0.2, 0.3]])
+    marks = rng.normal(0, 0.3, (num_columns, dim)).astype(np.float32)
+    design = np.column_stack([rng.normal(size=num_columns), np.ones(num_columns)]).astype(np.float32)
+    sureness = rng.uniform(0.5, 2, num_columns).astype(np.float32)
+    seen = rng.random((size, num_columns)) < 0.7
+    seen[0] = True
+    usual = np.float32([1.0, -0.5])
+    prior = Prior(usual, marks, np.eye(dim, dtype=np.float32), np.array(10.0), usual)
+    expected = usual + (seen / np.sqrt(seen.sum(1, keepdims=True) + 10)) @ marks
+    rows = (expected + rng.multivariate_normal(np.zeros(dim), truth, size)).astype(np.float32)
+    stars = rows @ design.T + rng.normal(size=seen.shape) / np.sqrt(precision * sureness)
+    stars[0, 0] = 0.0  # is a rating all the same
+    matrix = sparse.csr_array((np.float32(stars[seen]), np.nonzero(seen)[1], np.append(0, np.cumsum(seen.sum(1)))))
+    monkeypatch.setattr(posterior, "_EM_ROUNDS", 1)
+    start = np.linalg.inv(np.cov((rows - expected).T, bias=True) + np.outer(*[(rows - expected).mean(0)] * 2))
+    moment = np.zeros((dim, dim))
+    for row in range(size):
+        weight = precision * sureness * seen[row]
+        spread = np.linalg.inv(start + design.T @ np.diag(weight) @ design)
+        shift = spread @ (design.T @ (weight * (stars[row] - design @ expected[row])))
+        moment += (np.outer(shift, shift) + spread) / size
+    fitted = prior.fitted(rows, matrix, design, sureness, precision)
+    assert fitted.covariance == pytest.approx(moment, abs=2e-4)
+    monkeypatch.setattr(posterior, "_EM_ROUNDS", 60)
+    for cells in (10**6, 8000):
+        monkeypatch.setattr(posterior, "_EM_CELLS", cells)
+        found = prior.fitted(3 * rows, matrix, design, sureness, precision).covariance
+        assert found == pytest.approx(truth, abs=0.06 if cells > 10_000 else 0.1)
 
 
 def test_wishart_draws_have_the_right_moments() -> None:

@@ -317,6 +317,20 @@ def test_other_splits_train_and_beat_the_biases(tmp_path: Path, by: str) -> None
         assert validation["model"]["rmse"] < validation["damped_bias"]["rmse"]
 
 
+def test_the_validation_figures_of_fast_are_of_what_folds_in_later(data: Path, tmp_path: Path) -> None:
+    config = configured(data, "model.speed=fast", "split.by=user", "split.fold_in=4", "training.refit=false")
+    result = train(config, out=tmp_path / "run")
+    held_out = load_held_out(tmp_path / "run" / "split.npz", "validation")
+    bundle = load_bundle(tmp_path / "run" / "bundle")
+    training_ratings = bundle.ratings
+    assert training_ratings is not None and isinstance(bundle.model, TrainedDual)
+    found, encoded = (
+        training._scorer(training_ratings, held_out)(model)
+        for model in (bundle.model, replace(bundle.model, joining=None))
+    )
+    assert result.validation["model"]["rmse"] == pytest.approx(found, rel=1e-6) != pytest.approx(encoded, rel=1e-6)
+
+
 def test_no_validation_and_no_test_trains_on_everything(data: Path, tmp_path: Path) -> None:
     config = configured(data, "split.test_fraction=0", "split.validation_fraction=0")
     result = train(config, out=tmp_path / "run")
@@ -391,6 +405,7 @@ def test_best_is_an_average_with_the_share_it_says_and_fast_is_the_dual_alone(
     result = train(configured(data, "model.speed=fast"), out=tmp_path / "fast")
     alone = load_bundle(tmp_path / "fast" / "bundle")
     assert isinstance(alone.model, TrainedDual) and alone.facts["weights"] == {"share": 1}
+    assert alone.model.joining is not None and alone.model.name == "dual"
     assert [fit["stage"] for fit in result.fits] == ["trial 1", "refit"]
     assert list(result.validation) == ["model", "global_mean", "item_mean", "damped_bias"]
     assert result.validation["model"] == figures["dual"]  # the sibling changes nothing of it

@@ -491,8 +491,11 @@ def _averaged(
     models: list[SavedModel], config: Config, ratings: Ratings, share: float, lean: float = 0.0, sitting: float = 0.0
 ) -> SavedModel:
     """One model of one or two; neighbours need the training ratings, so they go where the bundle must hold none."""
-    if len(models) == 1 or not isinstance(config.model, DualConfig):
+    if not isinstance(config.model, DualConfig):
         return models[0]
+    if len(models) == 1:
+        (alone,) = models
+        return alone.with_priors(ratings) if isinstance(alone, TrainedDual) else alone
     dual, sampled = models
     if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedSampled):
         raise TypeError("The average is of a dual model and its sampled sibling.")

@@ -18,7 +18,7 @@ from ..baselines import Biases, fold_in_bias
 from ..ratings import FloatArray, IntArray, Ratings, Scale
 from .contract import Arrays, Encoded, Merge, TrainedModel, chosen, with_unknown
 from .neighbours import neighbour_means, sitting_means
-from .posterior import TrainedSampled, cells_matrix
+from .posterior import Prior, TrainedSampled, cells_matrix, design_of
 from .rows import Rows, unit
 from .settings import AutorecSettings
 
@@ -26,6 +26,8 @@ Table = npt.NDArray[np.float32]
 
 
 _FOLDED_DAMPING = 20.0  # ratings at which a folded row gets half of the dual model's share
+_FOLDING_FREEDOM = 10.0  # ratings of prior on the noise of a row that joins the dual model's factors
+_LEAST_NOISE = 0.01  # standard deviation of a usual rating's noise, in spans of the scale: something is always left
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,14 @@ class TrainedDual(TrainedModel):
         damping: damping of the user biases, in ratings.
         keep: square root of the share of ratings that was visible in training: the scale of the encoders' sums
             once everything is visible (rho in docs/models.md).
+        joining: how new rows join these factors (`with_priors`); None where the encoders read them, as in a
+            `TrainedBlend`, whose other member knows how little short rows say.
     """
 
     weights: DualWeights
     damping: float
     keep: float
+    joining: TrainedSampled | None = None
     name: ClassVar[str] = "dual"
 
     @classmethod
@@ -91,6 +96,39 @@ class TrainedDual(TrainedModel):
         )
         return cls(biases.mean, ratings.scale, users, items, weights, damping, keep)
 
+    def with_priors(self, ratings: Ratings) -> TrainedDual:
+        """The same model, in which new rows join the factors of the training rows by Bayesian linear regression.
+
+        The encoders were trained on rows with all their ratings and take a few for too much. So of a new row they
+        read the marks alone, as its prior mean, about that of the training rows; covariance and noise are estimated,
+        the latter as what biases leave over, since less is known of the other side's factors than they say. For
+        training rows nothing changes.
+
+        Args:
+            ratings: the training ratings.
+        """
+        weights, sureness = self.weights, [np.ones(size, np.float32) for size in (len(self.users), len(self.items))]
+        left = float(np.mean(np.square(_residuals(self, ratings, self.user_bias).data), dtype=np.float64))
+        precision = 1 / max(left, (_LEAST_NOISE * self.scale.span) ** 2)
+        sides = [
+            (ratings, self.users, self.items, weights.item_marks, weights.user_tilt, sureness[1]),
+            (ratings.transposed(), self.items, self.users, weights.user_marks, weights.item_tilt, sureness[0]),
+        ]
+        priors: list[Prior] = []
+        for one, own, others, table, tilt, sure in sides:
+            rows = np.column_stack([own.factors, own.offset])
+            marks = np.float32(self.keep) * np.column_stack([table, table @ tilt])
+            marks -= (one.item_counts / len(one)).astype(np.float32) @ marks
+            usual = (one.user_counts / len(one)).astype(np.float32) @ rows[:-1]
+            start = np.eye(len(usual), dtype=np.float32)
+            prior = Prior(usual, marks, start, np.array(_FOLDING_FREEDOM), rows[-1])
+            stars = cells_matrix(one, one.values - np.float32(self.mean) - others.offset[one.item_index])
+            priors.append(prior.fitted(rows[:-1], stars, design_of(others), sure, precision))
+        joining = TrainedSampled(
+            self.mean, self.scale, self.users, self.items, priors[0], priors[1], sureness[0], sureness[1], precision
+        )
+        return replace(self, joining=joining)
+
     @property
     def user_bias(self) -> Table:
         """b_u of the training users, shape ``(num_users,)``."""
@@ -103,11 +141,13 @@ class TrainedDual(TrainedModel):
         return self.items.offset[:-1] - self.items.latent @ self.weights.item_tilt
 
     def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
-        """Latent vectors of new users: a weighted sum over each of the item tables.
+        """Latent vectors of new users: a weighted sum over each of the item tables, or by the priors where it has them.
 
         Seen items are among the marks. Each sum is over the root of its own number of terms (plus 1), as in training,
         where the two are the same: by trial better than one root for both (docs/experiments.md).
         """
+        if self.joining is not None:
+            return self.joining.fold_in(ratings, seen=seen)
         item_bias = self.item_bias
         user_bias = fold_in_bias(ratings, self.mean, item_bias, self.damping)
         biases = Biases(self.mean, user_bias, item_bias, ratings.user_counts, ratings.item_counts)
@@ -119,7 +159,9 @@ class TrainedDual(TrainedModel):
         return _user_side(weights, latent, user_bias)
 
     def fold_in_items(self, ratings: Ratings) -> Encoded:
-        """Latent vectors of new items: one weighted sum over the user tables each."""
+        """Latent vectors of new items, likewise."""
+        if self.joining is not None:
+            return self.joining.fold_in_items(ratings)
         weights = self.weights.transposed()
         mirrored = TrainedDual(self.mean, self.scale, self.items, self.users, weights, self.damping, self.keep)
         return mirrored.fold_in(ratings.transposed())
@@ -130,12 +172,16 @@ class TrainedDual(TrainedModel):
         weights = replace(
             weights, item_stars=merge.rows(weights.item_stars, 0), item_marks=merge.rows(weights.item_marks, 0)
         )
-        return replace(self, items=merge.encoded(self.items, self.fold_in_items(ratings)), weights=weights)
+        if self.joining is None:
+            return replace(self, items=merge.encoded(self.items, self.fold_in_items(ratings)), weights=weights)
+        joining = self.joining.with_items(ratings, merge)
+        return replace(self, items=joining.items, weights=weights, joining=joining)
 
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
+        joining = {} if self.joining is None else self.joining.priors_to_arrays()
         return {
-            **vars(self.weights),
+            **vars(self.weights), **{f"joining/{name}": array for name, array in joining.items()},
             "users_latent": self.users.latent, "users_offset": self.users.offset,
             "items_latent": self.items.latent, "items_offset": self.items.offset,
             "numbers": np.array([self.mean, self.damping, self.keep]),
@@ -147,12 +193,13 @@ class TrainedDual(TrainedModel):
         weights = DualWeights(**{name: arrays[name] for name in DualWeights.__dataclass_fields__})
         users, items = arrays["users_latent"], arrays["items_latent"]
         mean, damping, keep = arrays["numbers"].tolist()
-        return cls(
-            mean, scale,
+        sides = (
             Encoded(with_unknown(users, weights.user_shift), arrays["users_offset"], users),
             Encoded(with_unknown(items, weights.item_shift), arrays["items_offset"], items),
-            weights, damping, keep,
-        )  # fmt: skip
+        )
+        priors = {name.removeprefix("joining/"): array for name, array in arrays.items() if name.startswith("joining/")}
+        joining = TrainedSampled.on_rows(priors, scale, *sides) if priors else None
+        return cls(mean, scale, *sides, weights, damping, keep, joining)
 
 
 def _user_side(weights: DualWeights, latent: Table, bias: FloatArray) -> Encoded:

@@ -1,12 +1,14 @@
-"""The sampled sibling, trained: mean factors over its posterior, and the priors with which new rows are folded in.
+"""Mean factors over a posterior, and the priors with which new rows are folded in: by Bayesian linear regression.
 
-`models.sampled` draws from the posterior and makes these. No TensorFlow and no sampling here.
+`models.sampled` draws from a posterior and makes these; the dual model has such priors on its own factors. No
+TensorFlow and no sampling here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from math import isqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +22,7 @@ Table = npt.NDArray[np.float32]
 _MARK_DAMPING = 10.0  # marks are divided by sqrt(n + this): the longer a row, the less each mark says
 ROUNDS = 3  # of a folded row's stars and its own noise in turn
 _ROWS_AT_A_TIME = 2048
+_EM_ROUNDS, _EM_ROWS, _EM_CELLS = 4, 4000, 250_000  # at most so many rows, and of these so many ratings
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,58 @@ class Prior:
 
     def expected(self, ratings: Ratings, seen: Any = None) -> Table:
         """Prior means of new rows, the users of ``ratings``, by what they rated or saw."""
-        marks = chosen(ratings, seen)
+        return self.expected_by(chosen(ratings, seen))
+
+    def expected_by(self, marks: Any) -> Table:
+        """The same by a CSR mask of what each row chose, shape ``(num_rows, num_columns)``."""
         expected: Table = marks @ self.marks
         expected *= mark_scale(np.diff(marks.indptr))[:, None]
         expected += self.usual
         return expected
 
+    def fitted(self, rows: Table, stars: Any, design: Table, sureness: Table, precision: float) -> Prior:
+        """This prior with the covariance under which the training rows' stars are likeliest.
+
+        That is given the other side's mean factors, since new rows meet those: expectation maximisation over some
+        of the rows, drawn by their ratings, and over some of their ratings where these are many.
+
+        Args:
+            rows: (x, b) of the training rows, shape ``(num_rows, dim)``, from which it starts.
+            stars: as for `posterior_means`, of the training rows.
+            design: likewise.
+            sureness: likewise.
+            precision: of the noise of a usual rating.
+        """
+        from scipy import sparse
+
+        rng = np.random.default_rng(0)
+        counts = np.diff(stars.indptr)
+        some = rng.choice(len(rows), min(len(rows), _EM_ROWS), replace=False, p=counts / counts.sum())
+        some.sort()
+        stars = stars[some]
+        marks = sparse.csr_array((np.ones_like(stars.data), stars.indices, stars.indptr), stars.shape)
+        expected = self.expected_by(marks)
+        apart = (rows[some] - expected).astype(np.float64)
+        if stars.nnz > _EM_CELLS:
+            kept = rng.random(stars.nnz) < _EM_CELLS / stars.nnz
+            starts = np.append(0, np.cumsum(kept))[stars.indptr]
+            stars = sparse.csr_array((stars.data[kept], stars.indices[kept], starts), stars.shape)
+        weights = sparse.csr_array((sureness[stars.indices], stars.indices, stars.indptr), stars.shape)
+        weighted = sparse.csr_array((stars.data * weights.data, stars.indices, stars.indptr), stars.shape)
+        gram = _grams(weights, _pairs(design))
+        pull = precision * (weighted @ design - np.einsum("nij,nj->ni", gram, expected))
+        gram *= precision
+        covariance = apart.T @ apart / len(some) + 1e-4 * np.eye(len(self.usual))
+        for _ in range(_EM_ROUNDS):
+            posterior = np.linalg.inv(np.linalg.inv(covariance) + gram)
+            shift = np.einsum("nij,nj->ni", posterior, pull)
+            covariance = (shift.T @ shift + posterior.sum(axis=0)) / len(some) + 1e-6 * np.eye(len(self.usual))
+        return replace(self, covariance=covariance.astype(np.float32))
+
 
 def posterior_means(
     prior: Prior, expected: Table, stars: Any, design: Table, sureness: Table, precision: npt.NDArray[np.float64]
-) -> tuple[Table, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[Table, npt.NDArray[np.float64]]:
     """Bayesian linear regression of each row's stars on the other side's factors.
 
     Args:
@@ -94,14 +139,11 @@ def posterior_means(
         precision: of the noise of each row, shape ``(num_rows,)``.
 
     Returns:
-        Means, shape ``(num_rows, dim)``; sums of weighted expected squared errors, shape ``(num_rows,)``; mean over
-        rows of the second moment of (x, b) about its prior mean, shape ``(dim, dim)``.
+        Means, shape ``(num_rows, dim)``; sums of weighted expected squared errors, shape ``(num_rows,)``.
     """
-    dim = design.shape[1]
     inverse = np.linalg.inv(prior.covariance.astype(np.float64))
     means = np.empty_like(expected)
     errors = np.empty(len(expected))
-    moment = np.zeros((dim, dim))
     pairs = _pairs(design)
     weighted = stars.copy()
     weighted.data = stars.data * sureness[stars.indices]
@@ -113,15 +155,13 @@ def posterior_means(
         covariance, gram = _covariances(inverse, weights[part], pairs, tau)
         projected = (weighted[part] @ design).astype(np.float64)
         pull = tau[:, None] * (projected - np.einsum("nij,nj->ni", gram, mean))
-        shift = np.einsum("nij,nj->ni", covariance, pull)
-        mean += shift
+        mean += np.einsum("nij,nj->ni", covariance, pull)
         squares = np.asarray(weighted[part].multiply(stars[part]).sum(axis=1), dtype=np.float64)
         fitted = np.einsum("ni,nij,nj->n", mean, gram, mean)
         errors[part] = squares - 2 * np.einsum("ni,ni->n", mean, projected) + fitted
         errors[part] += np.einsum("nij,nij->n", covariance, gram)
         means[part] = mean
-        moment += np.einsum("ni,nj->ij", shift, shift) + covariance.sum(axis=0)
-    return means, np.maximum(errors, 0.0), moment / max(len(expected), 1)
+    return means, np.maximum(errors, 0.0)
 
 
 def _pairs(design: Table) -> Table:
@@ -141,17 +181,23 @@ def _covariances(
         pairs: of the columns' factors (`_pairs`).
         precision: of the noise of each row.
     """
-    dim = len(inverse)
-    upper = np.triu_indices(dim)
-    gram = np.empty((weights.shape[0], dim, dim))
-    gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = weights @ pairs
+    gram = _grams(weights, pairs)
     covariance = np.linalg.inv(inverse + precision[:, None, None] * gram)
     return np.asarray(covariance, dtype=np.float64), gram
 
 
+def _grams(weights: Any, pairs: Table) -> npt.NDArray[np.float64]:
+    """Weighted Gram matrix of each row's columns, arguments as for `_covariances`."""
+    dim = (isqrt(1 + 8 * pairs.shape[1]) - 1) // 2
+    upper = np.triu_indices(dim)
+    gram = np.empty((weights.shape[0], dim, dim))
+    gram[:, upper[0], upper[1]] = gram[:, upper[1], upper[0]] = weights @ pairs
+    return gram
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedSampled(TrainedModel):
-    """Mean of a posterior, as factors of both sides.
+    """Mean of a posterior, as factors of both sides, or another model's factors, which new rows join by a posterior.
 
     Args:
         user_prior: with which new users are folded in.
@@ -191,9 +237,9 @@ class TrainedSampled(TrainedModel):
         """With new items' posterior means; their marks say nothing, and their stars as much as is known of them."""
         prior, rated = self.item_prior, ratings.transposed()
         means, noise = self._posterior(rated, prior, self.users, self.user_sureness)
-        design, inverse = _design(self.users), np.linalg.inv(prior.covariance.astype(np.float64))
-        weights, pairs = cells_matrix(rated, self.user_sureness[rated.item_index]), _pairs(design)
-        reach = (design.T @ design / len(design)).astype(np.float64)  # second moment of what meets their factors
+        table, inverse = design_of(self.users), np.linalg.inv(prior.covariance.astype(np.float64))
+        weights, pairs = cells_matrix(rated, self.user_sureness[rated.item_index]), _pairs(table)
+        reach = (table.T @ table / len(table)).astype(np.float64)  # second moment of what meets their factors
         spread = 1 / (self.precision * noise)
         for start in range(0, len(means), _ROWS_AT_A_TIME):
             part = slice(start, start + _ROWS_AT_A_TIME)
@@ -216,11 +262,11 @@ class TrainedSampled(TrainedModel):
         """Posterior means of rows, the users of ``ratings``, and the precision of each one's noise beside the usual."""
         left = ratings.values - np.float32(self.mean) - others.offset[ratings.item_index]
         stars = cells_matrix(ratings, left)
-        design = _design(others)
+        table = design_of(others)
         expected, counts, freedom = prior.expected(ratings, seen), ratings.user_counts, float(prior.freedom)
         noise = np.ones(len(expected))
         for _ in range(ROUNDS):
-            means, errors, _ = posterior_means(prior, expected, stars, design, sureness, noise * self.precision)
+            means, errors = posterior_means(prior, expected, stars, table, sureness, noise * self.precision)
             noise = (freedom + counts) / (freedom + self.precision * errors)
         return means, noise
 
@@ -229,6 +275,12 @@ class TrainedSampled(TrainedModel):
         return {
             "users": np.column_stack([self.users.factors[:-1], self.users.offset[:-1]]),
             "items": np.column_stack([self.items.factors[:-1], self.items.offset[:-1]]),
+            **self.priors_to_arrays(),
+        }
+
+    def priors_to_arrays(self) -> Arrays:
+        """The same without the rows, for `on_rows`."""
+        return {
             "numbers": np.array([self.mean, self.precision]),
             "user_sureness": self.user_sureness, "item_sureness": self.item_sureness,
             **{f"user_prior_{name}": value for name, value in vars(self.user_prior).items()},
@@ -238,16 +290,26 @@ class TrainedSampled(TrainedModel):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedSampled:
         """The model that gave these arrays."""
-        priors = [
-            Prior(**{one.name: arrays[f"{side}_prior_{one.name}"] for one in fields(Prior)})
-            for side in ("user", "item")
-        ]
+        sides = [_side(arrays[f"{side}s"], _prior(arrays, side)) for side in ("user", "item")]
+        return cls.on_rows(arrays, scale, *sides)
+
+    @classmethod
+    def on_rows(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale, users: Encoded, items: Encoded
+    ) -> TrainedSampled:  # fmt: skip
+        """The model that gave these arrays (`priors_to_arrays`), with its rows, which are another model's."""
         mean, precision = arrays["numbers"].tolist()
-        rows, sureness = (arrays["users"], arrays["items"]), (arrays["user_sureness"], arrays["item_sureness"])
-        return cls.assembled(mean, scale, rows, priors, sureness, precision)
+        priors = _prior(arrays, "user"), _prior(arrays, "item")
+        return cls(
+            mean, scale, users, items, priors[0], priors[1], arrays["user_sureness"], arrays["item_sureness"], precision
+        )
 
 
-def _design(others: Encoded) -> Table:
+def _prior(arrays: Mapping[str, npt.NDArray[Any]], side: str) -> Prior:
+    return Prior(**{one.name: arrays[f"{side}_prior_{one.name}"] for one in fields(Prior)})
+
+
+def design_of(others: Encoded) -> Table:
     """Factors and a 1 for the bias."""
     return np.concatenate([others.factors[:-1], np.ones((len(others), 1), np.float32)], axis=1)
 

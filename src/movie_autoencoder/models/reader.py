@@ -94,7 +94,7 @@ def person_reader(model: TrainedModel) -> PersonReader:
     if isinstance(model, TrainedBlend):
         return _BlendReader(model)
     if isinstance(model, TrainedDual):
-        return _DualReader(model)
+        return _DualReader(model) if model.joining is None else _SampledReader(model.joining)
     return _SampledReader(model) if isinstance(model, TrainedSampled) else _AnyReader(model)
 
 

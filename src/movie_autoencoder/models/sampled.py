@@ -16,7 +16,7 @@ each other in threads, each with its own random numbers, so that the result does
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,13 @@ from threadpoolctl import threadpool_limits
 
 from ..ratings import Ratings
 from .contract import Arrays
-from .posterior import Level, Prior, Table, TrainedSampled, cells_matrix, mark_scale, posterior_means
+from .posterior import Level, Prior, Table, TrainedSampled, cells_matrix, mark_scale
 from .settings import SampledSettings
 
 CHAINS = 2
 _NOISE_FREEDOM = (10.0, 20.0)  # ratings of prior on the noise of a user, and of an item
 _CG_STEPS = 6
 _BUFFER = 8  # draws between two compressions
-_EM_ROUNDS, _EM_ROWS = 4, 4000
 
 
 class _Side:
@@ -357,11 +356,7 @@ class SampledLearner:
     def _prior(
         self, own: int, stack: Table, rows: Table, others: Table, sureness: Table, precision: float
     ) -> Prior:  # fmt: skip
-        """The prior of new rows of one side.
-
-        Its covariance is the one under which the training rows' stars are likeliest (expectation maximisation) given
-        the other side's mean factors, since new rows meet those and not, as in the chains, a draw of them.
-        """
+        """The prior of new rows of one side. They meet the other side's mean factors; rows of the chains, a draw."""
         side, ratings = self._sides[own], self._sides[own].ratings
         table, mean = stack[len(side) : -1], stack[-1]
         marks, facts = table[: ratings.num_items], table[ratings.num_items :]
@@ -374,20 +369,9 @@ class SampledLearner:
             (weight @ expected).astype(np.float32), (marks - usual_mark).astype(np.float32),
             np.eye(dim, dtype=np.float32), np.array(_NOISE_FREEDOM[own]), unknown,
         )  # fmt: skip
-        some = np.random.default_rng(0).choice(
-            len(side), min(len(side), _EM_ROWS), replace=False, p=weight / weight.sum()
-        )
-        some.sort()
         left = ratings.values - np.float32(self._mean) - others[side.columns, -1]
-        stars, expected = cells_matrix(ratings, left)[some], prior.expected(ratings)[some]
         design = np.concatenate([others[:, :-1], np.ones((len(others), 1), np.float32)], axis=1)
-        apart = (rows[some] - expected).astype(np.float64)
-        covariance = apart.T @ apart / len(some) + 1e-4 * np.eye(dim)
-        for _ in range(_EM_ROUNDS):
-            now = replace(prior, covariance=covariance.astype(np.float32))
-            noise = np.full(len(some), precision)
-            covariance = posterior_means(now, expected, stars, design, sureness, noise)[2] + 1e-6 * np.eye(dim)
-        return replace(prior, covariance=covariance.astype(np.float32))
+        return prior.fitted(rows, cells_matrix(ratings, left), design, sureness, precision)
 
     def state(self) -> Arrays:
         """Everything that a later `restore` needs to go on exactly."""
