@@ -9,6 +9,7 @@ import socket
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -161,13 +162,7 @@ class Guard:
             self._rates.take(client[0] if client else "")
 
     def _is_own(self, name: str) -> bool:
-        if name in self._hosts:
-            return True
-        try:
-            ipaddress.ip_address(name.strip("[]"))
-        except ValueError:
-            return False
-        return True
+        return name in self._hosts or _is_address(name.strip("[]"))
 
 
 class Rates:
@@ -217,6 +212,15 @@ def _limited(receive: Receive, limit: int) -> Receive:
 
 def _too_large(limit: int) -> Refused:
     return Refused(413, f"A request may hold {limit / 1e6:g} MB. This one holds more.")
+
+
+@lru_cache(maxsize=256)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_port(host: str) -> str:

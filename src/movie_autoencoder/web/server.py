@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
 import sys
@@ -40,6 +41,8 @@ def serve(
         rate_limit = 600
     listening = _listen(host, port)
     app = create_app(recommender, rate_limit=rate_limit, hosts=frozenset({host.lower()}))
+    gc.collect()
+    gc.freeze()  # the model stays; looking through it again would hold up an answer for a tenth of a second
     port = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
     address = f"http://{shown}:{port}"
