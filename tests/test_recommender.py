@@ -243,6 +243,7 @@ def test_a_rated_item_is_explained_without_its_own_rating(recommender: Recommend
     own = recommender.reconstruction(ratings)
     assert [rating.item_id for rating in own] == list(ratings)
     assert own[0].predicted == pytest.approx(one.stars) and own[0].stars == ratings[item]
+    assert recommender.reconstruction(ratings, 2) == own[:2]
 
 
 def test_films_seen_without_stars_count(recommender: Recommender) -> None:

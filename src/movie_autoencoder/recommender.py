@@ -475,11 +475,18 @@ class Recommender:
         most = max((gain for _, gain in found), default=1.0) or 1.0
         return tuple(Suggestion(*self._facts(column), gain / most) for column, gain in found)
 
-    def reconstruction(self, ratings: AnyRatings) -> tuple[Reconstructed, ...]:
-        """Every rating beside its reconstruction from the person's other ratings, in the order they were given."""
+    def reconstruction(self, ratings: AnyRatings, most: int | None = None) -> tuple[Reconstructed, ...]:
+        """Every rating beside its reconstruction from the person's other ratings, in the order they were given.
+
+        Each is a reading of its own, so that the time grows with the square of the ratings.
+
+        Args:
+            ratings: see the class.
+            most: of the ratings, the first so many; all when left out.
+        """
         row = self._row(self.person(ratings))
         answer = []
-        for column, stars in zip(row.items.tolist(), row.stars.tolist(), strict=True):
+        for column, stars in zip(row.items[:most].tolist(), row.stars[:most].tolist(), strict=True):
             raw = self._read(row.without(column)).reconstruct(np.array([column]))
             answer.append(Reconstructed(*self._facts(column), stars, float(self.scale.clip(raw)[0])))
         return tuple(answer)

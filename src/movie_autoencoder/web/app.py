@@ -174,7 +174,8 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         responses=_gives(replies.Reconstruction),
     )
     def reconstruction(body: bodies.Reconstruction) -> Response:
-        return Json({"reconstruction": [one.to_dict() for one in recommender.reconstruction(person(body))]})
+        rows = recommender.reconstruction(person(body), body.most)
+        return Json({"reconstruction": [one.to_dict() for one in rows]})
 
     @app.post(
         "/api/import", summary="Somebody's films from a file", responses=_gives(replies.Import),

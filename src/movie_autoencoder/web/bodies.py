@@ -112,4 +112,6 @@ class Map(Person):
 class Reconstruction(Person):
     """Ratings to stand beside their reconstruction."""
 
-    model_config = _example()
+    model_config = _example(most=100)
+
+    most: Annotated[StrictInt, Field(ge=1, le=500, description="Of the ratings, the first so many.")] = 300

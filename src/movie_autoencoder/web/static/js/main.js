@@ -319,7 +319,8 @@ function drawBeside(rows) {
   const far = [...rows].sort((one, other) => Math.abs(other.stars - other.predicted) - Math.abs(one.stars - one.predicted));
   const error = Math.sqrt(rows.reduce((sum, row) => sum + (row.stars - row.predicted) ** 2, 0) / rows.length);
   place.replaceChildren(
-    make("p", {}, `Each film predicted from your other ${rows.length - 1} stars, without its own: ${error.toFixed(2)} stars off on ` +
+    make("p", {}, `${rows.length < state.ratings.length ? `Your latest ${rows.length} films, each` : "Each film"} predicted from your other ` +
+      `${state.ratings.length - 1} stars, without its own: ${error.toFixed(2)} stars off on ` +
       "average (root mean square). Those where you differ most from what your taste says come first."),
     make("table", { class: "beside" }, make("thead", {}, make("tr", {},
       ...["Film", "Your stars", "Predicted without them", "Difference"].map((text) => make("th", { scope: "col" }, text)))),
