@@ -164,6 +164,7 @@ def test_missing_and_damaged_bundles_are_refused(run: Path, tmp_path: Path) -> N
     assert done.returncode == 1 and "model.npz: damaged" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_lies_in_data_is_used(data: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "ratings.csv").write_bytes((data / "ratings.csv").read_bytes())

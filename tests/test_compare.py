@@ -185,6 +185,7 @@ def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
         compare.run([sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"], 1, tmp_path / "log")
 
 
+@pytest.mark.slow
 def test_no_process_goes_on_when_the_run_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(pid: int, options: int) -> None:
         monkeypatch.undo()
@@ -308,6 +309,7 @@ def test_differences_are_ours_minus_theirs_over_users_and_splits(planted: Rating
     assert by_name["same"]["difference"] == 0 and by_name["same"]["p"] == 1
 
 
+@pytest.mark.slow
 def test_our_model_is_a_whole_training_run_scored_through_its_bundle(
     planted: Ratings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

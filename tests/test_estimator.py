@@ -104,6 +104,7 @@ def test_it_beats_the_biases_and_score_is_minus_rmse(
     assert fitted.score(test[["userId", "movieId"]].to_numpy(), test["rating"]) == pytest.approx(-error)
 
 
+@pytest.mark.slow
 def test_every_form_of_ratings_gives_the_same_model(parts: tuple[Ratings, pd.DataFrame]) -> None:
     training, test = parts
     pairs = as_pairs(training)
@@ -156,6 +157,7 @@ def test_a_pickled_estimator_predicts_the_same(parts: tuple[Ratings, pd.DataFram
     assert repr(again) == "RatingAutoencoder(latent_dim=8, epochs=40, budget=0)"
 
 
+@pytest.mark.slow
 def test_a_grid_search_runs(parts: tuple[Ratings, pd.DataFrame]) -> None:
     pairs, stars = as_pairs(parts[0]), parts[0].values
     folds = KFold(2, shuffle=True, random_state=0)

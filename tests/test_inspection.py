@@ -86,6 +86,7 @@ def test_doctor_when_tensorflow_is_broken(monkeypatch: pytest.MonkeyPatch) -> No
     assert "timed out" in str(inspection._devices()[1])
 
 
+@pytest.mark.slow
 def test_devices_are_asked_in_another_process() -> None:
     pytest.importorskip("tensorflow") if "tensorflow" in sys.modules else None
     devices, error = inspection._devices()

@@ -205,6 +205,7 @@ def test_an_older_run_stays_valid_until_the_new_one_is_complete(data: Path, tmp_
     assert not (run / "checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
     """SIGKILL, which no program can answer, at several moments."""
     run = tmp_path / "run"
@@ -462,6 +463,7 @@ def test_validation_stars_reach_the_sibling_only_through_the_refit(data: Path, t
     assert models[0].share != models[1].share
 
 
+@pytest.mark.slow
 def test_settings_that_leave_the_model_alone_change_what_they_say(data: Path, tmp_path: Path) -> None:
     train(configured(data, *QUICK, "bundle.ratings=false"), out=tmp_path / "bare")
     assert load_bundle(tmp_path / "bare" / "bundle").ratings is None
@@ -501,6 +503,7 @@ def test_every_data_setting_changes_what_is_read(tmp_path: Path) -> None:
         read(*stars, "data.format=netflix")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_are_those_asked_for(threads: int) -> None:
     code = (
