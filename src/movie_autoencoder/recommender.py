@@ -220,15 +220,20 @@ class Recommender:
 
             return match_person(read_personal(ratings), self.titles, self.scale)
         if not isinstance(ratings, PersonalFile):
-            if not liked and not seen and all(item in self._place for item in ratings):
+            columns = [] if liked or seen else [self._certain(item) for item in ratings]
+            if columns and min(columns) >= 0 and len(set(columns)) == len(columns):  # nothing to report: the short way
                 for item, stars in ratings.items():
                     self._check_stars(item, stars)
-                columns = [self._place[item] for item in ratings]
                 return Person.of_stars(self.item_ids[columns], list(ratings.values()), catalogue=self.items)
             rated = [self._entry(item, "rated", stars) for item, stars in ratings.items()]
             others = [self._entry(item, "liked") for item in liked] + [self._entry(item, "watched") for item in seen]
             ratings = PersonalFile("python", self.scale, (*rated, *others), "")
         return match_person(ratings, self.titles, self.scale)
+
+    def _certain(self, item: Any) -> int:
+        """Column of an id or of a title that can mean nothing else, -1 otherwise."""
+        column = self._place.get(item, -1)
+        return self.titles.match(*split_year(item)).row if column < 0 and isinstance(item, str) else column
 
     def _entry(self, item: Any, kind: str, stars: float | None = None) -> Entry:
         """A key of a mapping: an id where there is such an item, else a title."""
@@ -670,11 +675,9 @@ class Recommender:
 
     def _found(self, items: Iterable[Any]) -> tuple[IntArray, int]:
         """Columns of items by id or title, and how many are not known."""
-        place, columns, unknown = self._place, [], 0
+        columns, unknown = [], 0
         for item in items:
-            column = place.get(item, -1)
-            if column < 0 and isinstance(item, str):
-                column = self.titles.match(*split_year(item)).row
+            column = self._certain(item)
             if column < 0:
                 unknown += 1
             else:
