@@ -103,7 +103,7 @@ def next_trial(config: Config, ratings: Ratings, damping: float, results: Sequen
 def dual_epochs(ratings: Ratings, config: Config) -> int:
     """Steps of a fit of the dual autoencoder, unless they are set: fewer from about 13 million ratings on.
 
-    With so many ratings half the steps cost little accuracy (docs/experiments.md), and people half an hour.
+    Half the steps cost accuracy (docs/experiments.md) and save half the time; ``training.epochs=200`` has them all.
     """
     model = config.model
     if config.training.epochs or isinstance(model, AutorecConfig):
