@@ -109,14 +109,14 @@ class TitleIndex:
             title: as it stands in somebody's file; a year in brackets at its end is understood.
             year: year of release, if known.
         """
-        asked = title, year
-        if asked not in self._matches:
-            if len(title) > _LONG_TITLE:
-                return self._match(title, year)
-            if len(self._matches) >= _REMEMBERED:
-                self._matches.clear()
-            self._matches[asked] = self._match(title, year)
-        return self._matches[asked]
+        match = self._matches.get((title, year))  # once: another thread may clear them at any time
+        if match is None:
+            match = self._match(title, year)
+            if len(title) <= _LONG_TITLE:
+                if len(self._matches) >= _REMEMBERED:
+                    self._matches.clear()
+                self._matches[title, year] = match
+        return match
 
     def _match(self, title: str, year: int | None) -> Match:
         text, year = cleaned(title, year)
