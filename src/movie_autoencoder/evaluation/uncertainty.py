@@ -30,7 +30,7 @@ from ..stars import StarModel, columns, like_threshold, one_point
 from .cells import Cells
 
 LEVEL = 0.9  # of the intervals that are scored
-HISTOGRAM, VARIANCE, CONSTANT = "user_histogram", "residual_variance", "constant_width"
+HISTOGRAM, VARIANCE = "user_histogram", "residual_variance"
 _SHARES = tuple(round(share, 2) for share in np.arange(0.05, 1.001, 0.05).tolist())
 
 

@@ -16,7 +16,7 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: one colour and one marker a predictor, the same in every picture
-MODEL, HELD_OUT, INK, MUTED, PALE = "#0072B2", "#D55E00", "#222222", "#6E6E6E", "#EFEFEF"
+MODEL, HELD_OUT, INK, PALE = "#0072B2", "#D55E00", "#222222", "#EFEFEF"
 _PREDICTORS = {"damped_bias": ("#E69F00", "s"), "item_mean": ("#009E73", "^"), "global_mean": ("#8C8C8C", "v")}
 STARS_MAP, ERROR_MAP = "viridis", "PuOr_r"
 _DPI = 150
