@@ -14,7 +14,7 @@ from .ratings import Ratings
 from .tuning import planned_work
 
 _TENSORFLOW = 1.0e9  # bytes of a process that has imported it
-_DUAL_RATING, _DUAL_NUMBER = 270, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
+_DUAL_RATING, _DUAL_NUMBER = 420, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
 _SAMPLED_RATING, _SAMPLED_ROW = 100, 5500  # bytes a rating and a row while the sibling is sampled
 _SECONDS = 1.6e-9  # a unit of work, on two cores
 _OVERHEAD = 12.0  # seconds: imports, first compilation, saving
