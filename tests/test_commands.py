@@ -207,6 +207,9 @@ def test_encode(recommender: Recommender, taste_run: Path, tmp_path: Path, capsy
             "'--popularity': a number from -1 to 1. Received: 2.",
         ),
         (["recommend", "RUN", "--user", "1", "--k", "0"], "'--k': a whole number from 1 on. Received: 0."),
+        (["serve", "RUN", "--port", "70000"], "a whole number from 1 to 65535. Received: 70000"),
+        (["predict", "RUN", "no-such.csv", "--out", "x.txt"], "--out ends in .csv or .parquet. Received: x.txt"),
+        (["recommend", "RUN", "--user", "1", "--matches", "x.txt"], "--matches ends in .json or .csv. Received: x.txt"),
         (["encode", "RUN", "--out", "x.txt"], "--out ends in .npy, .csv or .parquet. Received: x.txt"),
     ],
 )

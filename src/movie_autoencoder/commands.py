@@ -40,6 +40,12 @@ def _positive(value: int | None) -> int | None:
     return value
 
 
+def _port(value: int) -> int:
+    if not 1 <= value <= 65535:
+        raise typer.BadParameter(f"a whole number from 1 to 65535. Received: {value}.")
+    return value
+
+
 def _between(value: float) -> float:
     if not -1 <= value <= 1:
         raise typer.BadParameter(f"a number from -1 to 1. Received: {value:g}.")
@@ -83,6 +89,8 @@ def recommend(
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
     """Films for you: predicted stars, how sure that is, and why. Never shows what you rated."""
+    if matches is not None:
+        _check_suffix(matches, ".json", ".csv", option="--matches")
     recommender = _load(run)
     person = _person(recommender, ratings, user)
     lost: list[str] = []
@@ -228,16 +236,20 @@ def predict(
     """Stars and intervals for any pairs of users and items."""
     from .sources.pairs import read_pairs
 
+    _check_suffix(out, ".csv", ".parquet")
     recommender = _load(run)
     frame = read_pairs(pairs)
-    users, items = frame["user"].to_numpy(), frame["item"].to_numpy()
-    frame["stars"] = recommender.predict(users, items)
+    users, items = (
+        locate(frame[name].to_numpy())
+        for name, locate in (("user", recommender.locate_users), ("item", recommender.locate_items))
+    )
+    frame["stars"] = recommender.model.predict(users, items)
     if recommender.stars is not None:
-        distribution = recommender.predict_distribution(users, items)
+        distribution = recommender.stars.distribution(frame["stars"].to_numpy(), users, items)
         frame["low"], frame["high"] = distribution.interval(0.9)
         frame["p_like"] = distribution.like_probability()
     _write_frame(frame, out)
-    unknown = [int((places < 0).sum()) for places in (recommender.locate_users(users), recommender.locate_items(items))]
+    unknown = [int((places < 0).sum()) for places in (users, items)]
     tail = f"{unknown[0]:,} of unknown users, {unknown[1]:,} of unknown films"
     _print([f"Saved      {out}: {len(frame):,} predictions; {tail}"])
 
@@ -256,9 +268,8 @@ def encode(
     from .files import replacing
     from .sources import read_ratings
 
+    _check_suffix(out, ".npy", ".csv", ".parquet")
     recommender = _load(run)
-    if out.suffix not in (".npy", ".csv", ".parquet"):
-        raise typer.BadParameter(f"--out ends in .npy, .csv or .parquet. Received: {out}.")
     if items and ratings is not None:
         raise typer.BadParameter("--items are those of the model; leave --ratings out.")
     if items:
@@ -299,7 +310,7 @@ def add_items(
 def serve(
     run: Annotated[Path, _RUN],
     host: Annotated[str, typer.Option(help="Address to listen on; others than 127.0.0.1 let others in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(callback=_positive, help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(callback=_port, help="Port to listen on.")] = 8000,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     rate_limit: Annotated[
         int | None,
@@ -401,8 +412,6 @@ def _save_matches(person: Person, path: Path) -> None:
     report = person.report()
     if path.suffix == ".json":
         return write_json(path, report)
-    if path.suffix != ".csv":
-        raise typer.BadParameter(f"--matches ends in .json or .csv. Received: {path}.")
     rows = [
         (kind, one["title"], one["year"] or "", "" if one["stars"] is None else one["stars"], one.get("item_id", ""),
          one["from"])
@@ -439,11 +448,16 @@ def _csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
+def _check_suffix(path: Path, *allowed: str, option: str = "--out") -> None:
+    """Before any work: a file whose name does not say what it will be."""
+    if path.suffix not in allowed:
+        names = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+        raise typer.BadParameter(f"{option} ends in {names}. Received: {path}.")
+
+
 def _write_frame(frame: Any, out: Path) -> None:
     from .files import replacing
 
-    if out.suffix not in (".csv", ".parquet"):
-        raise typer.BadParameter(f"--out ends in .csv or .parquet. Received: {out}.")
     with replacing(out) as temporary:
         if out.suffix == ".csv":
             frame.to_csv(temporary, index=False)

@@ -69,8 +69,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except (OSError, OverflowError) as error:
         listening.close()
+        why = str(error).rstrip(".")
         raise ValueError(
-            f"{host} port {port} cannot be listened on: {error}. Give another --port (1 to 65535) or --host."
+            f"{host} port {port} cannot be listened on: {why}. Give another --port (1 to 65535) or --host."
         ) from None
     return listening
 
