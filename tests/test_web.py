@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
@@ -526,13 +527,30 @@ def test_the_command_says_what_is_wrong_and_ends_cleanly(taste_run: Path) -> Non
     assert server.stdout and "Serving" in server.stdout.readline()
     assert httpx.get(f"http://localhost:{port}/api/items?q=cedar", trust_env=False).json()["items"]
     assert time.perf_counter() - started < 10  # below 2 s on a quiet machine
-    for wrong, said in ((port, f"port {port} cannot be listened on"), (70_000, "1 to 65535")):
+    for wrong, said, code in ((port, f"port {port} cannot be listened on", 1), (70_000, "1 to 65535", 2)):
         other = _serve(taste_run, wrong)
         _, errors = other.communicate(timeout=60)
-        assert other.returncode == 1 and said in errors and "Traceback" not in errors
+        assert other.returncode == code and said in errors and "Traceback" not in errors
     server.send_signal(signal.SIGINT)
     _, errors = server.communicate(timeout=60)
     assert server.returncode in (0, 130) and not errors
+
+
+def test_a_fault_of_ours_is_not_called_the_askers(tastes: Bundle, stars: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the recommender refuses on purpose is a refusal; numpy's errors are ValueErrors too."""
+    own = Recommender(tastes)
+    client = Client(create_app(own))
+    assert client.post("/api/recommend", json=body(stars) | {"genres": ["Western"]}).status_code == 422
+    monkeypatch.setattr(own, "recommend", lambda *given, **more: np.zeros(2) + np.zeros(3))
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        client.post("/api/recommend", json=body(stars))
+
+
+def test_many_films_are_answered_as_a_few_are(client: Client, recommender: Recommender, stars: Any) -> None:
+    """In a thread, so that others need not wait."""
+    few = client.post("/api/recommend", json=body(stars) | {"only": recommender.item_ids[:40].tolist()}).json()
+    many = recommender.item_ids[:40].tolist() * 30
+    assert client.post("/api/recommend", json=body(stars) | {"only": many}).json() == few
 
 
 def test_json_has_no_nan(client: Client, stars: Any) -> None:

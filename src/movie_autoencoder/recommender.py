@@ -88,6 +88,10 @@ class _Row:
         )
 
 
+class RecommenderError(ValueError):
+    """What was asked for cannot be answered; the message names the value, and what is allowed or known."""
+
+
 class Recommender:
     """A run's bundle, loaded.
 
@@ -150,10 +154,10 @@ class Recommender:
         Ratings of items that training did not see say nothing here and are left out.
 
         Raises:
-            ValueError: stars outside the scale that the model was trained on, or ids of another kind.
+            RecommenderError: stars outside the scale that the model was trained on, or ids of another kind.
         """
         if not self.scale.contains(ratings.values).all():
-            raise ValueError(
+            raise RecommenderError(
                 f"These ratings lie on the scale {ratings.scale}, and the model on {self.scale}. Map them first: "
                 "ratings.scale.convert(ratings.values, recommender.scale)."
             )
@@ -180,13 +184,13 @@ class Recommender:
         Arguments as for `predict`.
 
         Raises:
-            ValueError: the model was trained without a validation part, which distributions are learnt on.
+            RecommenderError: the model was trained without a validation part, which distributions are learnt on.
 
         Example:
             ``recommender.predict_distribution([1], [318]).like_probability()`` is the chance of 4 stars or more.
         """
         if self.stars is None:
-            raise ValueError(
+            raise RecommenderError(
                 "This model has no distributions: they are learnt on the validation part, and it was trained without "
                 "one. Train with a --validation-fraction above 0."
             )
@@ -203,16 +207,18 @@ class Recommender:
 
         Raises:
             SourceError: a file that cannot be read.
-            ValueError: stars outside the scale, or `Ratings` of more than one user.
+            RecommenderError: stars outside the scale, or `Ratings` of more than one user.
         """
         liked, seen = list(liked), list(seen)
         if isinstance(ratings, Ratings):
             if ratings.num_users != 1:
-                raise ValueError(f"Ratings of one user are wanted here. Received: {ratings.num_users} users.")
+                raise RecommenderError(f"Ratings of one user are wanted here. Received: {ratings.num_users} users.")
             ids = ratings.item_ids[ratings.item_index].tolist()
             ratings = dict(zip(ids, ratings.values.astype(float).tolist(), strict=True))
         if (liked or seen) and isinstance(ratings, Person | PersonalFile | str | os.PathLike):
-            raise ValueError("liked= and seen= go with a mapping or Ratings; a file or a Person has hearts of its own.")
+            raise RecommenderError(
+                "liked= and seen= go with a mapping or Ratings; a file or a Person has hearts of its own."
+            )
         if isinstance(ratings, Person):
             return ratings
         if isinstance(ratings, str | os.PathLike):
@@ -245,25 +251,25 @@ class Recommender:
 
     def _check_stars(self, item: Any, stars: Any) -> None:
         if not isinstance(stars, (int, float, np.number)):
-            raise ValueError(f"Stars must be numbers. Received: {stars!r} for {item!r}.")
+            raise RecommenderError(f"Stars must be numbers. Received: {stars!r} for {item!r}.")
         if not self.scale.minimum <= stars <= self.scale.maximum:  # NaN too
-            raise ValueError(f"Stars must lie on the scale {self.scale}. Received: {stars!r} for {item!r}.")
+            raise RecommenderError(f"Stars must lie on the scale {self.scale}. Received: {stars!r} for {item!r}.")
 
     def training_person(self, user_id: object) -> Person:
         """A training user's own training ratings.
 
         Raises:
-            ValueError: there is no such user, or the bundle was saved without ratings.
+            RecommenderError: there is no such user, or the bundle was saved without ratings.
         """
         if self.ratings is None:
-            raise ValueError(
+            raise RecommenderError(
                 "This bundle was saved without its training ratings (bundle.ratings=false), so that its users' own "
                 "ratings are not known. Give them as a file, or train again."
             )
         row = int(self.locate_users(np.array([user_id], dtype=object))[0])
         if row < 0:
             few = ", ".join(str(one) for one in self.user_ids[:3].tolist())
-            raise ValueError(f"No user {user_id!r} among the {len(self.user_ids):,} training users ({few}, …).")
+            raise RecommenderError(f"No user {user_id!r} among the {len(self.user_ids):,} training users ({few}, …).")
         cells = self.ratings.row(row)
         ids = self.item_ids[self.ratings.item_index[cells]]
         return Person.of_stars(ids, self.ratings.values[cells], catalogue=self.items)
@@ -288,18 +294,18 @@ class Recommender:
             years: first and last year of release; None is open.
             popularity: from -1, little known ones first, to 1, well known ones; 0 leaves it to the stars alone. What
                 comes up is within half a point (of five) of what would have come up anyway.
-            exclude: ids of items that are not wanted.
-            only: ids of the only items that are wanted, such as a watchlist; then each is looked at closely.
+            exclude: ids or titles of items that are not wanted.
+            only: ids or titles of the only items that are wanted, such as a watchlist; each is looked at closely.
 
         Raises:
-            ValueError: ``k`` below 1, a popularity outside -1 to 1, or a genre that no item has.
+            RecommenderError: ``k`` below 1, a popularity outside -1 to 1, or a genre that no item has.
 
         Example:
             ``recommender.recommend({"Alien (1979)": 5}, k=5, genres=["Sci-Fi"], years=(1990, None)).items[0].why``
         """
         _check_count("k", k)
         if not -1 <= popularity <= 1:
-            raise ValueError(f"popularity must lie between -1 and 1. Received: {popularity}.")
+            raise RecommenderError(f"popularity must lie between -1 and 1. Received: {popularity}.")
         person = self.person(ratings)
         with _one_thread():
             row = self._row(person)
@@ -328,6 +334,7 @@ class Recommender:
             Item ids and predicted stars, both of shape ``(num_users, k)``, best first; stars are NaN (and the ids any)
             where fewer than ``k`` items are left.
         """
+        _check_count("k", k)
         known = in_vocabulary(ratings, self.item_ids)
         side = self.encode(ratings)
         ids = np.empty((known.num_users, k), dtype=self.item_ids.dtype)
@@ -383,11 +390,12 @@ class Recommender:
             top: how many of the ratings are named, those with the largest shares.
 
         Raises:
-            ValueError: the model does not know the item.
+            RecommenderError: the model does not know the item.
 
         Example:
             ``recommender.explain({"Alien (1979)": 5, "Heat (1995)": 3}, "Aliens (1986)").shares[0]``
         """
+        _check_count("top", top)
         row, column = self._row(self.person(ratings)), self._column(item_id)
         rated = bool((row.items == column).any())
         row = row.without(column)
@@ -436,7 +444,7 @@ class Recommender:
             years: likewise.
 
         Raises:
-            ValueError: the model does not know the item.
+            RecommenderError: the model does not know the item.
         """
         _check_count("k", k)
         column = self._column(item_id)
@@ -594,7 +602,7 @@ class Recommender:
     @cached_property
     def _reader(self) -> PersonReader:
         if isinstance(self.model, TrainedAutorec) and self.model.settings.rows == "item":
-            raise ValueError(
+            raise RecommenderError(
                 "This autorec model reads items' columns (model.rows=item), with one input for each training user: it "
                 "predicts for those and can read nobody's ratings. To recommend and explain, train the dual model, or "
                 "an autorec with --set model.rows=user."
@@ -622,7 +630,7 @@ class Recommender:
     def _noise(self) -> float:
         """Variance of a rating about its prediction, squared rating points."""
         figures = self.metadata.get("validation") or {}
-        error = (figures.get(self.model.name) or figures.get(self.name) or {}).get("rmse")
+        error = figures.get("model", {}).get("rmse")
         return float(error) ** 2 if error else (self.scale.span / 5) ** 2
 
     @cached_property
@@ -656,10 +664,10 @@ class Recommender:
             match = self.titles.match(*split_year(item))
             if match.candidates:
                 some = "; ".join(self._label(one) for one in match.candidates[:5])
-                raise ValueError(f"Which {item!r} is meant: {some}? Write the title with its year, or the id.")
+                raise RecommenderError(f"Which {item!r} is meant: {some}? Write the title with its year, or the id.")
             column = match.row
         if column < 0:
-            raise ValueError(
+            raise RecommenderError(
                 f"The model does not know {item!r}: give an id or a title from its {len(self.item_ids):,} items, such "
                 f"as {self._label(int(self._well_known[0]))!r}."
             )
@@ -757,19 +765,19 @@ class Recommender:
         if only is not None:
             wanted[only] = True
         if isinstance(genres, str):
-            raise ValueError(f"genres are a list of names, such as [{genres!r}]. Received: {genres!r}.")
+            raise RecommenderError(f"genres are a list of names, such as [{genres!r}]. Received: {genres!r}.")
         if genres:
             some = np.zeros(len(self.item_ids), dtype=bool)
             for genre in genres:
                 if genre.lower() not in self._genres:
-                    raise ValueError(
+                    raise RecommenderError(
                         f"No item has the genre {genre!r}. Known genres: {', '.join(self.genres) or 'none'}."
                     )
                 some |= self._genres[genre.lower()]
             wanted &= some
         first, last = years
         if first is not None and last is not None and first > last:
-            raise ValueError(f"The first year must not be later than the last. Received: {first} to {last}.")
+            raise RecommenderError(f"The first year must not be later than the last. Received: {first} to {last}.")
         if first is not None:
             wanted &= self.items.years >= first
         if last is not None:
@@ -872,7 +880,7 @@ _NUMBERS = 1 << 22  # likenesses held at a time
 
 def _check_count(name: str, value: int) -> None:
     if value < 1:
-        raise ValueError(f"{name} must be at least 1. Received: {value}.")
+        raise RecommenderError(f"{name} must be at least 1. Received: {value}.")
 
 
 @cache

@@ -17,11 +17,12 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from .. import __version__
 from ..people import Person, match_person
-from ..recommender import Recommender
+from ..recommender import Recommender, RecommenderError
 from ..sources import read_personal_bytes
 from ..sources.entries import Entry
 from ..sources.errors import SourceError
@@ -30,6 +31,7 @@ from . import bodies, replies
 from .guard import Figures, Guard
 
 STATIC = Path(__file__).resolve().parent / "static"
+_MANY = 1000  # films in a request from which on others should not wait for its answer
 
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -127,6 +129,11 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
 
     @app.post("/api/recommend", summary="Films for somebody", responses=_gives(replies.Recommendations))
     async def recommend(body: bodies.Recommend) -> Response:
+        if len(body.ratings) + len(body.only or ()) > _MANY:
+            return await run_in_threadpool(recommended, body)
+        return recommended(body)
+
+    def recommended(body: bodies.Recommend) -> Response:
         answer = recommender.recommend(
             person(body), body.k, genres=body.genres, years=body.years, popularity=body.popularity,
             exclude=body.exclude, only=body.only,
@@ -134,7 +141,7 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         return Json(answer.to_dict())
 
     @app.post("/api/predict", summary="Stars and intervals for some films", responses=_gives(replies.Predictions))
-    async def predict(body: bodies.Predict) -> Response:
+    def predict(body: bodies.Predict) -> Response:
         asked = [item for item in body.items if item in ids]
         stars, distribution = recommender.predict_person(person(body), _array(recommender, asked))
         low, high, likes = [None] * len(asked), [None] * len(asked), [None] * len(asked)
@@ -188,8 +195,6 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         name: str = Query("ratings.csv", max_length=300, description="The file's name."),
     ) -> Response:
         """A Letterboxd zip, an IMDb or MovieLens.org CSV, or a table of titles and stars, as the body."""
-        from starlette.concurrency import run_in_threadpool
-
         data = await request.body()
         return Json(await run_in_threadpool(_imported, recommender, name, data))
 
@@ -269,7 +274,7 @@ def _add_errors(app: FastAPI) -> None:
         return Json({"detail": "This JSON is nested too deeply."}, 400)
 
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-        RequestValidationError: malformed, HTTPException: refused, SourceError: refused, ValueError: refused,
+        RequestValidationError: malformed, HTTPException: refused, SourceError: refused, RecommenderError: refused,
         RecursionError: too_deep,
     }  # fmt: skip
     for kind, handler in handlers.items():
