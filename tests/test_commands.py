@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from movie_autoencoder.cli import main
+from movie_autoencoder.ratings import Ratings
 from movie_autoencoder.recommender import Recommender
 
 
@@ -183,6 +184,20 @@ def test_pairs_that_cannot_be_read(taste_run: Path, tmp_path: Path, text: str, t
     pairs.write_text(text)
     assert trouble in run(capsys, "predict", taste_run, pairs, "--out", out, code=1)
     assert not out.exists()
+
+
+def test_encode_reads_one_persons_file_too(
+    recommender: Recommender, taste_run: Path, mine: Path, tmp_path: Path, capsys
+) -> None:
+    run(capsys, "encode", taste_run, "--ratings", mine, "--out", tmp_path / "me.csv")
+    frame = pd.read_csv(tmp_path / "me.csv")
+    person = recommender.person(mine)
+    read = Ratings.from_columns(["mine"] * 5, person.item_ids, person.stars, scale=recommender.scale)
+    assert frame["user"].tolist() == ["mine"]
+    assert frame.drop(columns="user").to_numpy() == pytest.approx(recommender.encode(read).latent, abs=1e-6)
+    mine.write_text("who,what\n1,2\n")
+    said = run(capsys, "encode", taste_run, "--ratings", mine, "--out", tmp_path / "no.csv", code=1)
+    assert "there is no user column" in said and not (tmp_path / "no.csv").exists()
 
 
 def test_encode(recommender: Recommender, taste_run: Path, tmp_path: Path, capsys) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .answers import Recommendations
     from .catalogue import Catalogue
     from .people import Person
+    from .ratings import Ratings
     from .recommender import Recommender, Years
 
 app = typer.Typer()
@@ -259,14 +260,16 @@ def encode(
     run: Annotated[Path, _RUN],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the vectors go: .npy, .csv or .parquet.")],
     ratings: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Whose: a file of ratings; the training users without it.")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Whose: one person's file or a table of many people's; else training users'."
+        ),
     ] = None,
     items: Annotated[bool, typer.Option("--items", help="The films' vectors instead.")] = False,
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
     """Latent vectors of people, or of films."""
     from .files import replacing
-    from .sources import read_ratings
 
     _check_suffix(out, ".npy", ".csv", ".parquet")
     recommender = _load(run)
@@ -277,7 +280,7 @@ def encode(
     elif ratings is None:
         ids, latent = recommender.user_ids, recommender.model.users.latent
     else:
-        read = read_ratings(ratings, scale=recommender.scale)
+        read = _people(recommender, ratings)
         ids, latent = read.user_ids, recommender.encode(read).latent
     if out.suffix == ".npy":
         import numpy as np
@@ -339,6 +342,22 @@ def _person(recommender: Recommender, ratings: str | None, user: str | None) -> 
     if (ratings is None) == (user is None):
         raise typer.BadParameter("Give --ratings FILE or --user ID, one of them.")
     return recommender.person(ratings) if ratings is not None else recommender.training_person(user)
+
+
+def _people(recommender: Recommender, name: str) -> Ratings:
+    """Ratings of everybody in a file: a table of many people's, or one person's export or titles."""
+    from .ratings import Ratings
+    from .sources import SourceError, read_ratings
+
+    try:
+        return read_ratings(name, scale=recommender.scale)
+    except SourceError as error:
+        try:
+            person = recommender.person(name)
+        except SourceError:
+            raise error from None
+    users = [Path(name).stem] * len(person.item_ids)
+    return Ratings.from_columns(users, person.item_ids, person.stars, scale=recommender.scale)
 
 
 def _films(recommender: Recommender, person: Person, name: str, lost: list[str]) -> list[Any]:

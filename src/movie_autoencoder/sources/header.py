@@ -204,7 +204,7 @@ def _no_column(role: str, wanted: str | None, names: Sequence[str], file: str, e
         1,
         f"there is no {f'column {wanted!r}' if wanted else f'{role} column'}; the columns are {listed}",
         f"a {role} column named {', '.join(KNOWN_COLUMNS[role][:4])}, …" if not wanted else "one of these columns",
-        f"name it with --set data.{role}_column=NAME",
+        f"give it that name, or in training say --set data.{role}_column=NAME",
     )
 
 
