@@ -48,7 +48,8 @@ def main() -> None:
     titled = [{recommender.items.label(item): stars for item, stars in one.items()} for one in people]
     milliseconds = {}
     for name, some in (("by id", people), ("by title", titled)):
-        recommender.recommend(some[0], 10)
+        if recommender.recommend(some[0], 10).person.unmatched:
+            sys.exit(f"People cannot be answered {name}: this run's items have no titles. Take one with titles.")
         took = []
         for one in some:
             started = time.perf_counter()
