@@ -110,7 +110,7 @@ class Part:
 def trained(ratings: Ratings, config: Config) -> dict[str, TrainedModel]:
     """Our two speeds of one data set."""
     first = next_trial(config, ratings, choose_damping(ratings, None), [])
-    dual, sampled = (one_fit(ratings, trial, config) for trial in (first, sampled_trial(config)) if trial)
+    dual, sampled = (one_fit(ratings, trial, config) for trial in (first, sampled_trial(config, ratings)) if trial)
     if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedSampled):
         raise TypeError("The two models are a dual autoencoder and its sampled sibling.")
     best = TrainedBlend.of(dual, sampled, EVEN, lean=EVEN, ratings=ratings)

@@ -177,7 +177,7 @@ def train(
             fits.append(trainer.fit(f"trial {len(fits) + 1}", training, trial, score, beating=lowest))
         best = [min(fits, key=lambda fit: fit.rmse)]
         if _averages(config):
-            best.append(trainer.fit("sampled", training, sampled_trial(config), score))
+            best.append(trainer.fit("sampled", training, sampled_trial(config, training), score))
         models = [_kept(fit, checkpoint) for fit in best]
         share = _share(models, training, held_out)
         chosen = _averaged(models, config, training, share)

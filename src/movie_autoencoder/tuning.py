@@ -20,12 +20,14 @@ from .ratings import Ratings
 DUAL_EPOCHS, AUTOREC_EPOCHS = 200, 60
 _LARGE_EPOCHS, _FIT_WORK = 100, 8e10  # a fit of more work is cut to so much, down to half the steps
 _SWEEPS, _BURN_IN = 100, 0.3  # of the sampled sibling's chains, and the share of them that does not count
-_SAMPLED_DIM, _SAMPLED_WIDTH = 10, 32  # of a draw, and of the mean over draws
+_SAMPLED_DIMS, _SAMPLED_SHARE = (10, 24), 0.6  # of a draw, see `_sampled_dim`
+_SAMPLED_WIDTH = 32  # of the mean over draws
 _L2, _HIDDEN, _LATENT = 15.0, 0.2, 32  # where the search starts, and what stands when nothing is tried
 _DAMPING = 10.0  # where biases stand beside a model of taste, more damping than they want alone pays
 _TRIALS = 8
 _WORK = 1.6e10  # of the trials after the first: about 20 s on two cores
-_SWEEP_WORK, _SWEEP_ROWS = 220, 5  # a sweep of the chains, per rating; what a row costs it, in ratings
+_SWEEP_WORK, _SWEEP_DIM = 120, 10  # a sweep of the chains, per rating; the same for each number of a draw
+_SWEEP_ROWS = 5  # what a row costs a sweep, in ratings
 _ROW_WORK = 10  # a row of the tables costs an epoch about as much as ten ratings
 
 
@@ -112,14 +114,20 @@ def dual_epochs(ratings: Ratings, config: Config) -> int:
     return int(min(max(affordable, _LARGE_EPOCHS), DUAL_EPOCHS))
 
 
-def sampled_trial(config: Config) -> Trial:
+def sampled_trial(config: Config, ratings: Ratings) -> Trial:
     """The fit of the sampled sibling: nothing of it is searched, since its priors are learnt with it.
 
-    A sweep of its chains stands for two steps of the dual autoencoder, so that ``training.epochs`` shortens both.
+    Its draws have the more numbers the more ratings a usual row has. A sweep of its chains stands for two steps of the
+    dual autoencoder, so that ``training.epochs`` shortens both.
     """
     epochs = config.training.epochs
     sweeps = _SWEEPS if epochs is None else math.ceil(_SWEEPS * epochs / DUAL_EPOCHS)
-    return Trial(SampledSettings(_SAMPLED_DIM, _SAMPLED_WIDTH, int(_BURN_IN * sweeps)), sweeps)
+    return Trial(SampledSettings(_sampled_dim(ratings), _SAMPLED_WIDTH, int(_BURN_IN * sweeps)), sweeps)
+
+
+def _sampled_dim(ratings: Ratings) -> int:
+    usual_row = len(ratings) / math.sqrt(ratings.num_users * ratings.num_items)
+    return min(max(round(_SAMPLED_SHARE * usual_row), _SAMPLED_DIMS[0]), _SAMPLED_DIMS[1])
 
 
 def planned_work(ratings: Ratings, config: Config) -> float:
@@ -130,8 +138,9 @@ def planned_work(ratings: Ratings, config: Config) -> float:
     one = _step_work(ratings, width) * dual_epochs(ratings, config)
     work = 2.0 * one + min(_WORK * config.training.budget, (_TRIALS - 1) * one)
     if config.model.speed == "best":
-        sweeps = sampled_trial(config).epochs
-        work += 2.0 * _SWEEP_WORK * sweeps * (len(ratings) + _SWEEP_ROWS * (ratings.num_users + ratings.num_items))
+        sweeps = sampled_trial(config, ratings).epochs
+        each = _SWEEP_WORK + _SWEEP_DIM * _sampled_dim(ratings)
+        work += 2.0 * each * sweeps * (len(ratings) + _SWEEP_ROWS * (ratings.num_users + ratings.num_items))
     return work
 
 
@@ -145,17 +154,21 @@ def _step_work(ratings: Ratings, width: int) -> float:
 
 
 def _next_dual(model: DualConfig, tried: Sequence[tuple[Settings, float]]) -> DualSettings | None:
-    """One open setting at a time, the most telling first: penalty, hidden fraction, width."""
+    """One open setting at a time, the most telling first: penalty, hidden fraction, width.
+
+    Beside its sibling the penalty by and large is all that tells: the rest moves the average by less than splits do.
+    """
     pairs = [(settings, rmse) for settings, rmse in tried if isinstance(settings, DualSettings)]
     best = min(pairs, key=lambda pair: pair[1])[0]
     seen = {settings for settings, _ in pairs}
     candidates: list[DualSettings] = []
-    if model.l2 is None:
-        for factor in (2.0, 0.5, 2**0.5, 0.5**0.5):  # walk by 2 while it helps, then look between
+    alone = model.speed == "fast"
+    if model.l2 is None:  # walk by 2 while it helps, then look between
+        for factor in (2.0, 0.5, 2**0.5, 0.5**0.5) if alone else (2.0, 0.5):
             candidates.append(replace(best, l2=round(best.l2 * factor, 4)))
-    if model.hidden_fraction is None:
+    if model.hidden_fraction is None and alone:
         candidates += [replace(best, hidden_fraction=share) for share in (0.35, 0.1)]
-    if model.latent_dim is None:
+    if model.latent_dim is None and alone:
         candidates += [
             replace(best, latent_dim=width) for width in (2 * best.latent_dim, best.latent_dim // 2) if width
         ]

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from ..ratings import Ratings
+from ..ratings import IntArray, Ratings
 from .contract import Arrays
 from .posterior import Level, Prior, Table, TrainedSampled, cells_matrix, mark_scale
 from .settings import SampledSettings
@@ -34,22 +34,61 @@ _CG_STEPS = 6
 _BUFFER = 8  # draws between two compressions
 
 
+class _Rows(NamedTuple):
+    """Some rows of a side, with their cells.
+
+    Args:
+        rows: their indices, ascending, shape ``(n,)``.
+        cells: places of their cells among the side's, a row's together.
+        columns: column of each of these cells.
+        starts: where each row's cells start, shape ``(n + 1,)``.
+        num_columns: of the side.
+    """
+
+    rows: IntArray
+    cells: IntArray
+    columns: IntArray
+    starts: IntArray
+    num_columns: int
+
+    @classmethod
+    def of(cls, ratings: Ratings, rows: IntArray) -> _Rows:
+        """These users of the ratings."""
+        cells = np.flatnonzero(np.isin(ratings.user_index, rows))
+        starts = np.append(0, np.cumsum(ratings.user_counts[rows])).astype(np.int32)
+        return cls(rows, cells, ratings.item_index[cells], starts, ratings.num_items)
+
+    def matrix(self, values: Table) -> Any:
+        """CSR matrix of these rows from a value for each cell of the side."""
+        from scipy import sparse
+
+        shape = (len(self.rows), self.num_columns)
+        return sparse.csr_array((values[self.cells], self.columns, self.starts), shape=shape)
+
+
 class _Side:
     """What is fixed of one side: its cells, and what is known of its rows beside them.
 
     Args:
         ratings: with this side's rows as users.
         values: standardised stars, a row's together.
+        shortest: number of cells from which a row counts as long.
         facts: features of the rows that are no marks (side information), shape ``(num_rows, any)``.
     """
 
-    def __init__(self, ratings: Ratings, values: Table, facts: Table | None = None) -> None:
+    def __init__(self, ratings: Ratings, values: Table, shortest: int, facts: Table | None = None) -> None:
         self.ratings, self.values = ratings, values  # a row's cells lie together
         self.rows, self.columns = ratings.user_index, ratings.item_index
-        self.level = Level.of(ratings.user_counts)
-        levels = self.level(ratings.user_counts)[:, None]
+        counts = ratings.user_counts
+        self.long = _Rows.of(ratings, np.flatnonzero(counts >= shortest))
+        self.short: list[tuple[IntArray, IntArray]] = []  # rows of equally many cells, and these cells
+        for count in range(1, shortest):
+            if len(rows := np.flatnonzero(counts == count)):
+                self.short.append((rows, ratings.user_starts[rows][:, None] + np.arange(count)))
+        self.level = Level.of(counts)
+        levels = self.level(counts)[:, None]
         self.facts = levels if facts is None else np.concatenate([levels, facts.astype(np.float32)], axis=1)
-        self.scale = mark_scale(ratings.user_counts)
+        self.scale = mark_scale(counts)
         self.marks = cells_matrix(ratings, np.ones(len(ratings), np.float32))
 
     def __len__(self) -> int:
@@ -119,24 +158,40 @@ class _Chain:
         return float(square.mean())
 
     def _draw_rows(self, rng: np.random.Generator, own: int) -> None:
-        """(x, b) of one side given the other: a linear regression of each row's stars, all at once."""
+        """(x, b) of one side given the other: a linear regression of each row's stars, all at once.
+
+        A draw of the posterior is a draw of the prior moved by what noisy stars say beyond it (Matheron's rule).
+        A row of many cells solves for its dim numbers, a row of few for its cells instead: the same by Woodbury's
+        identity, in a fraction of the time.
+        """
         side, draw, other = self._sides[own], self.draws[own], self.draws[1 - own]
         dim = draw.latent.shape[1]
         design = other.latent.copy()
         design[:, -1] = 1.0
-        upper = np.triu_indices(dim)
         weight = np.float32(self.tau) * draw.noise[side.rows] * other.noise[side.columns]
-        precision = np.empty((len(side), dim, dim), np.float32)
+        stars = side.values - other.latent[side.columns, -1]
+        stars += rng.standard_normal(len(weight), dtype=np.float32) / np.sqrt(weight)
+        covariance = np.linalg.inv(draw.precision)
+        root = np.linalg.cholesky(covariance).astype(np.float32)
+        latent = draw.expected + rng.standard_normal((len(side), dim), dtype=np.float32) @ root.T
+
+        upper = np.triu_indices(dim)
+        place = np.empty((dim, dim), np.intp)  # of each product among the stored ones
+        place[upper] = place.T[upper] = np.arange(len(upper[0]))
         pairs = design[:, upper[0]] * design[:, upper[1]]
-        precision[:, upper[0], upper[1]] = precision[:, upper[1], upper[0]] = cells_matrix(side.ratings, weight) @ pairs
+        precision = np.take(side.long.matrix(weight) @ pairs, place, axis=1)
         precision += draw.precision.astype(np.float32)
-        # a draw is the mean with noise of the right covariance on both of its sums
-        pulled = (side.values - other.latent[side.columns, -1]) * weight
-        pulled += np.sqrt(weight) * rng.standard_normal(len(weight), dtype=np.float32)
-        right = cells_matrix(side.ratings, pulled) @ design + draw.expected @ draw.precision.astype(np.float32)
-        factor = np.linalg.cholesky(draw.precision).astype(np.float32)
-        right += rng.standard_normal(right.shape, dtype=np.float32) @ factor.T
-        draw.latent = np.linalg.solve(precision, right[:, :, None])[:, :, 0]
+        right = side.long.matrix(weight * stars) @ design + latent[side.long.rows] @ draw.precision.astype(np.float32)
+        latent[side.long.rows] = np.linalg.solve(precision, right[:, :, None])[:, :, 0]
+
+        for rows, cells in side.short:
+            met = design[side.columns[cells]]
+            reach = met @ covariance.astype(np.float32)
+            between = reach @ met.transpose(0, 2, 1)
+            between[:, np.arange(cells.shape[1]), np.arange(cells.shape[1])] += 1 / weight[cells]
+            missed = stars[cells][:, :, None] - met @ latent[rows][:, :, None]
+            latent[rows] += np.einsum("mn,mnk->mk", np.linalg.solve(between, missed)[:, :, 0], reach)
+        draw.latent = latent
 
     def _draw_prior(self, rng: np.random.Generator, own: int) -> None:
         """Mean, precision and table of one side's prior given its rows (Macau, equations 5-9)."""
@@ -322,7 +377,11 @@ class SampledLearner:
         self._mean = float(ratings.values.mean(dtype=np.float64))
         self._spread = float(ratings.values.std(dtype=np.float64)) or 1.0
         values = ((ratings.values - np.float32(self._mean)) / np.float32(self._spread)).astype(np.float32)
-        self._sides = [_Side(ratings, values), _Side(ratings.transposed(), values[ratings.item_order], item_facts)]
+        shortest = settings.latent_dim // 2
+        self._sides = [
+            _Side(ratings, values, shortest),
+            _Side(ratings.transposed(), values[ratings.item_order], shortest, item_facts),
+        ]
         self._chains = [_Chain(self._sides, settings.latent_dim, [seed, 5, chain]) for chain in range(CHAINS)]
         self._summary = _Summary(settings.width)
 
