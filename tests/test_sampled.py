@@ -26,7 +26,7 @@ from movie_autoencoder.models.posterior import (
     mark_scale,
     posterior_means,
 )
-from movie_autoencoder.models.sampled import SampledLearner
+from movie_autoencoder.models.sampled import SampledLearner, _Side
 from movie_autoencoder.models.settings import SampledSettings
 from movie_autoencoder.ratings import Ratings, Scale
 from movie_autoencoder.splits import split_ratings
@@ -169,18 +169,26 @@ def test_features_and_their_conjugate_gradients(own: int, monkeypatch: pytest.Mo
     table, target = rng.normal(size=(width, 4)).astype(np.float32), rng.normal(size=(rows, 4)).astype(np.float32)
     assert chain._features(own, table) == pytest.approx(dense @ table, abs=1e-5)
     assert chain._features_transposed(own, target) == pytest.approx(dense.T @ target, abs=1e-5)
-    right, start = dense.T @ target, np.zeros_like(table)
+    right = (dense.T @ target).astype(np.float32)
     for shrinkage in (0.3, 5.0):
         exact = np.linalg.solve(dense.T @ dense + shrinkage * np.eye(width), right)
-        assert chain._solve(own, right.astype(np.float32), start, shrinkage) == pytest.approx(exact, abs=1e-4)
-        assert chain._solve(own, right.astype(np.float32), 3 * table, shrinkage) == pytest.approx(exact, abs=1e-4)
+        for start in (np.zeros_like(table), 3 * table):
+            fitted = (dense @ start).astype(np.float32)
+            assert chain._solve(own, right, start, fitted, shrinkage) == pytest.approx(exact, abs=1e-4)
 
 
-@pytest.mark.parametrize("own", [0, 1])
-def test_rows_are_drawn_from_their_conditional(own: int) -> None:
-    """Mean and covariance of many draws of (x, b), given the other side, the prior and the noise."""
+@pytest.mark.parametrize(("own", "shortest"), [(0, 1), (0, 4), (1, 100)])
+def test_rows_are_drawn_from_their_conditional(own: int, shortest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mean and covariance of many draws of (x, b), given the other side, the prior and the noise.
+
+    The rows are all long, some short, all short: those are drawn by another formula from the same distribution.
+    """
+    monkeypatch.setattr(sampled, "_BLOCK", 2)
     learner = train(small(), 3)
     chain, side = learner._chains[0], learner._sides[own]
+    side = _Side(side.ratings, side.values, shortest)
+    chain._sides[own] = side
+    assert (len(side.long) > 0, len(side.short) > 0) == (shortest < 100, shortest > 1)
     draw, other = chain.draws[own], chain.draws[1 - own]
     rng = np.random.default_rng(3)
     draw.expected = rng.normal(size=draw.expected.shape).astype(np.float32)
@@ -223,6 +231,7 @@ def test_priors_are_drawn_from_their_conditional(monkeypatch: pytest.MonkeyPatch
     means, precisions, tables = [], [], []
     for _ in range(2500):
         draw.table, draw.shrinkage = start, np.array(shrinkage)
+        draw.expected = (dense @ start).astype(np.float32) + draw.mean
         chain._draw_prior(rng, 0)
         means.append(draw.mean), precisions.append(draw.precision), tables.append(draw.table)
         assert draw.expected == pytest.approx(dense @ draw.table + draw.mean, abs=1e-4)

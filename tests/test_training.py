@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from generate import generate, write_csv
 
-from movie_autoencoder import training
+from movie_autoencoder import Scale, training, tuning
 from movie_autoencoder.baselines import DampedBias
 from movie_autoencoder.bundle import load_bundle
 from movie_autoencoder.checkpoint import CheckpointError
 from movie_autoencoder.config import Config
 from movie_autoencoder.estimates import TooLargeError
 from movie_autoencoder.models.inference import TrainedBlend, TrainedDual
+from movie_autoencoder.models.settings import DualSettings, SampledSettings
 from movie_autoencoder.progress import Reporter
 from movie_autoencoder.ratings import Ratings
 from movie_autoencoder.splits import load_held_out, split_ratings
@@ -592,8 +594,6 @@ def test_side_information_and_time_are_refused_where_they_would_do_nothing(data:
 
 
 def test_large_data_gets_fewer_steps_down_to_half(planted: Ratings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from movie_autoencoder import tuning
-
     step = tuning._step_work(planted, 32)
     for work, epochs in ((200.0, 200), (500.0, 200), (150.5, 150), (10.0, 100)):
         monkeypatch.setattr(tuning, "_FIT_WORK", work * step)
@@ -601,3 +601,42 @@ def test_large_data_gets_fewer_steps_down_to_half(planted: Ratings, monkeypatch:
         assert trial is not None and trial.epochs == epochs
     set_by_hand = tuning.next_trial(Config().with_settings(["training.epochs=7"]), planted, 5.0, [])
     assert set_by_hand is not None and set_by_hand.epochs == 7
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial and its outcome."""
+
+    trial: tuning.Trial
+    rmse: float
+
+
+@pytest.mark.parametrize(
+    ("speed", "wanted"),
+    [
+        ("best", [(15, 0.2, 32), (30, 0.2, 32), (60, 0.2, 32)]),
+        ("fast", [(15, 0.2, 32), (30, 0.2, 32), (60, 0.2, 32), (42.4264, 0.2, 32), (21.2132, 0.2, 32), (30, 0.35, 32),
+                  (30, 0.1, 32), (30, 0.2, 64)]),
+    ],
+)  # fmt: skip
+def test_beside_its_sibling_the_dual_model_is_searched_for_its_penalty_alone(
+    planted: Ratings, speed: str, wanted: list[tuple[float, float, int]]
+) -> None:
+    """With an error that is smallest at a penalty of 30: what is tried, one after another."""
+    config, tried = Config().with_settings([f"model.speed={speed}"]), list[Tried]()
+    while (trial := tuning.next_trial(config, planted, 5.0, tried)) is not None:
+        assert isinstance(trial.settings, DualSettings)
+        off = trial.settings != replace(trial.settings, hidden_fraction=0.2, latent_dim=32)
+        tried.append(Tried(trial, abs(math.log(trial.settings.l2 / 30)) + off))
+    found = [(one.trial.settings.l2, one.trial.settings.hidden_fraction, one.trial.settings.latent_dim)
+             for one in tried if isinstance(one.trial.settings, DualSettings)]  # fmt: skip
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("each", "latent_dim"), [(2, 10), (25, 15), (40, 24), (50, 24)])
+def test_a_draw_of_the_sibling_has_more_numbers_where_rows_are_longer(each: int, latent_dim: int) -> None:
+    """60 users and items with so many ratings each: 6/10 of that, but at least 10 and at most 24."""
+    users, shift = np.divmod(np.arange(60 * each), each)
+    ratings = Ratings.from_columns(users, (users + shift) % 60, np.full(len(users), 3.0), scale=Scale(1, 5, 1))
+    settings = tuning.sampled_trial(Config(), ratings).settings
+    assert isinstance(settings, SampledSettings) and settings.latent_dim == latent_dim

@@ -21,7 +21,18 @@ from ..ratings import FloatArray, Ids, IntArray, Ratings, Scale
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-_BLOCK = 1 << 18  # cells decoded at a time: two gathered blocks of factors stay near 64 MB at 32 factors
+_BLOCK = 1 << 14  # cells decoded at a time: two gathered blocks of factors, which stay in the processor's cache
+
+
+def inner_products(
+    left: npt.NDArray[np.float32], rows: IntArray, right: npt.NDArray[np.float32], columns: IntArray
+) -> npt.NDArray[np.float32]:
+    """Of rows of two tables, <left[rows[n]], right[columns[n]]> for each n, shape ``(n,)``."""
+    found = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        block = slice(start, start + _BLOCK)  # take is much faster here than indexing
+        found[block] = np.einsum("nk,nk->n", left.take(rows[block], axis=0), right.take(columns[block], axis=0))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +127,9 @@ class TrainedModel(ABC):
             Shape ``(n,)``, float64, rating points.
         """
         side, other = readers or self.users, columns or self.items
-        stars = np.empty(len(users), dtype=np.float64)
-        for start in range(0, len(users), _BLOCK):
-            u, i = users[start : start + _BLOCK], items[start : start + _BLOCK]
-            stars[start : start + _BLOCK] = self.mean + side.offset[u].astype(np.float64) + other.offset[i]
-            if side.factors.shape[1]:
-                stars[start : start + _BLOCK] += np.einsum("nk,nk->n", side.factors[u], other.factors[i])
+        stars: FloatArray = self.mean + side.offset[users].astype(np.float64) + other.offset[items]
+        if side.factors.shape[1]:
+            stars += inner_products(side.factors, users, other.factors, items)
         return stars
 
     def predict(

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from ..ratings import IntArray, Ratings
-from .contract import Arrays
+from .contract import Arrays, inner_products
 from .posterior import Level, Prior, Table, TrainedSampled, cells_matrix, mark_scale
 from .settings import SampledSettings
 
@@ -32,6 +32,7 @@ CHAINS = 2
 _NOISE_FREEDOM = (10.0, 20.0)  # ratings of prior on the noise of a user, and of an item
 _CG_STEPS = 6
 _BUFFER = 8  # draws between two compressions
+_BLOCK = 4096  # rows whose precisions, dim x dim numbers each, are held at a time
 
 
 class _Rows(NamedTuple):
@@ -39,22 +40,25 @@ class _Rows(NamedTuple):
 
     Args:
         rows: their indices, ascending, shape ``(n,)``.
-        cells: places of their cells among the side's, a row's together.
+        cells: places of their cells among the side's, a row's together; a slice where they follow one another.
         columns: column of each of these cells.
         starts: where each row's cells start, shape ``(n + 1,)``.
         num_columns: of the side.
     """
 
     rows: IntArray
-    cells: IntArray
+    cells: IntArray | slice
     columns: IntArray
     starts: IntArray
     num_columns: int
 
     @classmethod
     def of(cls, ratings: Ratings, rows: IntArray) -> _Rows:
-        """These users of the ratings."""
-        cells = np.flatnonzero(np.isin(ratings.user_index, rows))
+        """These users of the ratings, of whom there is at least one."""
+        first, last = int(ratings.user_starts[rows[0]]), int(ratings.user_starts[rows[-1] + 1])
+        cells: IntArray | slice = slice(first, last)
+        if len(rows) <= rows[-1] - rows[0]:
+            cells = first + np.flatnonzero(np.isin(ratings.user_index[cells], rows))
         starts = np.append(0, np.cumsum(ratings.user_counts[rows])).astype(np.int32)
         return cls(rows, cells, ratings.item_index[cells], starts, ratings.num_items)
 
@@ -80,7 +84,8 @@ class _Side:
         self.ratings, self.values = ratings, values  # a row's cells lie together
         self.rows, self.columns = ratings.user_index, ratings.item_index
         counts = ratings.user_counts
-        self.long = _Rows.of(ratings, np.flatnonzero(counts >= shortest))
+        long = np.flatnonzero(counts >= shortest)
+        self.long = [_Rows.of(ratings, long[start : start + _BLOCK]) for start in range(0, len(long), _BLOCK)]
         self.short: list[tuple[IntArray, IntArray]] = []  # rows of equally many cells, and these cells
         for count in range(1, shortest):
             if len(rows := np.flatnonzero(counts == count)):
@@ -145,7 +150,8 @@ class _Chain:
         users, items = self.draws
         u, i = self._sides[0].rows, self._sides[0].columns
         error = self._sides[0].values - users.latent[u, -1] - items.latent[i, -1]
-        error -= np.einsum("nk,nk->n", users.latent[u, :-1], items.latent[i, :-1])
+        factors = (np.ascontiguousarray(draw.latent[:, :-1]) for draw in self.draws)
+        error -= inner_products(next(factors), u, next(factors), i)
         square = np.square(error, dtype=np.float64)
         for draw, index, other, other_index, freedom in (
             (users, u, items, i, _NOISE_FREEDOM[0]), (items, i, users, u, _NOISE_FREEDOM[1])
@@ -179,10 +185,11 @@ class _Chain:
         place = np.empty((dim, dim), np.intp)  # of each product among the stored ones
         place[upper] = place.T[upper] = np.arange(len(upper[0]))
         pairs = design[:, upper[0]] * design[:, upper[1]]
-        precision = np.take(side.long.matrix(weight) @ pairs, place, axis=1)
-        precision += draw.precision.astype(np.float32)
-        right = side.long.matrix(weight * stars) @ design + latent[side.long.rows] @ draw.precision.astype(np.float32)
-        latent[side.long.rows] = np.linalg.solve(precision, right[:, :, None])[:, :, 0]
+        for block in side.long:
+            precision = np.take(block.matrix(weight) @ pairs, place, axis=1)
+            precision += draw.precision.astype(np.float32)
+            right = block.matrix(weight * stars) @ design + latent[block.rows] @ draw.precision.astype(np.float32)
+            latent[block.rows] = np.linalg.solve(precision, right[:, :, None])[:, :, 0]
 
         for rows, cells in side.short:
             met = design[side.columns[cells]]
@@ -197,7 +204,8 @@ class _Chain:
         """Mean, precision and table of one side's prior given its rows (Macau, equations 5-9)."""
         draw = self.draws[own]
         size, dim = draw.latent.shape
-        offset = (draw.latent - self._features(own, draw.table)).astype(np.float64)
+        fitted = draw.expected - draw.mean  # features times the last table
+        offset = (draw.latent - fitted).astype(np.float64)
         centre = offset.mean(axis=0)
         spread = (offset - centre).T @ (offset - centre) + size / (size + 1) * np.outer(centre, centre)
         spread += float(draw.shrinkage) * (draw.table.T @ draw.table) + 0.1 * dim * np.eye(dim)
@@ -210,7 +218,7 @@ class _Chain:
         target = draw.latent - draw.mean + rng.standard_normal((size, dim), dtype=np.float32) @ small
         right = self._features_transposed(own, target)
         right += np.float32(np.sqrt(draw.shrinkage)) * (rng.standard_normal(right.shape, dtype=np.float32) @ small)
-        draw.table = self._solve(own, right, draw.table, float(draw.shrinkage))
+        draw.table = self._solve(own, right, draw.table, fitted, float(draw.shrinkage))
         size_of_table = float(np.einsum("nk,kl,nl->", draw.table, draw.precision, draw.table, optimize=True))
         draw.shrinkage = np.array(rng.gamma((draw.table.size + 1) / 2) / ((1 + size_of_table) / 2))
         draw.expected = self._features(own, draw.table) + draw.mean
@@ -229,8 +237,16 @@ class _Chain:
         marks: Table = other.marks @ (side.scale[:, None] * rows)
         return np.concatenate([marks, side.facts.T @ rows])
 
-    def _solve(self, own: int, right: Table, start: Table, shrinkage: float) -> Table:
-        """Conjugate gradients on (F'F + shrinkage) table = right, each column by itself, from the last draw."""
+    def _solve(self, own: int, right: Table, start: Table, fitted: Table, shrinkage: float) -> Table:
+        """Conjugate gradients on (F'F + shrinkage) table = right, each column by itself, from the last draw.
+
+        Args:
+            own: the side, whose features are F.
+            right: the right side, shape ``(num_columns + num_facts, dim)``.
+            start: the last draw of the table, same shape.
+            fitted: F start, shape ``(size, dim)``.
+            shrinkage: precision of the table.
+        """
         side, other = self._sides[own], self._sides[1 - own]
         diagonal = np.append(other.marks @ np.square(side.scale), np.square(side.facts).sum(axis=0))
         invert = (1 / (diagonal + shrinkage)).astype(np.float32)[:, None]
@@ -239,7 +255,7 @@ class _Chain:
         def apply(table: Table) -> Table:
             return self._features_transposed(own, self._features(own, table)) + shrink * table
 
-        solution, rest = start, right - apply(start)
+        solution, rest = start, right - self._features_transposed(own, fitted) - shrink * start
         scaled = invert * rest
         direction, size = scaled, np.einsum("nk,nk->k", rest, scaled)
         for _ in range(_CG_STEPS):
