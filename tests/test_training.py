@@ -611,19 +611,22 @@ class Tried:
     rmse: float
 
 
+_PENALTIES = [(15, 0.2, 32), (30, 0.2, 32), (60, 0.2, 32)]
+_HIDDEN = [(30, 0.35, 32), (30, 0.1, 32)]
+_FINE = [(42.4264, 0.2, 32), (21.2132, 0.2, 32), (30, 0.2, 64)]
+
+
 @pytest.mark.parametrize(
-    ("speed", "wanted"),
-    [
-        ("best", [(15, 0.2, 32), (30, 0.2, 32), (60, 0.2, 32)]),
-        ("fast", [(15, 0.2, 32), (30, 0.2, 32), (60, 0.2, 32), (42.4264, 0.2, 32), (21.2132, 0.2, 32), (30, 0.35, 32),
-                  (30, 0.1, 32), (30, 0.2, 64)]),
-    ],
+    ("speed", "budget", "wanted"),
+    [("best", 1, _PENALTIES), ("fast", 1, _PENALTIES + _HIDDEN), ("best", 2, _PENALTIES + _HIDDEN + _FINE),
+     ("fast", 2, _PENALTIES + _HIDDEN + _FINE), ("fast", 0, _PENALTIES[:1])],
 )  # fmt: skip
-def test_beside_its_sibling_the_dual_model_is_searched_for_its_penalty_alone(
-    planted: Ratings, speed: str, wanted: list[tuple[float, float, int]]
+def test_what_is_searched_and_in_what_order(
+    planted: Ratings, speed: str, budget: float, wanted: list[tuple[float, float, int]]
 ) -> None:
-    """With an error that is smallest at a penalty of 30: what is tried, one after another."""
-    config, tried = Config().with_settings([f"model.speed={speed}"]), list[Tried]()
+    """With an error that is smallest at a penalty of 30 and the other settings' starting values."""
+    config = Config().with_settings([f"model.speed={speed}", f"training.budget={budget}"])
+    tried = list[Tried]()
     while (trial := tuning.next_trial(config, planted, 5.0, tried)) is not None:
         assert isinstance(trial.settings, DualSettings)
         off = trial.settings != replace(trial.settings, hidden_fraction=0.2, latent_dim=32)

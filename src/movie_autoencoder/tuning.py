@@ -24,7 +24,7 @@ _SAMPLED_DIMS, _SAMPLED_SHARE = (10, 24), 0.6  # of a draw, see `_sampled_dim`
 _SAMPLED_WIDTH = 32  # of the mean over draws
 _L2, _HIDDEN, _LATENT = 15.0, 0.2, 32  # where the search starts, and what stands when nothing is tried
 _DAMPING = 10.0  # where biases stand beside a model of taste, more damping than they want alone pays
-_TRIALS = 8
+_TRIALS, _USUAL_TRIALS = 8, 5  # at most; without a longer search
 _WORK = 1.6e10  # of the trials after the first: about 20 s on two cores
 _SWEEP_WORK, _SWEEP_DIM = 120, 10  # a sweep of the chains, per rating; the same for each number of a draw
 _SWEEP_ROWS = 5  # what a row costs a sweep, in ratings
@@ -94,7 +94,7 @@ def next_trial(config: Config, ratings: Ratings, damping: float, results: Sequen
         return None  # without a validation part there is nothing to choose by
     tried = [(result.trial.settings, result.rmse) for result in results]
     spent = sum(_work(ratings, settings, epochs) for settings, _ in tried[1:])
-    candidate = _next_dual(model, tried)
+    candidate = _next_dual(model, tried, thorough=config.training.budget > 1)
     if candidate is None or len(tried) >= _TRIALS or not config.training.budget:
         return None
     if spent + _work(ratings, candidate, epochs) > _WORK * config.training.budget:
@@ -136,7 +136,8 @@ def planned_work(ratings: Ratings, config: Config) -> float:
         return 2.0 * (config.training.epochs or AUTOREC_EPOCHS) * len(ratings) * config.model.hidden[0]
     width = config.model.latent_dim or _LATENT
     one = _step_work(ratings, width) * dual_epochs(ratings, config)
-    work = 2.0 * one + min(_WORK * config.training.budget, (_TRIALS - 1) * one)
+    trials = (_TRIALS if config.training.budget > 1 else _USUAL_TRIALS) - 1
+    work = 2.0 * one + min(_WORK * config.training.budget, trials * one)
     if config.model.speed == "best":
         sweeps = sampled_trial(config, ratings).epochs
         each = _SWEEP_WORK + _SWEEP_DIM * _sampled_dim(ratings)
@@ -153,8 +154,10 @@ def _step_work(ratings: Ratings, width: int) -> float:
     return float(len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items)) * width
 
 
-def _next_dual(model: DualConfig, tried: Sequence[tuple[Settings, float]]) -> DualSettings | None:
-    """One open setting at a time, the most telling first: penalty, hidden fraction, width.
+def _next_dual(
+    model: DualConfig, tried: Sequence[tuple[Settings, float]], *, thorough: bool
+) -> DualSettings | None:  # fmt: skip
+    """One open setting at a time, the most telling first: penalty, hidden fraction, then what is left to a longer search.
 
     Beside its sibling the penalty by and large is all that tells: the rest moves the average by less than splits do.
     """
@@ -162,13 +165,13 @@ def _next_dual(model: DualConfig, tried: Sequence[tuple[Settings, float]]) -> Du
     best = min(pairs, key=lambda pair: pair[1])[0]
     seen = {settings for settings, _ in pairs}
     candidates: list[DualSettings] = []
-    alone = model.speed == "fast"
-    if model.l2 is None:  # walk by 2 while it helps, then look between
-        for factor in (2.0, 0.5, 2**0.5, 0.5**0.5) if alone else (2.0, 0.5):
-            candidates.append(replace(best, l2=round(best.l2 * factor, 4)))
-    if model.hidden_fraction is None and alone:
+    if model.l2 is None:  # walk by 2 while it helps
+        candidates += [replace(best, l2=round(best.l2 * factor, 4)) for factor in (2.0, 0.5)]
+    if model.hidden_fraction is None and (thorough or model.speed == "fast"):
         candidates += [replace(best, hidden_fraction=share) for share in (0.35, 0.1)]
-    if model.latent_dim is None and alone:
+    if model.l2 is None and thorough:  # look between
+        candidates += [replace(best, l2=round(best.l2 * factor, 4)) for factor in (2**0.5, 0.5**0.5)]
+    if model.latent_dim is None and thorough:
         candidates += [
             replace(best, latent_dim=width) for width in (2 * best.latent_dim, best.latent_dim // 2) if width
         ]
