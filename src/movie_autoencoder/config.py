@@ -115,7 +115,8 @@ class TrainingConfig(_Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(256, description="rows of one step; autorec only")
     budget: Annotated[float, Field(ge=0)] = Field(
         1.0,
-        description="dual: work allowed for choosing settings; above 1 they are chosen more finely; 0: none is tried, the rules decide",
+        description="dual: work allowed for choosing settings; above 1 they are chosen more finely; 0: none is tried, "
+        "the rules decide",
     )
     refit: bool = Field(True, description="train again on training and validation ratings before saving")
     checkpoint_every: Annotated[int, Field(ge=1)] = Field(50, description="epochs between checkpoints")

@@ -157,7 +157,7 @@ def _step_work(ratings: Ratings, width: int) -> float:
 def _next_dual(
     model: DualConfig, tried: Sequence[tuple[Settings, float]], *, thorough: bool
 ) -> DualSettings | None:  # fmt: skip
-    """One open setting at a time, the most telling first: penalty, hidden fraction, then what is left to a longer search.
+    """One open setting at a time, the most telling first: penalty, hidden fraction, then what is for a longer search.
 
     Beside its sibling the penalty by and large is all that tells: the rest moves the average by less than splits do.
     """
