@@ -1,4 +1,4 @@
-"""The configurations that each peer may choose from on validation: at most eight, as many as our own search has."""
+"""The configurations that each peer may choose from on validation: eight at most, as our own search tries."""
 
 from __future__ import annotations
 

@@ -180,20 +180,21 @@ class _Chain:
         covariance = np.linalg.inv(draw.precision)
         root = np.linalg.cholesky(covariance).astype(np.float32)
         latent = draw.expected + rng.standard_normal((len(side), dim), dtype=np.float32) @ root.T
+        prior_precision, prior_covariance = draw.precision.astype(np.float32), covariance.astype(np.float32)
 
         upper = np.triu_indices(dim)
         place = np.empty((dim, dim), np.intp)  # of each product among the stored ones
         place[upper] = place.T[upper] = np.arange(len(upper[0]))
-        pairs = design[:, upper[0]] * design[:, upper[1]]
+        pairs, weighted = design[:, upper[0]] * design[:, upper[1]], weight * stars
         for block in side.long:
             precision = np.take(block.matrix(weight) @ pairs, place, axis=1)
-            precision += draw.precision.astype(np.float32)
-            right = block.matrix(weight * stars) @ design + latent[block.rows] @ draw.precision.astype(np.float32)
+            precision += prior_precision
+            right = block.matrix(weighted) @ design + latent[block.rows] @ prior_precision
             latent[block.rows] = np.linalg.solve(precision, right[:, :, None])[:, :, 0]
 
         for rows, cells in side.short:
             met = design[side.columns[cells]]
-            reach = met @ covariance.astype(np.float32)
+            reach = met @ prior_covariance
             between = reach @ met.transpose(0, 2, 1)
             between[:, np.arange(cells.shape[1]), np.arange(cells.shape[1])] += 1 / weight[cells]
             missed = stars[cells][:, :, None] - met @ latent[rows][:, :, None]
@@ -403,7 +404,7 @@ class SampledLearner:
 
     def epoch(self, epoch: int, learning_rate: float) -> float:
         """One sweep of each chain; returns the mean squared error of its draws, in squared rating points."""
-        # threads of the linear algebra would fight with those of the chains over matrices of ten columns
+        # threads of the linear algebra would fight with those of the chains over matrices of a dozen or two columns
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(CHAINS) as pool:
             errors = list(pool.map(lambda chain: chain.sweep(epoch), self._chains))
             if epoch >= self.settings.burn_in:
