@@ -40,10 +40,10 @@ from grids import PEERS  # noqa: E402
 from install import complete, python_of  # noqa: E402
 
 from movie_autoencoder import Ratings, Scale, read_ratings, split_ratings  # noqa: E402
-from movie_autoencoder.calibration import holm  # noqa: E402
-from movie_autoencoder.files import save_arrays, write_json, write_text  # noqa: E402
-from movie_autoencoder.metrics import bootstrap_rmse, error_sums, interval  # noqa: E402
-from movie_autoencoder.sources import find_data  # noqa: E402
+from movie_autoencoder.data.sources import find_data  # noqa: E402
+from movie_autoencoder.metrics.distributions import holm  # noqa: E402
+from movie_autoencoder.metrics.errors import bootstrap_rmse, error_sums, interval  # noqa: E402
+from movie_autoencoder.storage import save_arrays, write_json, write_text  # noqa: E402
 
 OURS = {
     "dual-fast": ["--model", "dual", "--speed", "fast"],

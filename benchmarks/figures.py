@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from generate import generate, write_csv  # noqa: E402
 
 from movie_autoencoder import read_ratings  # noqa: E402
-from movie_autoencoder.sources import find_data  # noqa: E402
+from movie_autoencoder.data.sources import find_data  # noqa: E402
 
 
 def run(words: Sequence[object]) -> dict[str, float]:
@@ -155,8 +155,8 @@ def light(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     write_csv(generate(11_000_000, 60_000, 15_000)[0], folder / "ratings.csv")
     words = ["--set", "training.budget=0", "--epochs", 3, "--set", "training.refit=false"]
     train(folder / "ratings.csv", folder / "run", *words)
-    from movie_autoencoder.recommender import Recommender
-    from movie_autoencoder.splits import load_held_out
+    from movie_autoencoder.data.splits import load_held_out
+    from movie_autoencoder.recommend.recommender import Recommender
 
     recommender, held_out = Recommender.load(folder / "run"), load_held_out(folder / "run" / "split.npz", "test")
     users, items = held_out.users[:1_000_000], held_out.items[:1_000_000]

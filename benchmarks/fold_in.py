@@ -33,18 +33,18 @@ from compare import machine  # noqa: E402
 from peers.install import python_of  # noqa: E402
 
 from movie_autoencoder import Config, read_ratings  # noqa: E402
-from movie_autoencoder.baselines import damped_bias  # noqa: E402
+from movie_autoencoder.data.ratings import Ratings  # noqa: E402
+from movie_autoencoder.data.sources import find_data  # noqa: E402
 from movie_autoencoder.evaluation.fold_in import NUM_GIVEN, drawn_order, fold_in_curve  # noqa: E402
-from movie_autoencoder.files import write_json  # noqa: E402
-from movie_autoencoder.metrics import rmse  # noqa: E402
-from movie_autoencoder.models.backend import start_tensorflow  # noqa: E402
-from movie_autoencoder.models.contract import TrainedModel, in_vocabulary  # noqa: E402
-from movie_autoencoder.models.inference import TrainedBlend, TrainedDual  # noqa: E402
-from movie_autoencoder.models.posterior import TrainedSampled  # noqa: E402
-from movie_autoencoder.ratings import Ratings  # noqa: E402
-from movie_autoencoder.sources import find_data  # noqa: E402
-from movie_autoencoder.training import make_learner  # noqa: E402
-from movie_autoencoder.tuning import Trial, choose_damping, next_trial, sampled_trial  # noqa: E402
+from movie_autoencoder.metrics.errors import rmse  # noqa: E402
+from movie_autoencoder.models.base import TrainedModel, in_vocabulary  # noqa: E402
+from movie_autoencoder.models.baselines import damped_bias  # noqa: E402
+from movie_autoencoder.models.bayesian.trained import TrainedBayesian  # noqa: E402
+from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble  # noqa: E402
+from movie_autoencoder.models.startup import start_tensorflow  # noqa: E402
+from movie_autoencoder.storage import write_json  # noqa: E402
+from movie_autoencoder.training.search import Trial, bayesian_trial, choose_damping, next_trial  # noqa: E402
+from movie_autoencoder.training.train import make_learner  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 Array = npt.NDArray[Any]
@@ -110,10 +110,10 @@ class Part:
 def trained(ratings: Ratings, config: Config) -> dict[str, TrainedModel]:
     """Our two speeds of one data set."""
     first = next_trial(config, ratings, choose_damping(ratings, None), [])
-    dual, sampled = (one_fit(ratings, trial, config) for trial in (first, sampled_trial(config, ratings)) if trial)
-    if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedSampled):
+    dual, sampled = (one_fit(ratings, trial, config) for trial in (first, bayesian_trial(config, ratings)) if trial)
+    if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedBayesian):
         raise TypeError("The two models are a dual autoencoder and its sampled sibling.")
-    best = TrainedBlend.of(dual, sampled, EVEN, lean=EVEN, ratings=ratings)
+    best = TrainedEnsemble.of(dual, sampled, EVEN, lean=EVEN, ratings=ratings)
     return {"dual-best": best, "dual-fast": dual.with_priors(ratings)}
 
 

@@ -46,7 +46,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from movie_autoencoder.ratings import Ratings, Scale  # noqa: E402
+from movie_autoencoder.data.ratings import Ratings, Scale  # noqa: E402
 
 Numbers = npt.NDArray[np.float32]
 Index = npt.NDArray[np.integer[Any]]

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from movie_autoencoder import Recommender  # noqa: E402
-from movie_autoencoder.files import write_json  # noqa: E402
+from movie_autoencoder.storage import write_json  # noqa: E402
 
 _PEOPLE = 500  # different requests
 _WARM_SECONDS = 3.0  # asked before figures count
@@ -139,7 +139,7 @@ def processor_seconds(process: int) -> float:
 
 def serve(run: Path, port: int) -> tuple[subprocess.Popen[bytes], float]:
     """Starts a server; it and the seconds to its first answer."""
-    command = [sys.executable, "-c", "from movie_autoencoder.cli import main; main()", "serve", str(run)]
+    command = [sys.executable, "-c", "from movie_autoencoder.cli.main import main; main()", "serve", str(run)]
     command += ["--port", str(port)]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(ROOT / "src")})

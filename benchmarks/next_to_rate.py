@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from movie_autoencoder import Recommender, read_ratings  # noqa: E402
-from movie_autoencoder.files import write_json  # noqa: E402
-from movie_autoencoder.sources import find_data  # noqa: E402
+from movie_autoencoder.data.sources import find_data  # noqa: E402
+from movie_autoencoder.storage import write_json  # noqa: E402
 
 LEAST = 30
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from movie_autoencoder import Ratings, Recommender  # noqa: E402
-from movie_autoencoder.files import write_json  # noqa: E402
+from movie_autoencoder.storage import write_json  # noqa: E402
 
 _REPEATS = 1000
 

@@ -28,7 +28,7 @@ seconds = time.perf_counter() - begin
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps({{"seconds": seconds, "peak": peak, "found": found}}))
 """
-OURS = "from movie_autoencoder.sources import read_ratings\nfound = repr(read_ratings({path!r}))"
+OURS = "from movie_autoencoder.data.sources import read_ratings\nfound = repr(read_ratings({path!r}))"
 RAW = "import pyarrow.csv\nfound = str(len(pyarrow.csv.read_csv({path!r}))) + ' rows'"
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from movie_autoencoder.catalogue import Catalogue
-from movie_autoencoder.titles import TitleIndex
+from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.matching.title_index import TitleIndex
 
 SYLLABLES = ["ka", "mor", "lin", "tes", "ul", "ber", "sin", "fro", "da", "wen", "gro", "pi", "sha", "ten", "ri", "os"]
 

@@ -27,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from movie_autoencoder import Config, Recommender, read_ratings, train  # noqa: E402
-from movie_autoencoder.calibration import auc, brier, crps, negative_log_likelihood  # noqa: E402
+from movie_autoencoder.data.ratings import Ratings  # noqa: E402
+from movie_autoencoder.data.sources import find_data  # noqa: E402
+from movie_autoencoder.data.splits import load_held_out  # noqa: E402
 from movie_autoencoder.evaluation.uncertainty import (  # noqa: E402
     HISTOGRAM,
     LEVEL,
@@ -35,11 +37,9 @@ from movie_autoencoder.evaluation.uncertainty import (  # noqa: E402
     constant_width,
     score_intervals,
 )
-from movie_autoencoder.files import write_json  # noqa: E402
-from movie_autoencoder.ratings import Ratings  # noqa: E402
-from movie_autoencoder.sources import find_data  # noqa: E402
-from movie_autoencoder.splits import load_held_out  # noqa: E402
-from movie_autoencoder.stars import columns, like_threshold, one_point  # noqa: E402
+from movie_autoencoder.metrics.distributions import auc, brier, crps, negative_log_likelihood  # noqa: E402
+from movie_autoencoder.storage import write_json  # noqa: E402
+from movie_autoencoder.uncertainty.stars import columns, like_threshold, one_point  # noqa: E402
 
 Array = npt.NDArray[Any]
 LOGISTIC = "logistic"

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from figures import run  # noqa: E402
 from generate import generate, write_csv  # noqa: E402
 
-from movie_autoencoder.files import write_json  # noqa: E402
+from movie_autoencoder.storage import write_json  # noqa: E402
 
 
 def write_zip(path: Path, num_ratings: int, num_users: int, num_items: int) -> int:
@@ -52,7 +52,7 @@ def seconds_to_page(run_folder: Path) -> dict[str, float]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = "from movie_autoencoder.cli import main; main()"
+    command = "from movie_autoencoder.cli.main import main; main()"
     words = [sys.executable, "-c", command, "serve", str(run_folder), "--port", str(port)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     started = time.perf_counter()

@@ -15,8 +15,8 @@ from generate import generate  # noqa: E402
 from taste_runs import save_taste_run, served, taste_bundle  # noqa: E402
 
 from movie_autoencoder.bundle import Bundle  # noqa: E402
-from movie_autoencoder.models.backend import start_tensorflow  # noqa: E402
-from movie_autoencoder.ratings import Ratings  # noqa: E402
+from movie_autoencoder.data.ratings import Ratings  # noqa: E402
+from movie_autoencoder.models.startup import start_tensorflow  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from movie_autoencoder.baselines import DampedBias, damped_bias, fit_baselines
 from movie_autoencoder.bundle import Bundle
-from movie_autoencoder.catalogue import Catalogue
-from movie_autoencoder.files import load_arrays, save_arrays
-from movie_autoencoder.models.contract import Encoded, with_unknown
-from movie_autoencoder.models.inference import SavedModel
-from movie_autoencoder.ratings import Ratings, Scale
-from movie_autoencoder.recommender import Recommender
-from movie_autoencoder.splits import Split, split_ratings
-from movie_autoencoder.stars import StarModel
-from movie_autoencoder.training import _star_model
+from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.data.splits import Split, split_ratings
+from movie_autoencoder.models.base import Encoded, with_unknown
+from movie_autoencoder.models.baselines import DampedBias, damped_bias, fit_baselines
+from movie_autoencoder.recommend.recommender import Recommender
+from movie_autoencoder.storage import load_arrays, save_arrays
+from movie_autoencoder.training.train import _star_model
+from movie_autoencoder.uncertainty.stars import StarModel
 
 
 @dataclass(frozen=True, eq=False)
 class ByHand(DampedBias):
     """Damped biases with latent vectors to draw, or any offsets that a test sets."""
 
-    name: str = "dual"
+    name: ClassVar[str] = "dual"
 
 
 def by_hand(
@@ -62,7 +61,7 @@ def recommender(
     ids = [str(one) for one in train.item_ids.tolist()]
     catalogue = Catalogue.from_rows(ids, titles) if titles else Catalogue.empty(train.item_ids)
     bundle = Bundle(
-        cast(SavedModel, model), fit_baselines(train, 2.0), train.user_ids, train.item_ids, train.user_counts,
+        model, fit_baselines(train, 2.0), train.user_ids, train.item_ids, train.user_counts,
         train.item_counts, train if keep_ratings else None, catalogue,
         {"config": {"model": {"name": model.name}}, **(facts or {})}, stars,
     )  # fmt: skip

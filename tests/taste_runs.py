@@ -10,13 +10,13 @@ from typing import Any
 
 from test_neighbours import blend
 
-from movie_autoencoder.baselines import damped_bias, fit_baselines
 from movie_autoencoder.bundle import Bundle, save_bundle
-from movie_autoencoder.catalogue import Catalogue
-from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.recommender import Recommender
-from movie_autoencoder.splits import split_ratings
-from movie_autoencoder.training import _star_model
+from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.data.splits import split_ratings
+from movie_autoencoder.models.baselines import damped_bias, fit_baselines
+from movie_autoencoder.recommend.recommender import Recommender
+from movie_autoencoder.training.train import _star_model
 
 NAMES = ["Ash", "Birch", "Cedar", "Elm", "Fir", "Holly", "Larch", "Maple", "Oak", "Pine"]
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from movie_autoencoder.baselines import BiasSolver, damped_bias
-from movie_autoencoder.metrics import rmse
-from movie_autoencoder.models.autorec import AutorecLearner, default_learning_rate
-from movie_autoencoder.models.contract import in_vocabulary
-from movie_autoencoder.models.inference import TrainedAutorec
-from movie_autoencoder.models.observed import Cells, compressed, dense_matrix
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.data.splits import split_ratings
+from movie_autoencoder.metrics.errors import rmse
+from movie_autoencoder.models.autorec.learner import AutorecLearner, default_learning_rate
+from movie_autoencoder.models.autorec.rows import Rows, read, unit
+from movie_autoencoder.models.base import in_vocabulary
+from movie_autoencoder.models.baselines import BiasSolver, damped_bias
 from movie_autoencoder.models.optimizer import scheduled
-from movie_autoencoder.models.rows import Rows, read, unit
+from movie_autoencoder.models.registry import TrainedAutorec
 from movie_autoencoder.models.settings import AutorecSettings
-from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.splits import split_ratings
+from movie_autoencoder.models.sparse import Cells, compressed, dense_matrix
 
 SETTINGS = AutorecSettings(
     rows="item", hidden=(16,), activation="sigmoid", dropout=0.3, code_dropout=0.0, l2=20.0, residual=True, refeeds=0,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from movie_autoencoder.baselines import (
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.models.base import Encoded, in_vocabulary, with_unknown
+from movie_autoencoder.models.baselines import (
     BiasSolver,
     DampedBias,
     damped_bias,
@@ -14,8 +16,6 @@ from movie_autoencoder.baselines import (
     imputed_hearts,
     item_mean,
 )
-from movie_autoencoder.models.contract import Encoded, in_vocabulary, with_unknown
-from movie_autoencoder.ratings import Ratings, Scale
 
 #        item 0  item 1  item 2
 # user 0    5       3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from movie_autoencoder.calibration import (
+from movie_autoencoder.metrics.distributions import (
     Coverage,
     auc,
     brier,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movie_autoencoder.catalogue import Catalogue, split_year
+from movie_autoencoder.data.catalogue import Catalogue, split_year
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def test_what_lies_in_data_is_used(data: Path, tmp_path: Path) -> None:
 
 def test_inspect_doctor_and_version(data: Path) -> None:
     def run_tool(*words: object) -> subprocess.CompletedProcess[str]:
-        code = "from movie_autoencoder.cli import main; main()"
+        code = "from movie_autoencoder.cli.main import main; main()"
         return subprocess.run(
             [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False,
             env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
@@ -206,7 +206,7 @@ def test_separate_ratings_are_read_like_the_training_ratings(data: Path, tmp_pat
 def test_without_matplotlib_the_table_is_printed_and_the_pip_line_named(run: Path) -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None; sys.modules['matplotlib.figure'] = None; "
-        f"from movie_autoencoder.cli import main; main(['evaluate', {str(run)!r}])"
+        f"from movie_autoencoder.cli.main import main; main(['evaluate', {str(run)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "damped_bias" in done.stdout

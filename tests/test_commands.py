@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movie_autoencoder.cli import main
-from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.recommender import Recommender
+from movie_autoencoder.cli.main import main
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.recommend.recommender import Recommender
 
 
 @pytest.fixture(scope="module")

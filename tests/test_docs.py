@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from movie_autoencoder.config import Config
-from movie_autoencoder.ratings import Ratings
+from movie_autoencoder.data.ratings import Ratings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "data" / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -39,7 +39,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_settings_and_options_named_in_the_docs_exist() -> None:
     from typer.main import get_command
 
-    from movie_autoencoder.cli import app
+    from movie_autoencoder.cli.main import app
 
     options = {
         word for command in get_command(app).commands.values() for option in command.params for word in option.opts
@@ -87,7 +87,7 @@ def test_python_of_getting_started_runs(movielens_small: Path, tmp_path: Path, m
 
 def test_python_of_a_trained_model_runs(taste_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Page and example, with films of the small model in place of those that it does not know."""
-    from movie_autoencoder.recommender import Recommender
+    from movie_autoencoder.recommend.recommender import Recommender
 
     recommender = Recommender.load(taste_run)
     (tmp_path / "runs").mkdir()

@@ -19,11 +19,11 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
 from movie_autoencoder import Config, RatingAutoencoder, Ratings, Recommender, Scale, train
-from movie_autoencoder.baselines import damped_bias
 from movie_autoencoder.config import ConfigError
+from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.estimator import _PLACES
-from movie_autoencoder.metrics import rmse
-from movie_autoencoder.splits import split_ratings
+from movie_autoencoder.metrics.errors import rmse
+from movie_autoencoder.models.baselines import damped_bias
 
 FAST = {"epochs": 40, "latent_dim": 8, "budget": 0}
 

@@ -14,15 +14,15 @@ from evaluation_runs import by_hand, change_split, recommender, save_test_part, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movie_autoencoder import metrics
-from movie_autoencoder.baselines import damped_bias
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.data.splits import HeldOut
 from movie_autoencoder.evaluation import Evaluation, EvaluationError, cells, evaluate
 from movie_autoencoder.evaluation.examples import make_map
 from movie_autoencoder.evaluation.scores import star_groups
-from movie_autoencoder.files import load_arrays
-from movie_autoencoder.models.contract import TrainedModel
-from movie_autoencoder.ratings import Ratings, Scale
-from movie_autoencoder.splits import HeldOut
+from movie_autoencoder.metrics import errors as metrics
+from movie_autoencoder.models.base import TrainedModel
+from movie_autoencoder.models.baselines import damped_bias
+from movie_autoencoder.storage import load_arrays
 
 ONE_TO_FIVE = Scale(1.0, 5.0, 1.0)
 

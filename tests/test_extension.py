@@ -10,26 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from movie_autoencoder.baselines import BiasSolver, fit_baselines
 from movie_autoencoder.bundle import Bundle, BundleError, load_bundle, save_bundle
-from movie_autoencoder.catalogue import Catalogue
+from movie_autoencoder.bundle.add_items import Added, ExtensionError, add_items, extend
+from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.data.sources import SourceError
 from movie_autoencoder.evaluation import EvaluationError, evaluate
-from movie_autoencoder.extension import Added, ExtensionError, add_items, extend
-from movie_autoencoder.models.contract import Merge, TrainedModel, in_user_vocabulary
-from movie_autoencoder.models.inference import (
-    AutorecWeights,
-    DualWeights,
-    SavedModel,
-    TrainedAutorec,
-    TrainedBlend,
-    TrainedDual,
-)
-from movie_autoencoder.models.posterior import Prior, TrainedSampled
+from movie_autoencoder.models.autorec.trained import AutorecWeights
+from movie_autoencoder.models.base import Merge, TrainedModel, in_user_vocabulary
+from movie_autoencoder.models.baselines import BiasSolver, fit_baselines
+from movie_autoencoder.models.bayesian.trained import Prior, TrainedBayesian
+from movie_autoencoder.models.dual.trained import DualWeights
+from movie_autoencoder.models.registry import TrainedAutorec, TrainedDual, TrainedEnsemble
 from movie_autoencoder.models.settings import AutorecSettings
-from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.recommender import Recommender
-from movie_autoencoder.sources import SourceError
-from movie_autoencoder.stars import StarModel
+from movie_autoencoder.recommend.recommender import Recommender
+from movie_autoencoder.uncertainty.stars import StarModel
 
 KINDS = ["dual", "fast", "sampled", "blend", "autorec"]
 FACTS = {
@@ -56,7 +51,7 @@ class Case:
         )
         self.fast = self.dual.with_priors(self.training)
         self.sampled = self._sampled(rng)
-        self.blend = TrainedBlend.of(self.dual, self.sampled, 0.4, lean=0.5, ratings=self.training)
+        self.blend = TrainedEnsemble.of(self.dual, self.sampled, 0.4, lean=0.5, ratings=self.training)
         settings = autorec_settings("item")
         self.autorec = self._autorec(rng, settings)
 
@@ -70,7 +65,7 @@ class Case:
             *(self._draw(rng, 3) for _ in range(4)),
         )  # fmt: skip
 
-    def _sampled(self, rng: np.random.Generator) -> TrainedSampled:
+    def _sampled(self, rng: np.random.Generator) -> TrainedBayesian:
         counts = self.training.num_users, self.training.num_items
         rows = [self._draw(rng, count, 3) for count in counts]
         priors = [
@@ -78,7 +73,7 @@ class Case:
                   self._draw(rng, 3)) for count in reversed(counts)
         ]  # fmt: skip
         sureness = [rng.uniform(0.5, 1.5, count).astype(np.float32) for count in counts]
-        return TrainedSampled.assembled(self.biases.mean, self.training.scale, rows, priors, sureness, 1.2)
+        return TrainedBayesian.assembled(self.biases.mean, self.training.scale, rows, priors, sureness, 1.2)
 
     def _autorec(self, rng: np.random.Generator, settings: AutorecSettings) -> TrainedAutorec:
         columns = self.training.num_users if settings.rows == "item" else self.training.num_items
@@ -94,7 +89,7 @@ class Case:
         return StarModel.fit(self.dual.predict(*held_out[:2]), *held_out, ratings)
 
     def bundle(self, kind: str = "blend", *, keep_ratings: bool = True) -> Bundle:
-        model: SavedModel = getattr(self, kind)
+        model: TrainedModel = getattr(self, kind)
         ratings, stars = self.training, self.stars
         if not keep_ratings:
             stars = replace(stars, users=replace(stars.users, ratings=None))
@@ -183,7 +178,7 @@ def test_new_people_meet_new_items_by_hand(case: Case) -> None:
     """With n ratings the dual model has n / (n + 20) of its share; for somebody new and something new, both parts."""
     extended, _ = extend(case.bundle(), case.new)
     model = extended.model
-    assert isinstance(model, TrainedBlend)
+    assert isinstance(model, TrainedEnsemble)
     items = np.array([[3, 17, 18, 40, 77], [5, 17, 19, 41, 78]])
     stars = np.float32([[1, 5, 4, 2, 3], [3.5, 4, 5, 2, 1]])
     people = Ratings(

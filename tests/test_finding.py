@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from movie_autoencoder.sources import SourceError, find_data, finding, read_catalogue, read_ratings, sample
+from movie_autoencoder.data.sources import SourceError, find_data, finding, read_catalogue, read_ratings, sample
 
 CSV = "userId,movieId,rating,timestamp\n1,1,4.0,1\n1,2,3.0,2\n2,1,5.0,3\n"
 

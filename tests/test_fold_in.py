@@ -12,7 +12,7 @@ import pytest
 from evaluation_runs import by_hand, split_run
 from scipy import sparse
 
-from movie_autoencoder.baselines import Biases, BiasSolver, damped_bias
+from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.evaluation import evaluate
 from movie_autoencoder.evaluation.cells import Cells
 from movie_autoencoder.evaluation.fold_in import (
@@ -23,17 +23,18 @@ from movie_autoencoder.evaluation.fold_in import (
     fold_in_curve,
     predict_folded,
 )
-from movie_autoencoder.files import load_arrays, save_arrays
-from movie_autoencoder.metrics import rmse
-from movie_autoencoder.models.contract import TrainedModel, in_vocabulary
-from movie_autoencoder.models.dual import DualLearner, default_learning_rate
-from movie_autoencoder.models.inference import DualWeights, TrainedBlend, TrainedDual
+from movie_autoencoder.metrics.errors import rmse
+from movie_autoencoder.models.base import TrainedModel, in_vocabulary
+from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
+from movie_autoencoder.models.bayesian.sampler import BayesianLearner
+from movie_autoencoder.models.bayesian.trained import TrainedBayesian
+from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
+from movie_autoencoder.models.dual.trained import DualWeights
 from movie_autoencoder.models.optimizer import scheduled
-from movie_autoencoder.models.posterior import TrainedSampled
-from movie_autoencoder.models.sampled import SampledLearner
-from movie_autoencoder.models.settings import DualSettings, SampledSettings
-from movie_autoencoder.ratings import Ratings, Scale
+from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble
+from movie_autoencoder.models.settings import BayesianSettings, DualSettings
 from movie_autoencoder.report import draw_pictures
+from movie_autoencoder.storage import load_arrays, save_arrays
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDES = ["user", "item"]
@@ -64,12 +65,12 @@ class Parts:
         self.place = drawn_order(self.ratings, 0)
         self.dual = dual_of(self.training)
         self.fast = self.dual.with_priors(self.training)
-        learner = SampledLearner(self.training, SampledSettings(3, 6, 10), seed=0)
+        learner = BayesianLearner(self.training, BayesianSettings(3, 6, 10), seed=0)
         for sweep in range(30):
             learner.epoch(sweep, 0.0)
         self.sampled = learner.trained()
-        self.average = TrainedBlend.of(self.dual, self.sampled, 0.4)
-        self.blend = TrainedBlend.of(self.dual, self.sampled, 0.4, lean=0.5, ratings=self.training)
+        self.average = TrainedEnsemble.of(self.dual, self.sampled, 0.4)
+        self.blend = TrainedEnsemble.of(self.dual, self.sampled, 0.4, lean=0.5, ratings=self.training)
         self.bias = damped_bias(self.training, 5.0)
 
     @property
@@ -227,7 +228,7 @@ def test_items_are_folded_in_as_users_are(parts: Parts) -> None:
     )
     model = parts.sampled
     rows = [np.column_stack([one.factors[:-1], one.offset[:-1]]) for one in (model.items, model.users)]
-    sampled_mirror = TrainedSampled.assembled(
+    sampled_mirror = TrainedBayesian.assembled(
         model.mean, model.scale, rows, (model.item_prior, model.user_prior), (model.item_sureness, model.user_sureness),
         model.precision,
     )  # fmt: skip

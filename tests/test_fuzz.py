@@ -19,7 +19,7 @@ pytest.importorskip("httpx")
 from test_web import Client, body, letterboxd  # noqa: E402
 
 from movie_autoencoder.bundle import Bundle  # noqa: E402
-from movie_autoencoder.recommender import Recommender  # noqa: E402
+from movie_autoencoder.recommend.recommender import Recommender  # noqa: E402
 from movie_autoencoder.web import create_app, replies  # noqa: E402
 
 SCHEMATHESIS = os.environ.get("SCHEMATHESIS") or shutil.which("schemathesis")

@@ -11,9 +11,9 @@ import pytest
 from generate import PRESETS, Generated, Population, generate, generate_all, preset, write_csv
 
 from movie_autoencoder import read_ratings
-from movie_autoencoder.baselines import damped_bias
-from movie_autoencoder.metrics import rmse
-from movie_autoencoder.splits import split_ratings
+from movie_autoencoder.data.splits import split_ratings
+from movie_autoencoder.metrics.errors import rmse
+from movie_autoencoder.models.baselines import damped_bias
 
 USERS, ITEMS, SEED = 800, 600, 4
 

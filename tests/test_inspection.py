@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from movie_autoencoder import inspection
-from movie_autoencoder.estimates import free_memory
+from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.inspection import doctor, inspect_ratings
-from movie_autoencoder.ratings import Ratings, Scale
+from movie_autoencoder.training.estimates import free_memory
 
 
 def test_statistics_of_a_matrix_counted_by_hand() -> None:
@@ -95,7 +95,7 @@ def test_devices_are_asked_in_another_process() -> None:
 
 def test_a_long_wait_is_announced_with_the_way_around_it(planted: Ratings) -> None:
     from movie_autoencoder.config import Config
-    from movie_autoencoder.estimates import Estimate, estimate
+    from movie_autoencoder.training.estimates import Estimate, estimate
 
     best, fast = estimate(planted, Config()), estimate(planted, Config().with_settings(["model.speed=fast"]))
     assert best.fast_seconds == fast.seconds < best.seconds and fast.fast_seconds is None

@@ -7,8 +7,8 @@ import doctest
 import numpy as np
 import pytest
 
-from movie_autoencoder import metrics
-from movie_autoencoder.metrics import (
+from movie_autoencoder.metrics import errors as metrics
+from movie_autoencoder.metrics.errors import (
     MetricError,
     bootstrap_rmse,
     compare,

@@ -9,28 +9,28 @@ import numpy.typing as npt
 import pytest
 from scipy import sparse
 
-from movie_autoencoder import training
-from movie_autoencoder.metrics import rmse
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.data.splits import split_ratings
+from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models import neighbours
-from movie_autoencoder.models.contract import in_vocabulary
-from movie_autoencoder.models.dual import DualLearner
-from movie_autoencoder.models.inference import TrainedBlend, TrainedDual
+from movie_autoencoder.models.base import in_vocabulary
+from movie_autoencoder.models.bayesian.sampler import BayesianLearner
+from movie_autoencoder.models.dual.learner import DualLearner
 from movie_autoencoder.models.neighbours import neighbour_means, sitting_means
-from movie_autoencoder.models.sampled import SampledLearner
-from movie_autoencoder.models.settings import DualSettings, SampledSettings
-from movie_autoencoder.ratings import Ratings, Scale
-from movie_autoencoder.splits import split_ratings
+from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble
+from movie_autoencoder.models.settings import BayesianSettings, DualSettings
+from movie_autoencoder.training import train as training
 
 
-def blend(ratings: Ratings, *, epochs: int = 5, latent_dim: int = 4, lean: float = 0.6) -> TrainedBlend:
+def blend(ratings: Ratings, *, epochs: int = 5, latent_dim: int = 4, lean: float = 0.6) -> TrainedEnsemble:
     dual = DualLearner(ratings, DualSettings(latent_dim, 5.0, 0.2, 0.0, 3.0), optimizer="adam", average=0.9, seed=0)
-    sampled = SampledLearner(ratings, SampledSettings(3, 8, 1), seed=0)
+    sampled = BayesianLearner(ratings, BayesianSettings(3, 8, 1), seed=0)
     for epoch in range(epochs):
         dual.epoch(epoch, 0.02)
         sampled.epoch(epoch, 0.0)
     one = dual.trained()
     assert isinstance(one, TrainedDual)
-    return TrainedBlend.of(one, sampled.trained(), 0.4, lean=lean, ratings=ratings)
+    return TrainedEnsemble.of(one, sampled.trained(), 0.4, lean=lean, ratings=ratings)
 
 
 def test_means_and_beliefs_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_means_and_beliefs_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.tolist() for one in neighbour_means(residuals, latent, asked, unknown, unknown)] == [[0, 0]] * 2
 
 
-def leaning(model: TrainedBlend, ratings: Ratings, straight: npt.NDArray, u: int, i: int, bias: float) -> float:
+def leaning(model: TrainedEnsemble, ratings: Ratings, straight: npt.NDArray, u: int, i: int, bias: float) -> float:
     """The formula of docs/models.md at one cell, in dense algebra; ``bias`` is mu + b_u + b_i."""
     row = ratings.row(u)
     rated, latent = ratings.item_index[row], model.dual.items.latent.astype(float)
@@ -81,7 +81,7 @@ def test_the_average_leans_by_the_formula(planted: Ratings) -> None:
 
 def test_without_ratings_it_stands_straight(planted: Ratings) -> None:
     model = blend(planted)
-    bare = TrainedBlend.of(model.dual, model.sampled, 0.4, lean=0.6)
+    bare = TrainedEnsemble.of(model.dual, model.sampled, 0.4, lean=0.6)
     u = i = np.arange(40)
     assert np.array_equal(bare.reconstruct(u, i), replace(model, lean=0.0).reconstruct(u, i))
     folded = bare.fold_in(planted)
@@ -90,7 +90,7 @@ def test_without_ratings_it_stands_straight(planted: Ratings) -> None:
 
 def test_arrays_and_back_is_the_same_model(planted: Ratings) -> None:
     model = blend(planted)
-    again = TrainedBlend.from_arrays(model.to_arrays(), planted.scale)
+    again = TrainedEnsemble.from_arrays(model.to_arrays(), planted.scale)
     u = i = np.arange(-1, 100)
     assert np.array_equal(model.predict(u, i), again.predict(u, i))
     folded, columns = model.fold_in(planted), model.fold_in_items(planted)
@@ -177,7 +177,7 @@ def test_a_model_aware_of_time_leans_on_the_sitting_and_survives_saving(planted:
     times = np.arange(len(planted)) // 5 * 10_000
     timed = replace(planted, timestamps=times)
     plain = blend(planted)
-    aware = TrainedBlend.of(
+    aware = TrainedEnsemble.of(
         plain.dual, plain.sampled, plain.share, lean=plain.lean, sitting=0.5, ratings=timed, time_aware=True
     )
     users, items = planted.user_index[:40], (planted.item_index[:40] + 1) % planted.num_items
@@ -187,6 +187,6 @@ def test_a_model_aware_of_time_leans_on_the_sitting_and_survives_saving(planted:
     assert np.abs(mean).max() > 0.1
     assert aware.reconstruct(users, items, times=times[:40]) == pytest.approx(expected, abs=1e-6)
     assert aware.reconstruct(users, items) == pytest.approx(plain.reconstruct(users, items), abs=1e-6)
-    again = TrainedBlend.from_arrays(aware.to_arrays(), planted.scale)
+    again = TrainedEnsemble.from_arrays(aware.to_arrays(), planted.scale)
     saved = again.reconstruct(users, items, times=times[:40])
     assert saved.tolist() == aware.reconstruct(users, items, times=times[:40]).tolist()

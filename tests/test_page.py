@@ -14,8 +14,8 @@ import pytest
 from taste_runs import served
 
 from movie_autoencoder.bundle import Bundle
-from movie_autoencoder.catalogue import Catalogue
-from movie_autoencoder.recommender import Recommender
+from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.recommend.recommender import Recommender
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")

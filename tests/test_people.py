@@ -10,13 +10,13 @@ from generate import generate, write_csv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movie_autoencoder.catalogue import Catalogue
 from movie_autoencoder.config import Config, ConfigError
-from movie_autoencoder.people import Person, convert_stars, join_people, match_person
-from movie_autoencoder.ratings import Ratings, Scale
-from movie_autoencoder.sources import Entry, PersonalFile, SourceError, read_ratings
-from movie_autoencoder.titles import TitleIndex
-from movie_autoencoder.training import TrainingError, read_data
+from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.matching.person import Person, convert_stars, join_people, match_person
+from movie_autoencoder.data.matching.title_index import TitleIndex
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.data.sources import Entry, PersonalFile, SourceError, read_ratings
+from movie_autoencoder.training.train import TrainingError, read_data
 
 HALVES, TEN, FIVE = Scale(0.5, 5, 0.5), Scale(1, 10, 1), Scale(1, 5, 1)
 FILMS = Catalogue.from_rows(
@@ -218,8 +218,8 @@ def test_the_setting_is_a_list_of_files() -> None:
 
 
 def test_training_with_a_file(data: Path, tmp_path: Path) -> None:
-    from movie_autoencoder.cli import main
-    from movie_autoencoder.recommender import Recommender
+    from movie_autoencoder.cli.main import main
+    from movie_autoencoder.recommend.recommender import Recommender
 
     words = f"--data {data / 'set'} --with {data / 'ann.csv'} --out {tmp_path} --speed fast --quiet --epochs 12"
     with pytest.raises(SystemExit) as ended:

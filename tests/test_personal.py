@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movie_autoencoder.ratings import Scale
-from movie_autoencoder.sources import PersonalFile, SourceError, read_personal, read_personal_bytes
+from movie_autoencoder.data.ratings import Scale
+from movie_autoencoder.data.sources import PersonalFile, SourceError, read_personal, read_personal_bytes
 
 RATINGS = """Date,Name,Year,Letterboxd URI,Rating
 2024-01-02,Alien,1979,https://boxd.it/1,4.5
@@ -266,7 +266,7 @@ def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read_personal_bytes("a.zip", zipped({"ratings.csv": b"\0" * (70 << 20)}))
     with pytest.raises(SourceError, match="the zip holds 10,001 files"):
         read_personal_bytes("a.zip", zipped({f"{number}.csv": "" for number in range(10_001)}))
-    monkeypatch.setattr("movie_autoencoder.sources.members.MOST_BYTES", 10)
+    monkeypatch.setattr("movie_autoencoder.data.sources.members.MOST_BYTES", 10)
     with pytest.raises(SourceError, match="MB at most"):
         read_personal_bytes("a.csv", RATINGS.encode())
 
@@ -296,7 +296,7 @@ def test_damaged_and_encrypted_zips() -> None:
 
 
 def test_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("movie_autoencoder.sources.members.MOST_ROWS", 3)
+    monkeypatch.setattr("movie_autoencoder.data.sources.members.MOST_ROWS", 3)
     with pytest.raises(SourceError, match="there are more than 3 films"):
         read_personal_bytes("mine.csv", b"title,stars\n" + b"Alien,4\n" * 5)
 

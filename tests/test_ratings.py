@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movie_autoencoder.ratings import Coded, Ratings, Scale, stable_order
+from movie_autoencoder.data.ratings import Coded, Ratings, Scale, stable_order
 
 finite = st.floats(-1000, 1000, width=32)
 

@@ -9,10 +9,10 @@ import pytest
 from scipy import sparse
 from test_neighbours import blend
 
-from movie_autoencoder.baselines import damped_bias
-from movie_autoencoder.models.contract import Merge, TrainedModel, in_user_vocabulary
-from movie_autoencoder.models.reader import Reading, person_reader
-from movie_autoencoder.ratings import Ratings
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.models.base import Merge, TrainedModel, in_user_vocabulary
+from movie_autoencoder.models.baselines import damped_bias
+from movie_autoencoder.models.person import EncodedPerson
 
 KINDS = ["dual", "fast", "sampled", "average", "blend"]
 
@@ -49,8 +49,8 @@ def folded(
     return model.reconstruct(np.zeros(len(asked), np.int64), asked, readers=side)
 
 
-def reading(model: TrainedModel, items: np.ndarray, stars: np.ndarray, seen: np.ndarray) -> Reading:
-    return person_reader(model).read(items, stars, seen)
+def reading(model: TrainedModel, items: np.ndarray, stars: np.ndarray, seen: np.ndarray) -> EncodedPerson:
+    return model.person_encoder().read(items, stars, seen)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "biases"])

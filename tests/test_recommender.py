@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movie_autoencoder.bundle import Bundle, load_bundle, save_bundle
-from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.recommender import Recommender
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.recommend.recommender import Recommender
 
 
 @pytest.fixture(scope="module")

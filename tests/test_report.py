@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from evaluation_runs import by_hand, recommender, split_run, with_latent
 
-from movie_autoencoder.baselines import damped_bias
+from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.evaluation import Evaluation, evaluate, examples
-from movie_autoencoder.ratings import Ratings, Scale
+from movie_autoencoder.models.baselines import damped_bias
 from movie_autoencoder.report import draw_pictures, read_history, write_report
 from movie_autoencoder.report.errors import draw_training
 from movie_autoencoder.report.history import Row, curve

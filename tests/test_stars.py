@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from movie_autoencoder import stars as module
-from movie_autoencoder.calibration import negative_log_likelihood
-from movie_autoencoder.models.contract import in_vocabulary
-from movie_autoencoder.ratings import Ratings, Scale
-from movie_autoencoder.stars import StarModel, columns, like_threshold, one_point, star_values
+from movie_autoencoder.data.ratings import Ratings, Scale
+from movie_autoencoder.metrics.distributions import negative_log_likelihood
+from movie_autoencoder.models.base import in_vocabulary
+from movie_autoencoder.uncertainty import stars as module
+from movie_autoencoder.uncertainty.stars import StarModel, columns, like_threshold, one_point, star_values
 
 NUM_USERS, NUM_ITEMS = 120, 90
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movie_autoencoder.catalogue import Catalogue, split_year
-from movie_autoencoder.sources import read_catalogue
-from movie_autoencoder.titles import Match, TitleIndex, key
+from movie_autoencoder.data.catalogue import Catalogue, split_year
+from movie_autoencoder.data.matching.title_index import Match, TitleIndex, key
+from movie_autoencoder.data.sources import read_catalogue
 
 FILMS = """Matrix, The (1999)
 Matrix Reloaded, The (2003)

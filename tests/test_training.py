@@ -17,18 +17,20 @@ import numpy as np
 import pytest
 from generate import generate, write_csv
 
-from movie_autoencoder import Scale, training, tuning
-from movie_autoencoder.baselines import DampedBias
+from movie_autoencoder import Scale
 from movie_autoencoder.bundle import load_bundle
-from movie_autoencoder.checkpoint import CheckpointError
 from movie_autoencoder.config import Config
-from movie_autoencoder.estimates import TooLargeError
-from movie_autoencoder.models.inference import TrainedBlend, TrainedDual
-from movie_autoencoder.models.settings import DualSettings, SampledSettings
-from movie_autoencoder.progress import Reporter
-from movie_autoencoder.ratings import Ratings
-from movie_autoencoder.splits import load_held_out, split_ratings
-from movie_autoencoder.training import Interrupted, TrainingError, train
+from movie_autoencoder.data.ratings import Ratings
+from movie_autoencoder.data.splits import load_held_out, split_ratings
+from movie_autoencoder.models.baselines import DampedBias
+from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble
+from movie_autoencoder.models.settings import BayesianSettings, DualSettings
+from movie_autoencoder.training import search as tuning
+from movie_autoencoder.training import train as training
+from movie_autoencoder.training.checkpoint import CheckpointError
+from movie_autoencoder.training.estimates import TooLargeError
+from movie_autoencoder.training.progress import Reporter
+from movie_autoencoder.training.train import Interrupted, TrainingError, train
 
 ROOT = Path(__file__).resolve().parents[1]
 FAST = [
@@ -111,8 +113,8 @@ def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
 
 def test_the_test_part_influences_nothing(data: Path, tmp_path: Path) -> None:
     """The same cells in the test part with other stars: equal weights, bit for bit."""
-    from movie_autoencoder.sources import read_ratings
-    from movie_autoencoder.splits import split_ratings
+    from movie_autoencoder.data.sources import read_ratings
+    from movie_autoencoder.data.splits import split_ratings
 
     ratings = read_ratings(data)
     split = split_ratings(ratings)
@@ -151,7 +153,7 @@ def test_without_refit_the_best_weights_are_restored(data: Path, tmp_path: Path)
     result = train(configured(data, "training.refit=false"), out=tmp_path / "run")
     bundle = load_bundle(tmp_path / "run" / "bundle")
     held_out = load_held_out(tmp_path / "run" / "split.npz", "validation")
-    from movie_autoencoder.recommender import Recommender
+    from movie_autoencoder.recommend.recommender import Recommender
 
     stars = Recommender(bundle).predict(held_out.users, held_out.items)
     assert np.sqrt(np.mean((stars - held_out.values) ** 2)) == pytest.approx(
@@ -298,7 +300,7 @@ def test_too_small_data_says_the_counts(tmp_path: Path) -> None:
 
 
 def test_what_cannot_fit_is_refused_politely(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("movie_autoencoder.estimates.free_memory", lambda: 1e8)
+    monkeypatch.setattr("movie_autoencoder.training.estimates.free_memory", lambda: 1e8)
     with pytest.raises(TooLargeError, match=r"needs about 1\.0 GB of memory, and 0\.1 GB are free"):
         train(configured(data), out=tmp_path)
 
@@ -380,7 +382,7 @@ def test_every_setting_changes_the_result(data: Path, usual: Path, tmp_path: Pat
     train(configured(data, setting), out=tmp_path / "run")
     first, second = (load_bundle(run / "bundle") for run in (usual, tmp_path / "run"))
     users, items = first.user_ids[:30], first.item_ids[:30]
-    from movie_autoencoder.recommender import Recommender
+    from movie_autoencoder.recommend.recommender import Recommender
 
     predictions = [Recommender(bundle).predict(users, items) for bundle in (first, second)]
     assert not np.allclose(*predictions, atol=1e-7)
@@ -391,8 +393,8 @@ def test_best_is_an_average_with_the_share_it_says_and_fast_is_the_dual_alone(
 ) -> None:
     bundle = load_bundle(usual / "bundle")
     model, share = bundle.model, bundle.facts["weights"]["share"]
-    assert isinstance(model, TrainedBlend) and 0.01 <= share <= 0.99
-    from movie_autoencoder.recommender import Recommender
+    assert isinstance(model, TrainedEnsemble) and 0.01 <= share <= 0.99
+    from movie_autoencoder.recommend.recommender import Recommender
 
     users, items = (ids.ravel() for ids in np.meshgrid([*bundle.user_ids[:20], -9], [*bundle.item_ids[:20], -9]))
     u, i = np.searchsorted(bundle.user_ids, users), np.searchsorted(bundle.item_ids, items)
@@ -449,7 +451,7 @@ def test_the_share_is_the_least_squares_weight_drawn_towards_a_half(planted: Rat
 
 def test_validation_stars_reach_the_sibling_only_through_the_refit(data: Path, tmp_path: Path) -> None:
     """Its fit stops nowhere early and chooses nothing: other validation stars, the same draws, bit for bit."""
-    from movie_autoencoder.sources import read_ratings
+    from movie_autoencoder.data.sources import read_ratings
 
     ratings = read_ratings(data)
     split = split_ratings(ratings)
@@ -509,7 +511,7 @@ def test_every_data_setting_changes_what_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_are_those_asked_for(threads: int) -> None:
     code = (
-        "import sys; from movie_autoencoder.models.backend import start_tensorflow as start; start(int(sys.argv[1])); "
+        "import sys; from movie_autoencoder.models.startup import start_tensorflow as start; start(int(sys.argv[1])); "
         "import tensorflow as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code, str(threads)], capture_output=True, text=True, check=True)
@@ -577,7 +579,7 @@ def test_ratings_in_memory_train_the_same_model_as_their_file(data: Path, tmp_pa
 
 
 def test_side_information_and_time_are_refused_where_they_would_do_nothing(data: Path, tmp_path: Path) -> None:
-    from movie_autoencoder.sources import read_ratings
+    from movie_autoencoder.data.sources import read_ratings
 
     for settings, message in (
         (["model.side_information=true"], "needs genres or years of the items, and this data has none"),
@@ -641,5 +643,5 @@ def test_a_draw_of_the_sibling_has_more_numbers_where_rows_are_longer(each: int,
     """60 users and items with so many ratings each: 6/10 of that, but at least 10 and at most 24."""
     users, shift = np.divmod(np.arange(60 * each), each)
     ratings = Ratings.from_columns(users, (users + shift) % 60, np.full(len(users), 3.0), scale=Scale(1, 5, 1))
-    settings = tuning.sampled_trial(Config(), ratings).settings
-    assert isinstance(settings, SampledSettings) and settings.latent_dim == latent_dim
+    settings = tuning.bayesian_trial(Config(), ratings).settings
+    assert isinstance(settings, BayesianSettings) and settings.latent_dim == latent_dim

@@ -22,7 +22,7 @@ pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")
 
 from movie_autoencoder.bundle import Bundle  # noqa: E402
-from movie_autoencoder.recommender import Recommender  # noqa: E402
+from movie_autoencoder.recommend.recommender import Recommender  # noqa: E402
 from movie_autoencoder.web import create_app  # noqa: E402
 from movie_autoencoder.web.guard import LARGEST_BODY, LARGEST_UPLOAD, Figures, Rates, Refused  # noqa: E402
 
@@ -474,7 +474,7 @@ def test_no_film_of_these_years(client: Client) -> None:
 _FIRST_ANSWER = """
 import sys, threading, time, urllib.request, socket
 from pathlib import Path
-from movie_autoencoder.recommender import Recommender
+from movie_autoencoder.recommend.recommender import Recommender
 from movie_autoencoder.web import serve
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
@@ -513,7 +513,7 @@ def test_a_port_in_use_is_said(recommender: Recommender) -> None:
 
 
 def _serve(run: Path, port: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from movie_autoencoder.cli import main; main()", "serve", str(run)]
+    command = [sys.executable, "-c", "from movie_autoencoder.cli.main import main; main()", "serve", str(run)]
     command += ["--port", str(port)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

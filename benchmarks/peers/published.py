@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from compare import Part, read_ratings, rmse, run_peer  # noqa: E402
 
-from movie_autoencoder.sources import find_data  # noqa: E402
+from movie_autoencoder.data.sources import find_data  # noqa: E402
 
 CONFIGURATIONS = {
     "defaults, published ~0.87 / ~0.67": {"algorithm": "SVD"},

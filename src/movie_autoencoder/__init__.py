@@ -11,19 +11,19 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Catalogue": "catalogue",
+    "Catalogue": "data.catalogue",
     "Config": "config",
     "Evaluation": "evaluation",
     "RatingAutoencoder": "estimator",
-    "Ratings": "ratings",
-    "Recommender": "recommender",
-    "Scale": "ratings",
-    "SourceError": "sources",
-    "Split": "splits",
+    "Ratings": "data.ratings",
+    "Recommender": "recommend",
+    "Scale": "data.scale",
+    "SourceError": "data.sources",
+    "Split": "data.splits",
     "evaluate": "evaluation",
-    "read_catalogue": "sources",
-    "read_ratings": "sources",
-    "split_ratings": "splits",
+    "read_catalogue": "data.sources",
+    "read_ratings": "data.sources",
+    "split_ratings": "data.splits",
     "train": "training",
 }
 

@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .bundle import load_bundle
+from .bundle.bundle import load_bundle
 from .config import Config
-from .metrics import rmse
-from .ratings import FloatArray, Ids, Ratings, Scale
-from .recommender import Recommender
-from .sources import read_ratings
-from .sources.header import KNOWN_COLUMNS, plain_names
-from .training import train
+from .data.ratings import FloatArray, Ids, Ratings, Scale
+from .data.sources import read_ratings
+from .data.sources.header import KNOWN_COLUMNS, plain_names
+from .metrics.errors import rmse
+from .recommend.recommender import Recommender
+from .training.train import train
 
 _PLACES = {
     "speed": "model.speed", "latent_dim": "model.latent_dim", "l2": "model.l2",

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from .estimates import free_memory
-from .ratings import IntArray, Ratings
+from .data.ratings import IntArray, Ratings
+from .training.estimates import free_memory
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 _FEW = 3  # ratings; with so few an item or user can hardly be learnt

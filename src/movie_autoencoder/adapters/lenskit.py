@@ -15,8 +15,8 @@ from lenskit.pipeline import Component
 from lenskit.training import Trainable, TrainingOptions
 from pydantic import BaseModel, model_validator
 
+from ..data.ratings import Ratings
 from ..estimator import RatingAutoencoder
-from ..ratings import Ratings
 
 
 class RatingAutoencoderConfig(BaseModel, extra="allow"):

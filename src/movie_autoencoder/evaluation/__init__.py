@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics import count_bins
-from ..models.contract import Encoded, TrainedModel
-from ..ratings import FloatArray, Ratings, Scale
-from ..recommender import Recommender
+from ..data.ratings import FloatArray, Ratings, Scale
+from ..metrics.errors import count_bins
+from ..models.base import Encoded, TrainedModel
+from ..recommend.recommender import Recommender
 from .cells import Cells, EvaluationError, look_up, separate_ratings, test_part
 from .examples import Panel, Person, Scored, TasteMap, make_map, make_panel, make_person
 from .fold_in import FoldInCurve, curve_of_users

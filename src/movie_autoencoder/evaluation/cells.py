@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..models.contract import in_vocabulary
-from ..ratings import FloatArray, Ids, IntArray, Ratings
-from ..recommender import Recommender
-from ..splits import load_held_out
+from ..data.ratings import FloatArray, Ids, IntArray, Ratings
+from ..data.splits import load_held_out
+from ..models.base import in_vocabulary
+from ..recommend.recommender import Recommender
 
 _BLOCK = 1 << 20  # shown cells looked through at a time
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..models.contract import Encoded, TrainedModel
-from ..ratings import FloatArray, Ids, IntArray, Ratings
+from ..data.ratings import FloatArray, Ids, IntArray, Ratings
+from ..models.base import Encoded, TrainedModel
 
 _PANEL_USERS = 8
 _PANEL_ITEMS = 20

@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..metrics import rmse
-from ..models.contract import TrainedModel
-from ..ratings import FloatArray, IntArray, Ratings
+from ..data.ratings import FloatArray, IntArray, Ratings
+from ..metrics.errors import rmse
+from ..models.base import TrainedModel
 from .cells import Cells
 
 NUM_GIVEN = (0, 1, 3, 5, 10, 20)

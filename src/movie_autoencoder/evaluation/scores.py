@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..metrics import ErrorSums, bootstrap_rmse, error_sums, interval, share_improved, standard_errors
-from ..ratings import FloatArray, IntArray, Ratings, Scale
+from ..data.ratings import FloatArray, IntArray, Ratings, Scale
+from ..metrics.errors import ErrorSums, bootstrap_rmse, error_sums, interval, share_improved, standard_errors
 
 _MAX_LEVELS = 21  # a scale with more star values than this is shown in as many bins
 _PREDICTION_BINS = 36

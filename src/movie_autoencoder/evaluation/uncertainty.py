@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..calibration import (
+from ..data.ratings import FloatArray, IntArray, Scale
+from ..metrics.distributions import (
     Coverage,
     ReliabilityBin,
     auc,
@@ -25,8 +26,7 @@ from ..calibration import (
     risk_coverage,
     tenths,
 )
-from ..ratings import FloatArray, IntArray, Scale
-from ..stars import StarModel, columns, like_threshold, one_point
+from ..uncertainty.stars import StarModel, columns, like_threshold, one_point
 from .cells import Cells
 
 LEVEL = 0.9  # of the intervals that are scored

@@ -1,1 +1,1 @@
-"""The autoencoders: what every model offers (``contract``), tensors of observed cells, and the two models."""
+"""The models: what every model offers (`base`), one folder a family, and the registry that finds them."""

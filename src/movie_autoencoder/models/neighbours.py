@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..ratings import FloatArray, IntArray
+from ..data.ratings import FloatArray, IntArray
 
 Table = npt.NDArray[np.float32]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from .contract import Arrays
+from .base import Arrays
 
 _OPTIMIZERS: dict[str, Any] = {
     "adam": keras.optimizers.Adam,

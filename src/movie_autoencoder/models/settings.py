@@ -26,8 +26,8 @@ class DualSettings:
 
 
 @dataclass(frozen=True)
-class SampledSettings:
-    """Settings of a `SampledLearner`.
+class BayesianSettings:
+    """Settings of a `BayesianLearner`.
 
     Args:
         latent_dim: numbers in a latent vector of one draw.
@@ -61,7 +61,7 @@ class AutorecSettings:
         return cls(**{**values, "hidden": tuple(values["hidden"])})
 
 
-Settings = DualSettings | AutorecSettings | SampledSettings
+Settings = DualSettings | AutorecSettings | BayesianSettings
 
 
 def settings_to_dict(settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..evaluation import Evaluation
 from ..evaluation.text import many
-from ..files import replacing, write_json, write_text
+from ..storage import replacing, write_json, write_text
 from .history import Row, read_history
 
 __all__ = ["Picture", "draw_pictures", "read_history", "write_report"]

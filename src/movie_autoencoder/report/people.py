@@ -11,22 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
+from ..data.ratings import Scale
 from ..evaluation.examples import Panel, Person, Starred, TasteMap
 from ..evaluation.text import shorten
-from ..ratings import Scale
-from .style import (
-    ERROR_MAP,
-    HELD_OUT,
-    INK,
-    MODEL,
-    PALE,
-    STARS_MAP,
-    drawable,
-    new_figure,
-    number,
-    readable_on,
-    tidy,
-)
+from .style import ERROR_MAP, HELD_OUT, INK, MODEL, PALE, STARS_MAP, drawable, new_figure, number, readable_on, tidy
 
 _HELD_OUT_LABEL = "held out: the encoder has not seen it"
 _SHOWN_LABEL = "shown: as a rule reconstructed better, the encoder has read it"

@@ -21,12 +21,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from .. import __version__
-from ..people import Person, match_person
-from ..recommender import Recommender, RecommenderError
-from ..sources import read_personal_bytes
-from ..sources.entries import Entry
-from ..sources.errors import SourceError
-from ..stars import like_threshold
+from ..data.matching.person import Person, match_person
+from ..data.sources import read_personal_bytes
+from ..data.sources.entries import Entry
+from ..data.sources.errors import SourceError
+from ..recommend.recommender import Recommender, RecommenderError
+from ..uncertainty.stars import like_threshold
 from . import bodies, replies
 from .guard import Figures, Guard
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 # Python 3.11's own TypedDict says too little for pydantic; a field "from" can only be written as a TypedDict
 from typing_extensions import TypedDict
 
-from ..answers import Group, Item, Recommendation, Reconstructed, Similar, Spot, Suggestion, Without
+from ..recommend.schemas import Group, Item, Recommendation, Reconstructed, Similar, Spot, Suggestion, Without
 
 
 class Refusal(BaseModel):

@@ -10,7 +10,7 @@ import threading
 import webbrowser
 from typing import Any
 
-from ..recommender import Recommender
+from ..recommend.recommender import Recommender
 from .app import create_app
 
 

@@ -1,0 +1,120 @@
+"""EncodedPerson ratings and titles from files: `read_ratings` and `read_catalogue` detect what they are given.
+
+One module a family of files; `detection` tells them apart, `finding` turns what the user typed into a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from ..catalogue import Catalogue
+from ..ratings import Ratings, Scale
+from . import movielens, netflix, table
+from .columns import OnBadRows
+from .detection import FORMATS, detect, titles_near
+from .entries import Entry, PersonalFile
+from .errors import SourceError
+from .finding import KNOWN_NAMES, find_data
+from .personal import PERSONAL_FORMATS, read_personal, read_personal_bytes
+from .places import Place
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = (
+    "FORMATS", "KNOWN_NAMES", "PERSONAL_FORMATS", "Entry", "PersonalFile", "SourceError", "find_data", "read_catalogue",
+    "read_personal", "read_personal_bytes", "read_ratings",
+)  # fmt: skip
+
+
+def read_ratings(
+    path: str | Path | pd.DataFrame,
+    *,
+    format: str = "auto",
+    scale: Scale | str | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    on_bad_rows: OnBadRows = "error",
+) -> Ratings:
+    """Reads ratings from a file, a folder, an archive or a DataFrame, and detects what it is.
+
+    MovieLens (all releases), the Netflix Prize (both layouts), and any CSV, TSV, Parquet or DataFrame with columns for
+    user, item and rating (and, optionally, the time). Of two ratings of one item by one user the later is kept.
+
+    Args:
+        path: what to read. A data set's name is turned into a path by `find_data`.
+        format: ``"auto"``, ``"movielens"``, ``"netflix"`` or ``"table"``.
+        scale: the stars that can be given, as a `Scale` or like ``"0.5-5"``; a rating outside is an error. Detected
+            from the ratings when left out.
+        columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``) for tables whose
+            names are not recognised; positions such as ``"#1"`` for tables without a header; ``"-"`` for the
+            timestamp leaves it out.
+        on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them in
+            ``ratings.source.num_skipped``.
+
+    Raises:
+        SourceError: the file cannot be read as ratings; says where and what to do.
+
+    Example:
+        >>> import pandas as pd
+        >>> read_ratings(pd.DataFrame({"userId": [1, 1, 2], "movieId": [7, 8, 7], "rating": [4.0, 2.5, 5.0]}))
+        Ratings(3 ratings, 2 users, 2 items, 75.0 % observed, scale 2.5 to 5 in steps of 0.5)
+    """
+    if on_bad_rows not in ("error", "skip"):
+        raise ValueError(f'on_bad_rows must be "error" or "skip". Received: {on_bad_rows!r}.')
+    scale = Scale.parse(scale) if isinstance(scale, str) else scale
+    named = {role: name for role, name in (columns or {}).items() if name}
+    if not isinstance(path, (str, Path)):
+        read = table.read_frame(path, scale=scale, columns=named, on_bad_rows=on_bad_rows)
+        return read.ratings(scale=scale, format="frame", path="")
+    found = detect(Place.at(Path(path).expanduser()), format, named)
+    kind, name = found.format, found.names[0]
+    if kind == "netflix":
+        read = netflix.read_blocks(found.place, found.names, scale=scale, on_bad_rows=on_bad_rows)
+    elif kind == "movielens-100k":
+        read = movielens.read_tabbed(found.place, name, scale=scale, on_bad_rows=on_bad_rows)
+    elif kind in ("movielens-1m", "movielens-10m"):
+        read = movielens.read_colons(found.place, name, scale=scale, on_bad_rows=on_bad_rows)
+    else:
+        read, kind = table.read_table(found.place, name, scale=scale, columns=named, on_bad_rows=on_bad_rows)
+    return read.ratings(scale=scale, format=kind, path=str(path))
+
+
+def read_catalogue(
+    path: str | Path,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str | None] | None = None,
+    on_bad_rows: OnBadRows = "error",
+) -> Catalogue | None:
+    """Reads the titles, years, genres and links that lie beside (or in) the ratings that `read_ratings` would read.
+
+    Args:
+        path: as for `read_ratings`: of the ratings, not of the titles.
+        format: as for `read_ratings`.
+        columns: as for `read_ratings`.
+        on_bad_rows: what to do with a line of titles that cannot be read.
+
+    Returns:
+        The catalogue, or None when nothing is known about the items.
+
+    Raises:
+        SourceError: there is a file of titles, but it cannot be read.
+    """
+    named = {role: name for role, name in (columns or {}).items() if name}
+    found = detect(Place.at(Path(path).expanduser()), format, named)
+    place, names = titles_near(found)
+    readers: dict[str, Callable[[Place, str, OnBadRows], Catalogue | None]] = {
+        "movies.csv": movielens.read_movies_csv,
+        "movies.dat": movielens.read_movies_dat,
+        "u.item": movielens.read_u_item,
+        "movie_titles.txt": netflix.read_titles,
+        "movie_titles.csv": netflix.read_titles,
+        "movies.parquet": table.read_titles,
+    }
+    for name in names:
+        reader = readers.get(PurePosixPath(name).name.lower())
+        if reader is not None:
+            return reader(place, name, on_bad_rows)
+    return table.titles_within(found.place, found.names[0], named) if found.format == "table" else None

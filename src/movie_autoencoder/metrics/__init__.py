@@ -1,0 +1,1 @@
+"""Scores, in pure NumPy: of predictions (`errors`) and of distributions over the ratings (`distributions`)."""

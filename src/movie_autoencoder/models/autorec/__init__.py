@@ -1,0 +1,1 @@
+"""The classic autoencoder: one row in, the whole row out (AutoRec, DeepRec)."""

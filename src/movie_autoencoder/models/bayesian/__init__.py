@@ -1,0 +1,1 @@
+"""Bayesian matrix factorization with implicit feedback, drawn by Gibbs sampling."""

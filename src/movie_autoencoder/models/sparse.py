@@ -1,0 +1,134 @@
+"""Tensors of observed cells: products with sparse matrices, decoding at given cells, masked losses.
+
+The only module that knows the mask. Nothing here has the size users x items: a product costs
+O(observed cells x columns), and a decoder is evaluated only where a rating is scored. Gradients are written out,
+since TensorFlow's own would also differentiate with respect to the sparse matrix, which is data.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ..data.ratings import IntArray, stable_order
+
+Tensor = Any
+
+
+class Cells(NamedTuple):
+    """Positions of stored cells, in the order of rows and in that of columns.
+
+    Both orders are kept since a product with the transpose, which every gradient needs, is only reproducible to the
+    last bit when it runs over rows of its own: TensorFlow's transposing kernel adds up in the order in which threads
+    happen to finish.
+
+    Args:
+        by_row: row and column of each cell, sorted by row and then column, shape ``(n, 2)``, int64.
+        by_column: column and row of each cell, sorted by column and then row, shape ``(n, 2)``, int64.
+        order: place in ``by_row`` of each cell of ``by_column``, shape ``(n,)``, int32.
+        shape: number of rows and of columns, shape ``(2,)``, int64.
+    """
+
+    by_row: Tensor
+    by_column: Tensor
+    order: Tensor
+    shape: Tensor
+
+    @classmethod
+    def of(cls, rows: IntArray, columns: IntArray, num_rows: int, num_columns: int) -> Cells:
+        """Cells sorted by row and then column, each shape ``(n,)``."""
+        order = stable_order(columns, num_columns)
+        return cls(
+            tf.constant(np.stack([rows, columns], axis=1).astype(np.int64)),
+            tf.constant(np.stack([columns[order], rows[order]], axis=1).astype(np.int64)),
+            tf.constant(order), tf.constant([num_rows, num_columns], tf.int64),
+        )  # fmt: skip
+
+    @classmethod
+    def given(cls, by_row: Tensor, order: Tensor, shape: Tensor) -> Cells:
+        """Cells sorted by row and then column, and their order by column and then row."""
+        return cls(by_row, tf.reverse(tf.gather(by_row, order), [1]), order, shape)
+
+
+class Matrix(NamedTuple):
+    """A sparse matrix and its transpose, both in compressed rows."""
+
+    plain: Tensor
+    transposed: Tensor
+
+
+def compressed(cells: Cells, values: Tensor) -> Matrix:
+    """A sparse matrix from the values at its cells, shape ``(n,)``; a stored 0 costs time but changes nothing."""
+    return Matrix(
+        tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=cells.by_row, values=values, dense_shape=cells.shape),
+        tf.raw_ops.SparseTensorToCSRSparseMatrix(
+            indices=cells.by_column, values=tf.gather(values, cells.order), dense_shape=tf.reverse(cells.shape, [0])
+        ),
+    )
+
+
+def product(matrix: Matrix, dense: Tensor, *, transpose: bool = False) -> Tensor:
+    """``matrix @ dense``, or ``matrix.T @ dense``; parallel, reproducible, differentiable in ``dense`` only.
+
+    Args:
+        matrix: of shape ``(rows, columns)``.
+        dense: shape ``(columns, k)``, with ``transpose`` ``(rows, k)``.
+
+    Returns:
+        Shape ``(rows, k)``, with ``transpose`` ``(columns, k)``.
+    """
+    forward, backward = (matrix.transposed, matrix.plain) if transpose else (matrix.plain, matrix.transposed)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def multiplied(dense: Tensor) -> tuple[Tensor, Any]:
+        return _product(forward, dense), lambda upstream: _product(backward, upstream)
+
+    return multiplied(dense)
+
+
+def inner_products(cells: Cells, left: Tensor, right: Tensor) -> Tensor:
+    """Inner products of rows of ``left`` with rows of ``right``, at given cells only.
+
+    Args:
+        cells: ``n`` cells of a matrix of shape ``(rows, columns)``.
+        left: shape ``(rows, k)``.
+        right: shape ``(columns, k)``.
+
+    Returns:
+        Shape ``(n,)``.
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def inner(left: Tensor, right: Tensor) -> tuple[Tensor, Any]:
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            matrix = compressed(cells, upstream)
+            return _product(matrix.plain, right), _product(matrix.transposed, left)
+
+        products = tf.reduce_sum(tf.gather(left, cells.by_row[:, 0]) * tf.gather(right, cells.by_row[:, 1]), axis=1)
+        return products, gradient
+
+    return inner(left, right)
+
+
+def _product(matrix: Tensor, dense: Tensor) -> Tensor:
+    return tf.raw_ops.SparseMatrixMatMul(
+        a=matrix, b=dense, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False,
+        transpose_output=False, conjugate_output=False,
+    )  # fmt: skip
+
+
+def dense_matrix(cells: Cells, values: Tensor) -> Tensor:
+    """A dense matrix with 0 where nothing is stored: for a batch of rows, never for all of them."""
+    return tf.scatter_nd(cells.by_row, values, cells.shape)
+
+
+def times(rows: Matrix | Tensor, table: Tensor) -> Tensor:
+    """``rows @ table`` for rows from `compressed` or `dense_matrix`; shape ``(rows, k)``."""
+    return product(rows, table) if isinstance(rows, Matrix) else tf.linalg.matmul(rows, table)
+
+
+def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """Sum of squared differences over the given cells: divided once, by the caller, who knows the count."""
+    return tf.reduce_sum(tf.square(predicted - target))

@@ -1,0 +1,1 @@
+"""How likely each rating value is: distributions, their likelihood, conformal intervals, rating histograms."""
