@@ -198,11 +198,17 @@ def run_peer(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.savez(
-            folder / "cells.npz", users=train.user_index, items=train.item_index, values=train.values,
-            num_users=train.num_users, num_items=train.num_items, levels=train.scale.levels,
-            bounds=[train.scale.minimum, train.scale.maximum], test_users=train.locate_users(part.asked[0]),
+            folder / "cells.npz",
+            users=train.user_index,
+            items=train.item_index,
+            values=train.values,
+            num_users=train.num_users,
+            num_items=train.num_items,
+            levels=train.scale.levels,
+            bounds=[train.scale.minimum, train.scale.maximum],
+            test_users=train.locate_users(part.asked[0]),
             test_items=train.locate_items(part.asked[1]),
-        )  # fmt: skip
+        )
         (folder / "job.json").write_text(json.dumps({"settings": list(settings), "threads": threads}))
         script = HERE / "peers" / peer.script
         seconds, peak = run([python_of(peer.environment), script, folder], threads, folder / "log.txt")
@@ -216,7 +222,7 @@ def options_of_train() -> str:
     """What `train.py --help` prints."""
     return subprocess.run(
         [sys.executable, "train.py", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
-    ).stdout  # fmt: skip
+    ).stdout
 
 
 def words_of(model: str) -> list[str]:
@@ -241,9 +247,22 @@ def run_ours(model: str, part: Part, threads: int) -> tuple[dict[str, Any], dict
         write_ratings(train, folder / "train.csv")
         np.savez(folder / "asked.npz", users=part.asked[0], items=part.asked[1])
         step = f":{scale.step:g}" if scale.step else ""
-        words = ["--data", folder / "train.csv", "--out", folder / "run", "--test-fraction", 0, "--seed", part.seed,
-                 "--threads", threads, "--set", f"data.scale={scale.minimum:g}:{scale.maximum:g}{step}",
-                 *words_of(model), "--quiet"]  # fmt: skip
+        words = [
+            "--data",
+            folder / "train.csv",
+            "--out",
+            folder / "run",
+            "--test-fraction",
+            0,
+            "--seed",
+            part.seed,
+            "--threads",
+            threads,
+            "--set",
+            f"data.scale={scale.minimum:g}:{scale.maximum:g}{step}",
+            *words_of(model),
+            "--quiet",
+        ]
         training, peak = run([sys.executable, "train.py", *words], threads, folder / "log.txt")
         predicting, _ = run([sys.executable, HERE / "peers" / "with_bundle.py", folder], threads, folder / "log.txt")
         measured = json.loads((folder / "measured.json").read_text())
@@ -263,8 +282,11 @@ def write_ratings(ratings: Ratings, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.csv as csv
 
-    columns = {"userId": ratings.user_ids[ratings.user_index], "movieId": ratings.item_ids[ratings.item_index],
-               "rating": ratings.values}  # fmt: skip
+    columns = {
+        "userId": ratings.user_ids[ratings.user_index],
+        "movieId": ratings.item_ids[ratings.item_index],
+        "rating": ratings.values,
+    }
     csv.write_csv(pa.table(columns), path)
 
 
@@ -496,11 +518,17 @@ def differences(ours: str, predictions: Mapping[str, list[Array]], parts: Sequen
             for mine, theirs, part in zip(predictions[ours], found, parts, strict=True)
         ]
         ratio = statistics.mean(len(part.values) / len(part.train) for part in parts)
-        lines.append({
-            "ours": ours, "model": name, "difference": float(np.mean(each)), "ci95": list(interval(drawn)),
-            "p": min(1.0, 2 * (tail + 1) / (RESAMPLES + 1)), "splits_lower": sum(one < 0 for one in each),
-            "resampled_t": resampled_t(each, ratio),
-        })  # fmt: skip
+        lines.append(
+            {
+                "ours": ours,
+                "model": name,
+                "difference": float(np.mean(each)),
+                "ci95": list(interval(drawn)),
+                "p": min(1.0, 2 * (tail + 1) / (RESAMPLES + 1)),
+                "splits_lower": sum(one < 0 for one in each),
+                "resampled_t": resampled_t(each, ratio),
+            }
+        )
     for line, p in zip(lines, holm([line["p"] for line in lines]), strict=True):
         line["p_holm"] = p
     return lines
@@ -558,9 +586,10 @@ def compare(
         predictions[BLEND] = [weight * one + (1 - weight) * other for one, other in pairs]
         table[BLEND] = {
             **{key: table[first][key] + table[second][key] for key in SECONDS},
-            "peak_mb": max(table[first]["peak_mb"], table[second]["peak_mb"]), "version": "",
+            "peak_mb": max(table[first]["peak_mb"], table[second]["peak_mb"]),
+            "version": "",
             "settings": {"models": [first, second], "weight": weight},
-        }  # fmt: skip
+        }
     for model, found in predictions.items():
         table[model]["rmse"] = [rmse(one, part.values) for one, part in zip(found, parts, strict=True)]
         table[model]["mae"] = [float(np.abs(one - part.values).mean()) for one, part in zip(found, parts, strict=True)]
@@ -579,12 +608,15 @@ def compare(
                 table[model]["habit"] = choice
     best = next((model for model in ("dual-best", "dual-fast", "autorec") if model in predictions), None)
     return {
-        "data": data.name, "machine": machine(threads), "splits": list(data.seeds), "models": table,
+        "data": data.name,
+        "machine": machine(threads),
+        "splits": list(data.seeds),
+        "models": table,
         "differences": differences(best, predictions, parts) if best and len(predictions) > 1 else [],
         "tuning": {"seed": TUNING_SEED, **tuned, **({BLEND: blended} if blended else {})},
         "held_out": [len(part.values) for part in parts],
         **({"oracle": data.oracle} if data.oracle else {}),
-    }  # fmt: skip
+    }
 
 
 def summary(runs: Sequence[Mapping[str, Any]], tuning: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -595,11 +627,14 @@ def summary(runs: Sequence[Mapping[str, Any]], tuning: Mapping[str, Any] | None)
         return round(float(statistics.median(run[name] for run in runs[:TIMED])), 3)
 
     return {
-        "fit_seconds": median("fit_seconds"), "predict_seconds": median("predict_seconds"),
+        "fit_seconds": median("fit_seconds"),
+        "predict_seconds": median("predict_seconds"),
         "process_seconds": round(median("process_seconds") + searching, 3),
-        "peak_mb": round(max(run["peak_mb"] for run in runs[:TIMED])), "version": runs[0]["version"],
-        "settings": runs[0]["settings"], "threads": runs[0]["threads"],
-    }  # fmt: skip
+        "peak_mb": round(max(run["peak_mb"] for run in runs[:TIMED])),
+        "version": runs[0]["version"],
+        "settings": runs[0]["settings"],
+        "threads": runs[0]["threads"],
+    }
 
 
 def machine(threads: int) -> str:
@@ -610,9 +645,11 @@ def machine(threads: int) -> str:
 def lines_of(result: Mapping[str, Any]) -> list[str]:
     """The printed table."""
     held_out = sum(result["held_out"])
-    lines = [f"{result['data']}: {len(result['splits'])} splits, {held_out:,} held-out ratings; {result['machine']}",
-             f"{'model':<22}{'RMSE':>17}{'MAE':>17}{'NLL':>8}{'fit s':>9}{'predict s':>11}{'process s':>11}{'MB':>7}  "
-             "version"]  # fmt: skip
+    lines = [
+        f"{result['data']}: {len(result['splits'])} splits, {held_out:,} held-out ratings; {result['machine']}",
+        f"{'model':<22}{'RMSE':>17}{'MAE':>17}{'NLL':>8}{'fit s':>9}{'predict s':>11}{'process s':>11}{'MB':>7}  "
+        "version",
+    ]
 
     def spread(values: Sequence[float]) -> str:
         return f"{statistics.mean(values):.4f} ± {statistics.stdev(values) if len(values) > 1 else 0:.4f}"
@@ -632,8 +669,11 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
     if "oracle" in result:
         lines.append("best possible: RMSE {rmse:.4f}, on unrated cells {rmse_unrated:.4f}".format(**result["oracle"]))
     if result["differences"]:
-        lines += ["", f"{result['differences'][0]['ours']} minus …    RMSE, 95 % interval (users drawn), Holm's p, "
-                  "splits lower, p of the corrected t-test over splits"]  # fmt: skip
+        lines += [
+            "",
+            f"{result['differences'][0]['ours']} minus …    RMSE, 95 % interval (users drawn), Holm's p, "
+            "splits lower, p of the corrected t-test over splits",
+        ]
     for line in sorted(result["differences"], key=lambda line: -line["difference"]):
         low, high = line["ci95"]
         test = f"{line['resampled_t']['p']:.2g}" if line["resampled_t"] else "–"

@@ -61,9 +61,12 @@ def train(data: object, out: Path, *words: object) -> dict[str, Any]:
     figures: dict[str, Any] = run([sys.executable, "train.py", "--data", data, "--out", out, "--quiet", *speed, *words])
     facts = json.loads((out / "bundle" / "bundle.json").read_text())["facts"]
     return figures | {
-        "fit_seconds": round(last_fits(facts), 2), "num_fits": len(facts["fits"]),
-        "settings": facts["settings"], "epochs": facts["epochs"], "validation": facts["validation"],
-    }  # fmt: skip
+        "fit_seconds": round(last_fits(facts), 2),
+        "num_fits": len(facts["fits"]),
+        "settings": facts["settings"],
+        "epochs": facts["epochs"],
+        "validation": facts["validation"],
+    }
 
 
 def last_fits(facts: dict[str, Any]) -> float:
@@ -90,8 +93,13 @@ def accuracy(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         command = [sys.executable, "evaluate.py", str(out), "--json", "--no-report"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         scored = json.loads(done.stdout)
-        row |= {"seed": seed, "rmse": scored["rmse"], "mae": scored["mae"], "rmse_ci95": scored["rmse_ci95"],
-                "damped_bias": scored["baselines"]["damped_bias"]["rmse"]}  # fmt: skip
+        row |= {
+            "seed": seed,
+            "rmse": scored["rmse"],
+            "mae": scored["mae"],
+            "rmse_ci95": scored["rmse_ci95"],
+            "damped_bias": scored["baselines"]["damped_bias"]["rmse"],
+        }
         print(
             f"seed {seed}: RMSE {row['rmse']:.4f}, damped_bias {row['damped_bias']:.4f}, {row['seconds']:.0f} s",
             flush=True,
@@ -99,10 +107,11 @@ def accuracy(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         rows.append(row)
     errors, bias = (np.array([row[name] for row in rows]) for name in ("rmse", "damped_bias"))
     summary = {
-        "rmse_mean": float(errors.mean()), "rmse_spread": float(errors.std(ddof=1)) if len(rows) > 1 else 0.0,
+        "rmse_mean": float(errors.mean()),
+        "rmse_spread": float(errors.std(ddof=1)) if len(rows) > 1 else 0.0,
         "below_damped_bias_mean": float((bias - errors).mean()),
         "below_damped_bias_least": float((bias - errors).min()),
-    }  # fmt: skip
+    }
     print(
         f"mean {summary['rmse_mean']:.4f} ± {summary['rmse_spread']:.4f} over {len(rows)} splits, "
         f"{summary['below_damped_bias_mean']:.4f} below damped_bias (least {summary['below_damped_bias_least']:.4f})"

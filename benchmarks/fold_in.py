@@ -172,11 +172,15 @@ def lenskit_curve(part: Part) -> Sequence[float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.savez(
-            folder / "cells.npz", **columns("training", part.training, np.arange(len(part.training))),
-            training_rating=part.training.values, **columns("given", held, given), given_rating=held.values[given],
-            given_place=part.place[given], **columns("asked", held, scored),
+            folder / "cells.npz",
+            **columns("training", part.training, np.arange(len(part.training))),
+            training_rating=part.training.values,
+            **columns("given", held, given),
+            given_rating=held.values[given],
+            given_place=part.place[given],
+            **columns("asked", held, scored),
             bounds=np.array([held.scale.minimum, held.scale.maximum]),
-        )  # fmt: skip
+        )
         (folder / "job.json").write_text(json.dumps({"settings": LENSKIT, "numbers": NUM_GIVEN}))
         script = ROOT / "benchmarks" / "peers" / "fold_in_with_lenskit.py"
         subprocess.run([python_of("lenskit"), script, folder], check=True)
@@ -223,11 +227,15 @@ def main() -> None:
     write_json(
         options.out,
         {
-            "data": Path(options.data).name, "machine": machine(1), "seeds": options.seeds,
-            "num_given": list(NUM_GIVEN), "lenskit": LENSKIT, "sides": found,
+            "data": Path(options.data).name,
+            "machine": machine(1),
+            "seeds": options.seeds,
+            "num_given": list(NUM_GIVEN),
+            "lenskit": LENSKIT,
+            "sides": found,
             "seconds": round(time.perf_counter() - started),
         },
-    )  # fmt: skip
+    )
     print(f"written to {options.out}")
 
 

@@ -126,11 +126,13 @@ class Population:
         drawn: tuple[npt.NDArray[np.float64], ...] = (
             rng.normal(size=(num_users, _TASTES)) * _SPECTRUM ** np.arange(_TASTES),
             rng.normal(size=(num_items, _TASTES)) * _TASTE,
-            rng.normal(0, 0.40, num_users), item_bias,
+            rng.normal(0, 0.40, num_users),
+            item_bias,
             rng.lognormal(0, 0.2, num_users),
-            _NOISE * rng.lognormal(0, 0.25, num_users), rng.lognormal(0, 0.15, num_items),
+            _NOISE * rng.lognormal(0, 0.25, num_users),
+            rng.lognormal(0, 0.15, num_items),
             _bounds(num_users, rng),
-        )  # fmt: skip
+        )
         single = (array.astype(np.float32) for array in drawn)
         return cls(activity / activity.sum(), popularity / popularity.sum(), *single)
 
@@ -254,8 +256,12 @@ def write_csv(ratings: Ratings, path: Path) -> None:
     import pyarrow.csv as csv
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {"userId": ratings.user_ids[ratings.user_index], "movieId": ratings.item_ids[ratings.item_index],
-               "rating": ratings.values, "timestamp": np.arange(len(ratings))}  # fmt: skip
+    columns = {
+        "userId": ratings.user_ids[ratings.user_index],
+        "movieId": ratings.item_ids[ratings.item_index],
+        "rating": ratings.values,
+        "timestamp": np.arange(len(ratings)),
+    }
     csv.write_csv(pa.table(columns), path)
 
 

@@ -191,13 +191,16 @@ def main() -> None:
         "connections": options.connections,
         "answers": len(took),
         "errors": load.errors,
-        "milliseconds": {name: round(float(np.quantile(took, at)), 2) for name, at in
-                         (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("most", 1.0))},
+        "milliseconds": {
+            name: round(float(np.quantile(took, at)), 2)
+            for name, at in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("most", 1.0))
+        },
         "server_mb": memory,
         "processor_ms_each": {
-            "server": round(1000 * busy / load.asked, 3), "client": round(1000 * used / load.asked, 3),
+            "server": round(1000 * busy / load.asked, 3),
+            "client": round(1000 * used / load.asked, 3),
         },
-    }  # fmt: skip
+    }
     write_json(ROOT / "benchmarks" / "results" / f"{options.name}.json", figures)
     print(json.dumps(figures, indent=1))
 

@@ -73,9 +73,13 @@ class Known:
         values = self.ratings.values if stars is None else np.where(self.bare, stars, self.ratings.values)
         one = self.ratings
         return Ratings(
-            one.user_index[cells], one.item_index[cells], values[cells].astype(np.float32), one.user_ids, one.item_ids,
+            one.user_index[cells],
+            one.item_index[cells],
+            values[cells].astype(np.float32),
+            one.user_ids,
+            one.item_ids,
             one.scale,
-        )  # fmt: skip
+        )
 
 
 def places(ratings: Ratings, by: Array) -> Array:
@@ -218,7 +222,7 @@ def one_part(ratings: Ratings, seed: int, config: Config) -> dict[str, Any]:
         for speed in SPEEDS:
             found[name][speed] = {}
             for what, (given, seen) in inputs.items():
-                predicted = models[speed].predict(users, items, readers=models[speed].fold_in(given, seen=seen))
+                predicted = models[speed].predict(users, items, encoded_users=models[speed].fold_in(given, seen=seen))
                 figures = rmse(predicted, stars), within(predicted, stars, users, people.num_users)
                 found[name][speed][what] = dict(zip(("rmse", "correlation"), figures, strict=True))
     return {"seed": seed, "num_users": people.num_users, "num_scored": len(stars), "scenarios": found}
@@ -258,10 +262,13 @@ def print_summary(found: dict[str, Any]) -> None:
         print(f"{name} ({scenario['starred_per_user']:.0f} with stars, {scenario['bare_per_user']:.0f} without)")
         for speed in SPEEDS:
             for what, figures in scenario[speed].items():
-                print(f"  {speed}  {what:<46}" + "   ".join(
-                    f"{one['mean']:.4f} {one['difference']:+.4f} +- {one['standard_error']:.4f}"
-                    for one in figures.values()
-                ))  # fmt: skip
+                print(
+                    f"  {speed}  {what:<46}"
+                    + "   ".join(
+                        f"{one['mean']:.4f} {one['difference']:+.4f} +- {one['standard_error']:.4f}"
+                        for one in figures.values()
+                    )
+                )
 
 
 def main() -> None:
@@ -284,11 +291,15 @@ def main() -> None:
     write_json(
         options.out,
         {
-            "data": Path(options.data).name, "machine": machine(1), "seeds": options.seeds, "first": options.first,
+            "data": Path(options.data).name,
+            "machine": machine(1),
+            "seeds": options.seeds,
+            "first": options.first,
             "scenarios": found,
-            "parts": parts, "seconds": round(time.perf_counter() - started),
+            "parts": parts,
+            "seconds": round(time.perf_counter() - started),
         },
-    )  # fmt: skip
+    )
     print(f"written to {options.out}")
 
 

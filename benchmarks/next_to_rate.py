@@ -63,11 +63,16 @@ def main() -> None:
                 stars, _ = recommender.predict_person(given, items[scored])
                 errors[way].append((float(np.square(stars - ratings.values[scored]).sum()), len(scored)))
     figures = {
-        "data": Path(options.data).name, "people": people, "draws": options.draws, "stars": options.stars,
+        "data": Path(options.data).name,
+        "people": people,
+        "draws": options.draws,
+        "stars": options.stars,
         "model": recommender.model.name,
-        "rmse": {way: round(float(np.sqrt(np.sum(some, axis=0)[0] / np.sum(some, axis=0)[1])), 4)
-                 for way, some in errors.items()},
-    }  # fmt: skip
+        "rmse": {
+            way: round(float(np.sqrt(np.sum(some, axis=0)[0] / np.sum(some, axis=0)[1])), 4)
+            for way, some in errors.items()
+        },
+    }
     write_json(ROOT / "benchmarks" / "results" / "next-to-rate.json", figures)
     print(json.dumps(figures, indent=1))
 

@@ -30,13 +30,7 @@ from movie_autoencoder import Config, Recommender, read_ratings, train  # noqa: 
 from movie_autoencoder.data.ratings import Ratings  # noqa: E402
 from movie_autoencoder.data.sources import find_data  # noqa: E402
 from movie_autoencoder.data.splits import load_held_out  # noqa: E402
-from movie_autoencoder.evaluation.uncertainty import (  # noqa: E402
-    HISTOGRAM,
-    LEVEL,
-    VARIANCE,
-    constant_width,
-    score_intervals,
-)
+from movie_autoencoder.evaluation.uncertainty import HISTOGRAM, LEVEL, VARIANCE, constant_width, score_intervals  # noqa: E402
 from movie_autoencoder.metrics.distributions import auc, brier, crps, negative_log_likelihood  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
 from movie_autoencoder.uncertainty.stars import columns, like_threshold, one_point  # noqa: E402
@@ -70,7 +64,7 @@ def logistic(features: Array, happened: Array) -> Callable[[Array], Array]:
 
 def simple_features(run: Recommender, users: Array, items: Array, predictions: Array) -> Array:
     """What anyone would try first, shape ``(n, 6)``."""
-    stars = run.stars
+    stars = run.star_model
     if stars is None:
         sys.exit("the run has no validation part, so there are no distributions")
     counts = [np.append(side, 0)[index] for side, index in ((run.user_counts, users), (run.item_counts, items))]
@@ -99,16 +93,17 @@ def one_split(
         simple_features(runs[False], users, items, predictions), np.abs(predictions - given) > far + 1e-6
     )
     users, items, given, predictions = cells(run, "test")
-    stars = run.stars
+    stars = run.star_model
     if stars is None:
         sys.exit("the run has no validation part, so there are no distributions")
     distribution, histogram = stars.distribution(predictions, users, items), stars.user_histogram(users)
     large, liked, places = np.abs(predictions - given) > far + 1e-6, given >= least - 1e-6, columns(stars.values, given)
     low, high = distribution.interval(LEVEL)
     doubts = {
-        run.name: distribution.error_probability(predictions), VARIANCE: stars.residual_variance(users, items),
+        run.name: distribution.error_probability(predictions),
+        VARIANCE: stars.residual_variance(users, items),
         LOGISTIC: foresee(simple_features(run, users, items, predictions)),
-    }  # fmt: skip
+    }
     both = {run.name: distribution, HISTOGRAM: histogram}
     figures = {
         "nll": {name: negative_log_likelihood(one.probabilities, places) for name, one in both.items()},
@@ -124,10 +119,15 @@ def one_split(
     }
     held_out = load_held_out(folder / "refit-True" / "split.npz", "test")
     return figures, {
-        "covered": (given >= low - 1e-6) & (given <= high + 1e-6), "width": high - low, "predictions": predictions,
-        "given": given, "users": ratings.locate_users(held_out.users), "items": ratings.locate_items(held_out.items),
-        "user_counts": np.append(run.user_counts, 0)[users], "item_counts": np.append(run.item_counts, 0)[items],
-    }  # fmt: skip
+        "covered": (given >= low - 1e-6) & (given <= high + 1e-6),
+        "width": high - low,
+        "predictions": predictions,
+        "given": given,
+        "users": ratings.locate_users(held_out.users),
+        "items": ratings.locate_items(held_out.items),
+        "user_counts": np.append(run.user_counts, 0)[users],
+        "item_counts": np.append(run.item_counts, 0)[items],
+    }
 
 
 def main() -> None:
@@ -151,8 +151,9 @@ def main() -> None:
             figures, cells = one_split(ratings, seed, given.settings, Path(folder))
         if given.share < 1:  # rows of the whole, so that a user is the same in every split
             for side, ids, locate in (
-                ("users", ratings.user_ids, whole.locate_users), ("items", ratings.item_ids, whole.locate_items),
-            ):  # fmt: skip
+                ("users", ratings.user_ids, whole.locate_users),
+                ("items", ratings.item_ids, whole.locate_items),
+            ):
                 cells[side] = locate(ids[cells[side]])
         splits.append(figures)
         pooled.append(cells)
@@ -170,12 +171,22 @@ def main() -> None:
         else float(np.mean([split[key] for split in splits]))
         for key in splits[0]
     }
-    write_json(out, {
-        "data": name, "machine": f"{platform.machine()}, {os.cpu_count()} processors", "settings": given.settings,
-        "seconds": round(time.perf_counter() - started, 1), "means": means, "splits": splits, "level": LEVEL,
-        "coverage": asdict(coverage) | {"p_holm": p_value}, "constant_width": asdict(constant),
-        "by_popularity": [asdict(one) for one in popularity], "by_activity": [asdict(one) for one in activity],
-    })  # fmt: skip
+    write_json(
+        out,
+        {
+            "data": name,
+            "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+            "settings": given.settings,
+            "seconds": round(time.perf_counter() - started, 1),
+            "means": means,
+            "splits": splits,
+            "level": LEVEL,
+            "coverage": asdict(coverage) | {"p_holm": p_value},
+            "constant_width": asdict(constant),
+            "by_popularity": [asdict(one) for one in popularity],
+            "by_activity": [asdict(one) for one in activity],
+        },
+    )
     print("\nmean", *(f"{key} {shown(value)}" for key, value in means.items()), sep="\n  ")
     print(
         f"{100 * LEVEL:g} % intervals cover {100 * coverage.share:.2f} % ± {100 * (coverage.standard_error or 0):.2f} "
@@ -183,10 +194,14 @@ def main() -> None:
         f"covering {100 * constant.share:.2f} %"
     )
     for what, groups in (("popularity", popularity), ("activity", activity)):
-        print(f"by {what}: " + ", ".join(
-            f"{one.label} {100 * one.coverage.share:.1f} ± {100 * (one.coverage.standard_error or 0):.1f} "
-            f"(p {one.p_holm if one.p_holm is None else round(one.p_holm, 2)})" for one in groups
-        ))  # fmt: skip
+        print(
+            f"by {what}: "
+            + ", ".join(
+                f"{one.label} {100 * one.coverage.share:.1f} ± {100 * (one.coverage.standard_error or 0):.1f} "
+                f"(p {one.p_holm if one.p_holm is None else round(one.p_holm, 2)})"
+                for one in groups
+            )
+        )
     print(f"written to {out}")
 
 

@@ -102,16 +102,14 @@ def main() -> None:
         facts = json.loads((out / "bundle" / "bundle.json").read_text())["facts"]
         figures = {
             "data": {"ratings": options.ratings, "users": options.users, "items": options.items},
-            "machine": {
-                "cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version(),
-            },
+            "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
             "speed": options.speed,
             "training": training,
             "serving": served,
             "minutes": round((training["seconds"] + served["recommendations"]) / 60, 2),
             "validation": facts.get("validation"),
             "bundle_mb": round(sum(file.stat().st_size for file in (out / "bundle").iterdir()) / 1e6, 1),
-        }  # fmt: skip
+        }
     write_json(ROOT / "benchmarks" / "results" / "zip-to-page.json", figures)
     print(json.dumps(figures, indent=1))
 

@@ -38,9 +38,13 @@ def page() -> str:
         "an error. Where no default stands, the value is chosen on validation or by a rule (docs/models.md).\n"
     )
     sections = {
-        "data": config.DataConfig, "split": config.SplitConfig, "model (dual)": config.DualConfig,
-        "model (autorec)": config.AutorecConfig, "training": config.TrainingConfig, "bundle": config.BundleConfig,
-    }  # fmt: skip
+        "data": config.DataConfig,
+        "split": config.SplitConfig,
+        "model (dual)": config.DualConfig,
+        "model (autorec)": config.AutorecConfig,
+        "training": config.TrainingConfig,
+        "bundle": config.BundleConfig,
+    }
     for title, section in sections.items():
         parts.append(
             f"\n### {title}\n\n{(section.__doc__ or '').strip()}\n\n| key | default | meaning |\n|---|---|---|\n"

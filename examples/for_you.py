@@ -13,9 +13,11 @@ import sys
 from movie_autoencoder import Recommender
 
 run = sys.argv[1] if len(sys.argv) > 1 else "runs/latest"
-ratings = sys.argv[2] if len(sys.argv) > 2 else {
-    "Alien (1979)": 4.5, "Blade Runner (1982)": 5, "The Terminator (1984)": 4, "Pretty Woman (1990)": 2,
-}  # fmt: skip
+ratings = (
+    sys.argv[2]
+    if len(sys.argv) > 2
+    else {"Alien (1979)": 4.5, "Blade Runner (1982)": 5, "The Terminator (1984)": 4, "Pretty Woman (1990)": 2}
+)
 
 recommender = Recommender.load(run)  # NumPy and SciPy only: TensorFlow is not loaded
 person = recommender.person(ratings)  # read and matched once; every method takes ratings in any of these forms too

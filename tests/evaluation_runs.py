@@ -61,10 +61,17 @@ def recommender(
     ids = [str(one) for one in train.item_ids.tolist()]
     catalogue = Catalogue.from_rows(ids, titles) if titles else Catalogue.empty(train.item_ids)
     bundle = Bundle(
-        model, fit_baselines(train, 2.0), train.user_ids, train.item_ids, train.user_counts,
-        train.item_counts, train if keep_ratings else None, catalogue,
-        {"config": {"model": {"name": model.name}}, **(facts or {})}, stars,
-    )  # fmt: skip
+        model,
+        fit_baselines(train, 2.0),
+        train.user_ids,
+        train.item_ids,
+        train.user_counts,
+        train.item_counts,
+        train if keep_ratings else None,
+        catalogue,
+        {"config": {"model": {"name": model.name}}, **(facts or {})},
+        stars,
+    )
     return Recommender(bundle, run)
 
 

@@ -38,10 +38,17 @@ def taste_bundle(ratings: Ratings) -> Bundle:
     training = split.training_ratings
     stars = _star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
     return Bundle(
-        blend(training, epochs=40), fit_baselines(training, 5.0), training.user_ids, training.item_ids,
-        training.user_counts, training.item_counts, training, catalogue(training),
-        {"config": {"model": {"name": "dual"}}, "validation": {"model": {"rmse": 0.9}}}, stars,
-    )  # fmt: skip
+        blend(training, epochs=40),
+        fit_baselines(training, 5.0),
+        training.user_ids,
+        training.item_ids,
+        training.user_counts,
+        training.item_counts,
+        training,
+        catalogue(training),
+        {"config": {"model": {"name": "dual"}}, "validation": {"model": {"rmse": 0.9}}},
+        stars,
+    )
 
 
 def save_taste_run(bundle: Bundle, run: Path) -> Path:

@@ -20,9 +20,12 @@ FAST: dict[str, Any] = {"epochs": 40, "latent_dim": 8, "budget": 0}
 
 def table(ratings: Ratings) -> pd.DataFrame:
     return pd.DataFrame(
-        {"user_id": ratings.user_ids[ratings.user_index], "item_id": ratings.item_ids[ratings.item_index],
-         "rating": ratings.values}
-    )  # fmt: skip
+        {
+            "user_id": ratings.user_ids[ratings.user_index],
+            "item_id": ratings.item_ids[ratings.item_index],
+            "rating": ratings.values,
+        }
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -21,9 +21,17 @@ from movie_autoencoder.models.settings import AutorecSettings
 from movie_autoencoder.models.sparse import Cells, compressed, dense_matrix
 
 SETTINGS = AutorecSettings(
-    rows="item", hidden=(16,), activation="sigmoid", dropout=0.3, code_dropout=0.0, l2=20.0, residual=True, refeeds=0,
-    damping=3.0, kernel="auto",
-)  # fmt: skip
+    rows="item",
+    hidden=(16,),
+    activation="sigmoid",
+    dropout=0.3,
+    code_dropout=0.0,
+    l2=20.0,
+    residual=True,
+    refeeds=0,
+    damping=3.0,
+    kernel="auto",
+)
 
 
 def learner_on(ratings: Ratings, settings: AutorecSettings = SETTINGS, **options) -> AutorecLearner:
@@ -49,9 +57,12 @@ DEEP = replace(SETTINGS, rows="user", hidden=(12, 6, 12), activation="selu", cod
 
 
 NETWORKS = [
-    SETTINGS, replace(SETTINGS, residual=False), DEEP, replace(DEEP, activation="swish"),
+    SETTINGS,
+    replace(SETTINGS, residual=False),
+    DEEP,
+    replace(DEEP, activation="swish"),
     *(replace(SETTINGS, activation=name) for name in ("tanh", "relu", "elu", "linear")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("settings", NETWORKS)
@@ -166,9 +177,11 @@ def test_renumbered_users_and_items_renumber_predictions(planted: Ratings, setti
     place = np.argsort(users if settings.rows == "item" else items)  # old column at each new place
     weights = model.weights
     weights = replace(
-        weights, kernels=(weights.kernels[0][place], *weights.kernels[1:]), output_table=weights.output_table[place],
+        weights,
+        kernels=(weights.kernels[0][place], *weights.kernels[1:]),
+        output_table=weights.output_table[place],
         output_shift=weights.output_shift[place],
-    )  # fmt: skip
+    )
     biases = BiasSolver(renumbered, settings.damping).solve()
     again = TrainedAutorec.from_weights(weights, renumbered, biases, settings)
     u, i = planted.user_index, planted.item_index
@@ -210,7 +223,7 @@ def test_folding_in_training_users_gives_their_own_encoding(planted: Ratings, re
     assert folded.latent == pytest.approx(model.users.latent, abs=1e-3)
     i = np.arange(100) % planted.num_items
     own = model.reconstruct(np.arange(100), i)
-    assert model.reconstruct(np.arange(100), i, readers=folded) == pytest.approx(own, abs=1e-3)
+    assert model.reconstruct(np.arange(100), i, encoded_users=folded) == pytest.approx(own, abs=1e-3)
     alone = in_vocabulary(planted.take(np.arange(len(planted))[planted.row(7)]), planted.item_ids)
     assert model.fold_in(alone).latent[0] == pytest.approx(folded.latent[7], abs=1e-5)
 
@@ -230,9 +243,16 @@ def test_who_is_unknown_gets_the_damped_biases(planted: Ratings, settings: Autor
 
 
 CHANGES = [
-    {"rows": "user"}, {"hidden": (15,)}, {"activation": "tanh"}, {"dropout": 0.1}, {"code_dropout": 0.3}, {"l2": 300.0},
-    {"residual": False}, {"refeeds": 1}, {"damping": 9.0},
-]  # fmt: skip
+    {"rows": "user"},
+    {"hidden": (15,)},
+    {"activation": "tanh"},
+    {"dropout": 0.1},
+    {"code_dropout": 0.3},
+    {"l2": 300.0},
+    {"residual": False},
+    {"refeeds": 1},
+    {"damping": 9.0},
+]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))

@@ -31,9 +31,17 @@ def bundle(planted: Ratings) -> Bundle:
     held_out = planted.user_index[cells], planted.item_index[cells], planted.values[cells]
     stars = StarModel.fit(learner.trained().predict(*held_out[:2]), *held_out, planted)
     return Bundle(
-        learner.trained(), fit_baselines(planted, 3.0), planted.user_ids, planted.item_ids, planted.user_counts,
-        planted.item_counts, planted, titles, _FACTS, stars,
-    )  # fmt: skip
+        learner.trained(),
+        fit_baselines(planted, 3.0),
+        planted.user_ids,
+        planted.item_ids,
+        planted.user_counts,
+        planted.item_counts,
+        planted,
+        titles,
+        _FACTS,
+        stars,
+    )
 
 
 @pytest.fixture
@@ -50,13 +58,14 @@ def test_save_and_load_predict_the_same(bundle: Bundle, folder: Path, planted: R
         assert np.array_equal(loaded.baselines[name].predict(users, items), baseline.predict(users, items)), name
     assert loaded.ratings.digest == planted.digest
     assert loaded.catalogue.label(planted.item_ids[3]) == bundle.catalogue.label(planted.item_ids[3])
-    assert loaded.facts == _FACTS
+    assert loaded.metadata == _FACTS
     ids = planted.user_ids[:50], planted.item_ids[:50]
     found, expected = (Recommender(one).predict_distribution(*ids) for one in (loaded, bundle))
     assert np.array_equal(found.probabilities, expected.probabilities)
     assert np.array_equal(found.interval(0.8), expected.interval(0.8))
-    assert np.array_equal(loaded.baselines["damped_bias"].fold_in(planted).offset,
-                          bundle.baselines["damped_bias"].fold_in(planted).offset)  # fmt: skip
+    assert np.array_equal(
+        loaded.baselines["damped_bias"].fold_in(planted).offset, bundle.baselines["damped_bias"].fold_in(planted).offset
+    )
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,14 @@ def test_facts_that_a_model_can_read() -> None:
         ["1", "2", "3"], ["Heat (1995)", "Alien (1979)", "M"], genres=["Crime|Action", "Horror", "(no genres listed)"]
     )
     root = 0.5**0.5
-    assert films.facts() == pytest.approx(np.float32([  # Action, Crime, Horror, 1970s, 1990s, year
-        [root, root, 0, 0, 1, 1], [0, 0, 1, 1, 0, -1], [0, 0, 0, 0, 0, 0],
-    ]))  # fmt: skip
-    assert films.facts().dtype == np.float32
-    assert Catalogue.empty(np.arange(3)).facts().shape == (3, 0)
+    assert films.features() == pytest.approx(
+        np.float32(
+            [  # Action, Crime, Horror, 1970s, 1990s, year
+                [root, root, 0, 0, 1, 1],
+                [0, 0, 1, 1, 0, -1],
+                [0, 0, 0, 0, 0, 0],
+            ]
+        )
+    )
+    assert films.features().dtype == np.float32
+    assert Catalogue.empty(np.arange(3)).features().shape == (3, 0)

@@ -19,9 +19,14 @@ FAST = ["--epochs", "10", "--set", "model.latent_dim=4", "--set", "model.l2=8", 
 
 def command(name: str, *words: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, ROOT / f"{name}.py", *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd,
-        env=os.environ | environment, timeout=120,
-    )  # fmt: skip
+        [sys.executable, ROOT / f"{name}.py", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=os.environ | environment,
+        timeout=120,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +50,27 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_training_prints_what_the_contract_says(data: Path, tmp_path: Path) -> None:
     done = command("train", "--data", data, "--out", tmp_path / "run", *FAST)
-    for words in ("Data ", "5,000 ratings by 120 users of 80 items", "scale 0.5 to 5 in steps of 0.5", "Split ",
-                  "4,050 train, 450 validation, 500 test", "Estimate ", "GB of memory", "Settings ",
-                  "optimizer adam", "Trial 1", "latent_dim 4, l2 8",
-                  "epoch", "ratings/s", "s left", "Refit", "Validation", "dual ", "damped_bias", "Saved"):  # fmt: skip
+    for words in (
+        "Data ",
+        "5,000 ratings by 120 users of 80 items",
+        "scale 0.5 to 5 in steps of 0.5",
+        "Split ",
+        "4,050 train, 450 validation, 500 test",
+        "Estimate ",
+        "GB of memory",
+        "Settings ",
+        "optimizer adam",
+        "Trial 1",
+        "latent_dim 4, l2 8",
+        "epoch",
+        "ratings/s",
+        "s left",
+        "Refit",
+        "Validation",
+        "dual ",
+        "damped_bias",
+        "Saved",
+    ):
         assert words in done.stdout, words
     assert "\x1b" not in done.stdout and "test RMSE" not in done.stdout
 
@@ -61,8 +83,18 @@ def test_quiet_prints_nothing(data: Path, tmp_path: Path) -> None:
 def test_evaluate_prints_table_and_one_users_stars(run: Path) -> None:
     done = command("evaluate", run)
     assert done.returncode == 0 and done.stderr == ""
-    for words in ("RMSE", "MAE", "95 %", "global_mean", "item_mean", "damped_bias", "MSE of the reconstruction",
-                  "stars given, and reconstructed", "Film, The", "report.html"):  # fmt: skip
+    for words in (
+        "RMSE",
+        "MAE",
+        "95 %",
+        "global_mean",
+        "item_mean",
+        "damped_bias",
+        "MSE of the reconstruction",
+        "stars given, and reconstructed",
+        "Film, The",
+        "report.html",
+    ):
         assert words in done.stdout, words
     assert {"report.html", "evaluation.json", "figures"} <= {path.name for path in run.iterdir()}
 
@@ -76,7 +108,10 @@ def test_json_is_one_object_and_nothing_else(run: Path) -> None:
     assert result["num_ratings"] == 500 and result["model"] == "dual" and result["num_overlap"] == 0
     assert result["mse"] == pytest.approx(result["rmse"] ** 2)
     assert {name: set(one) >= {"rmse", "mae"} for name, one in result["baselines"].items()} == {
-        "global_mean": True, "item_mean": True, "damped_bias": True}  # fmt: skip
+        "global_mean": True,
+        "item_mean": True,
+        "damped_bias": True,
+    }
 
 
 def test_separate_ratings_drop_overlap_and_count_strangers(run: Path, data: Path, tmp_path: Path) -> None:
@@ -138,8 +173,20 @@ def test_traceback_only_with_debug(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_saves_and_exits_130(data: Path, tmp_path: Path) -> None:
-    words = [sys.executable, ROOT / "train.py", "--data", data, "--out", tmp_path / "run", "--epochs", "100000",
-             "--set", "model.latent_dim=4", "--set", "training.budget=0"]  # fmt: skip
+    words = [
+        sys.executable,
+        ROOT / "train.py",
+        "--data",
+        data,
+        "--out",
+        tmp_path / "run",
+        "--epochs",
+        "100000",
+        "--set",
+        "model.latent_dim=4",
+        "--set",
+        "training.budget=0",
+    ]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
@@ -177,9 +224,12 @@ def test_inspect_doctor_and_version(data: Path) -> None:
     def run_tool(*words: object) -> subprocess.CompletedProcess[str]:
         code = "from movie_autoencoder.cli.main import main; main()"
         return subprocess.run(
-            [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False,
+            [sys.executable, "-c", code, *map(str, words)],
+            capture_output=True,
+            text=True,
+            check=False,
             env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        )  # fmt: skip
+        )
 
     shown = run_tool("inspect", data)
     assert shown.returncode == 0 and "5,000 ratings" in shown.stdout and "GB of memory" in shown.stdout

@@ -26,8 +26,10 @@ def recommender(taste_run: Path) -> Recommender:
 @pytest.fixture
 def mine(recommender: Recommender, tmp_path: Path) -> Path:
     """A table of titles and stars: five known films, and one that is not there."""
-    rows = [f'"{recommender.items.label(item)}",{stars}' for item, stars in
-            zip(recommender.item_ids[[3, 14, 25, 36, 47]].tolist(), [5, 1, 4.5, 4, 2.5], strict=True)]  # fmt: skip
+    rows = [
+        f'"{recommender.items.label(item)}",{stars}'
+        for item, stars in zip(recommender.item_ids[[3, 14, 25, 36, 47]].tolist(), [5, 1, 4.5, 4, 2.5], strict=True)
+    ]
     path = tmp_path / "mine.csv"
     path.write_text("title,stars\n" + "\n".join(rows) + '\n"Nothing Of The Kind (1999)",3\n', encoding="utf-8")
     return path
@@ -95,8 +97,9 @@ def test_filters_exclusions_and_watchlists(
     assert horror and all("Horror" in recommender.items.genres_of(one["item_id"]) for one in horror)
     everything = found()
     films = tmp_path / "films.csv"
-    films.write_text("title,stars\n" + "\n".join(
-        f'"{one["title"]} ({one["year"]})",3' for one in everything[:3]) + "\n")  # fmt: skip
+    films.write_text(
+        "title,stars\n" + "\n".join(f'"{one["title"]} ({one["year"]})",3' for one in everything[:3]) + "\n"
+    )
     ids = [one["item_id"] for one in everything]
     assert [one["item_id"] for one in found("--exclude", films)][:5] == ids[3:8]
     assert [one["item_id"] for one in found("--only", films)] == ids[:3]
@@ -115,8 +118,10 @@ def test_matches_are_saved(taste_run: Path, mine: Path, tmp_path: Path, suffix: 
     text = path.read_text(encoding="utf-8")
     if suffix == ".json":
         assert {key: len(value) for key, value in json.loads(text).items()} == {
-            "matched": 5, "ambiguous": 0, "unmatched": 1,
-        }  # fmt: skip
+            "matched": 5,
+            "ambiguous": 0,
+            "unmatched": 1,
+        }
     else:
         assert [row["Outcome"] for row in csv.DictReader(io.StringIO(text))] == ["matched"] * 5 + ["unmatched"]
 
@@ -131,8 +136,9 @@ def test_explain_says_which_figure_is_which(
     assert answer["base"] + sum(one["share"] for one in answer["shares"]) + answer["other_shares"] == pytest.approx(
         answer["raw"], abs=1e-5
     )
-    rows = list(csv.DictReader(io.StringIO(run(
-        capsys, "explain", taste_run, label, "--ratings", mine, "--format", "csv"))))  # fmt: skip
+    rows = list(
+        csv.DictReader(io.StringIO(run(capsys, "explain", taste_run, label, "--ratings", mine, "--format", "csv")))
+    )
     assert len(rows) == 5 and float(rows[0]["Share"]) == pytest.approx(answer["shares"][0]["share"], abs=6e-4)
     rated = recommender.items.label(recommender.item_ids[3])
     assert "You have rated this film" in run(capsys, "explain", taste_run, rated, "--ratings", mine)

@@ -136,8 +136,17 @@ def test_peers_are_tuned_on_a_split_of_their_own_and_the_blend_is_that_of_their_
     assert result["models"][compare.BLEND]["rmse"] == pytest.approx(result["models"]["mean"]["rmse"])
     one = result["models"]["mean"]
     assert one["process_seconds"] > result["tuning"]["mean"]["seconds"] > 0  # tuning is counted
-    assert {"rmse", "mae", "nll", "fit_seconds", "predict_seconds", "process_seconds", "peak_mb", "version",
-            "settings"} <= one.keys()  # fmt: skip
+    assert {
+        "rmse",
+        "mae",
+        "nll",
+        "fit_seconds",
+        "predict_seconds",
+        "process_seconds",
+        "peak_mb",
+        "version",
+        "settings",
+    } <= one.keys()
     assert (one["version"], one["nll"], result["splits"]) == ("1.2", None, [0, 1])
     assert result["differences"] == []  # none of ours took part
 
@@ -263,8 +272,9 @@ def test_habits_are_fitted_where_they_are_and_left_where_they_are_not() -> None:
         part, scored = data.part(compare.TUNING_SEED), data.part(0)
         flat = np.full((len(part.values), 4), 0.25)
         choice = compare.fit_habits(flat, part)
-        losses = [compare.nll(compare.with_habits(flat, one, choice), np.arange(1.0, 5), one.values)
-                  for one in (part, scored)]  # fmt: skip
+        losses = [
+            compare.nll(compare.with_habits(flat, one, choice), np.arange(1.0, 5), one.values) for one in (part, scored)
+        ]
         assert losses[0] <= wanted + 0.02
         assert losses[1] == pytest.approx(wanted, abs=0.06)
 
@@ -338,9 +348,11 @@ def test_every_peer_learns_and_answers_for_unknown_ids(model: str, planted: Rati
         pytest.skip(f"python benchmarks/peers/install.py {peer.environment} was not run")
     whole = compare.random_splits("planted", planted, 1).part(0)
     strangers = compare.replace(
-        whole, users=np.append(whole.users, [-1, whole.users[0], -1]), items=np.append(whole.items, [1, -1, -1]),
+        whole,
+        users=np.append(whole.users, [-1, whole.users[0], -1]),
+        items=np.append(whole.items, [1, -1, -1]),
         values=np.append(whole.values, [3.0, 3.0, 3.0]),
-    )  # fmt: skip
+    )
     settings = peer.grid[-1] | ({"draws": 40, "rank": 4} if "draws" in peer.grid[-1] else {})
     measured, (found,) = compare.run_peer(model, strangers, [settings], 1)
     predictions = found["predictions"]

@@ -45,8 +45,10 @@ def test_settings_and_options_named_in_the_docs_exist() -> None:
         word for command in get_command(app).commands.values() for option in command.params for word in option.opts
     }
     options |= {"--version", "--help"}
-    both = {**Config().model_dump(), "model": Config().model_dump()["model"]
-            | Config().with_settings(["model.name=autorec"]).model_dump()["model"]}  # fmt: skip
+    both = {
+        **Config().model_dump(),
+        "model": Config().model_dump()["model"] | Config().with_settings(["model.name=autorec"]).model_dump()["model"],
+    }
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for section, key in re.findall(r"--set (\w+)\.(\w+)=", text):
@@ -59,8 +61,10 @@ def test_settings_and_options_named_in_the_docs_exist() -> None:
 
 def test_readme_has_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert ('python3 -m venv .venv && .venv/bin/pip install -e ".[sample]" && .venv/bin/python train.py '
-            "&& .venv/bin/python evaluate.py") in text  # fmt: skip
+    assert (
+        'python3 -m venv .venv && .venv/bin/pip install -e ".[sample]" && .venv/bin/python train.py '
+        "&& .venv/bin/python evaluate.py"
+    ) in text
     assert 'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/pytest' in text
 
 
@@ -139,10 +143,12 @@ def test_the_comparison_table_is_that_of_its_results() -> None:
     table = runpy.run_path(str(ROOT / "benchmarks" / "table.py"))
     model = {"mae": [0.5, 0.7], "nll": None, "fit_seconds": 2.0, "process_seconds": 9.0, "peak_mb": 100, "version": "1"}
     full = {
-        "data": "one", "machine": "a box", "splits": [0, 1],
+        "data": "one",
+        "machine": "a box",
+        "splits": [0, 1],
         "models": {"theirs": model | {"rmse": [0.9, 0.8]}, "ours": model | {"rmse": [0.8, 0.7], "nll": [1.0, 1.5]}},
         "differences": [{"model": "theirs", "difference": -0.1, "ci95": [-0.2, -0.05], "p_holm": 0.0123}],
-    }  # fmt: skip
+    }
     other = {"data": "two", "splits": [0], "models": {"theirs": {"rmse": [0.6]}}, "oracle": {"rmse": 0.5}}
     lines = table["comparison"]([full, other]).splitlines()
     assert "| model | one (2) | two (1) |" in lines

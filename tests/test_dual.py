@@ -40,8 +40,12 @@ def train(
 
 def random_weights(num_users: int, num_items: int, dim: int, seed: int = 0) -> DualWeights:
     rng = np.random.default_rng(seed)
-    shapes = {"item_stars": (num_items, dim), "item_marks": (num_items, dim), "user_stars": (num_users, dim),
-              "user_marks": (num_users, dim)}  # fmt: skip
+    shapes = {
+        "item_stars": (num_items, dim),
+        "item_marks": (num_items, dim),
+        "user_stars": (num_users, dim),
+        "user_marks": (num_users, dim),
+    }
     vectors = ("user_shift", "item_shift", "user_tilt", "item_tilt")
     drawn = {name: rng.normal(size=shape) for name, shape in [*shapes.items(), *((name, (dim,)) for name in vectors)]}
     return DualWeights(**{name: array.astype(np.float32) for name, array in drawn.items()})
@@ -63,10 +67,15 @@ def test_encoding_and_decoding_by_hand() -> None:
     ratings = Ratings.from_columns([0, 0, 1], [0, 1, 2], [5, 3, 4])
     column = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
     weights = DualWeights(
-        item_stars=column, item_marks=10 * column, user_stars=column[:2], user_marks=-column[:2],
-        user_shift=np.float32([0.5]), item_shift=np.float32([0.25]), user_tilt=np.float32([2]),
+        item_stars=column,
+        item_marks=10 * column,
+        user_stars=column[:2],
+        user_marks=-column[:2],
+        user_shift=np.float32([0.5]),
+        item_shift=np.float32([0.25]),
+        user_tilt=np.float32([2]),
         item_tilt=np.float32([3]),
-    )  # fmt: skip
+    )
     biases = Biases(4.0, np.array([0.5, 0.0]), np.array([0.5, -0.5, 0.0]), np.array([2.0, 1.0]), np.ones(3))
     model = TrainedDual.from_weights(weights, ratings, biases, damping=1.0, hidden_fraction=0.19)
     keep = 0.9
@@ -243,9 +252,12 @@ def test_renumbering_users_and_items_permutes_predictions(planted: Ratings) -> N
     weights = random_weights(planted.num_users, planted.num_items, 4)
     by_user, by_item = np.argsort(users), np.argsort(items)
     permuted = replace(
-        weights, item_stars=weights.item_stars[by_item], item_marks=weights.item_marks[by_item],
-        user_stars=weights.user_stars[by_user], user_marks=weights.user_marks[by_user],
-    )  # fmt: skip
+        weights,
+        item_stars=weights.item_stars[by_item],
+        item_marks=weights.item_marks[by_item],
+        user_stars=weights.user_stars[by_user],
+        user_marks=weights.user_marks[by_user],
+    )
     models = [
         TrainedDual.from_weights(w, r, BiasSolver(r, 2.0).solve(), damping=2.0, hidden_fraction=0.1)
         for w, r in ((weights, planted), (permuted, renumbered))

@@ -30,25 +30,53 @@ FAST = {"epochs": 40, "latent_dim": 8, "budget": 0}
 # Checks whose own data cannot be ratings: features that are not two columns of ids, or fewer than 20 rows. What they
 # look at is tested on ratings below.
 NOT_PAIRS = {
-    "check_fit_score_takes_y", "check_estimators_overwrite_params", "check_dont_overwrite_parameters",
-    "check_estimators_fit_returns_self", "check_readonly_memmap_input", "check_n_features_in_after_fitting",
-    "check_positive_only_tag_during_fit", "check_estimators_dtypes", "check_complex_data", "check_dtype_object",
-    "check_estimators_empty_data_messages", "check_pipeline_consistency", "check_estimators_nan_inf",
-    "check_estimators_pickle", "check_f_contiguous_array_estimator", "check_methods_sample_order_invariance",
-    "check_methods_subset_invariance", "check_fit2d_1sample", "check_fit2d_1feature", "check_dict_unchanged",
-    "check_fit_idempotent", "check_fit_check_is_fitted", "check_fit2d_predict1d",
-}  # fmt: skip
+    "check_fit_score_takes_y",
+    "check_estimators_overwrite_params",
+    "check_dont_overwrite_parameters",
+    "check_estimators_fit_returns_self",
+    "check_readonly_memmap_input",
+    "check_n_features_in_after_fitting",
+    "check_positive_only_tag_during_fit",
+    "check_estimators_dtypes",
+    "check_complex_data",
+    "check_dtype_object",
+    "check_estimators_empty_data_messages",
+    "check_pipeline_consistency",
+    "check_estimators_nan_inf",
+    "check_estimators_pickle",
+    "check_f_contiguous_array_estimator",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_fit2d_1sample",
+    "check_fit2d_1feature",
+    "check_dict_unchanged",
+    "check_fit_idempotent",
+    "check_fit_check_is_fitted",
+    "check_fit2d_predict1d",
+}
 # `transform` gives a row for each person, not for each row of its argument.
 ROWS_ARE_PEOPLE = {
-    "check_transformer_data_not_an_array", "check_transformer_general", "check_transformer_preserve_dtypes",
-}  # fmt: skip
+    "check_transformer_data_not_an_array",
+    "check_transformer_general",
+    "check_transformer_preserve_dtypes",
+}
 FITTING = {
-    "check_estimator_cloneable", "check_estimator_repr", "check_no_attributes_set_in_init",
-    "check_estimators_unfitted", "check_do_not_raise_errors_in_init_or_set_params", "check_valid_tag_types",
-    "check_estimator_sparse_array", "check_estimator_sparse_matrix", "check_parameters_default_constructible",
-    "check_get_params_invariance", "check_set_params", "check_n_features_in", "check_fit1d", "check_requires_y_none",
+    "check_estimator_cloneable",
+    "check_estimator_repr",
+    "check_no_attributes_set_in_init",
+    "check_estimators_unfitted",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_valid_tag_types",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_parameters_default_constructible",
+    "check_get_params_invariance",
+    "check_set_params",
+    "check_n_features_in",
+    "check_fit1d",
+    "check_requires_y_none",
     "check_transformers_unfitted",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +139,14 @@ def test_every_form_of_ratings_gives_the_same_model(parts: tuple[Ratings, pd.Dat
     frame = pd.DataFrame(pairs, columns=["user_id", "item_id"])
     few = {"speed": "fast", "epochs": 3, "budget": 0, "scale": "0.5:5"}
     forms = [
-        (training, None), (pairs, training.values), (frame, training.values),
-        (pairs.tolist(), training.values.tolist()), (frame.assign(rating=training.values), None),
-        (pairs.astype(float), training.values[:, None]), (np.asfortranarray(pairs.astype(object)), training.values),
-    ]  # fmt: skip
+        (training, None),
+        (pairs, training.values),
+        (frame, training.values),
+        (pairs.tolist(), training.values.tolist()),
+        (frame.assign(rating=training.values), None),
+        (pairs.astype(float), training.values[:, None]),
+        (np.asfortranarray(pairs.astype(object)), training.values),
+    ]
     predictions = [RatingAutoencoder(**few).fit(*form).predict(test) for form in forms]
     for one in predictions[1:]:
         assert np.array_equal(one, predictions[0])
@@ -170,9 +202,18 @@ def test_a_grid_search_runs(parts: tuple[Ratings, pd.DataFrame]) -> None:
 
 def test_every_argument_reaches_the_configuration() -> None:
     values = {
-        "speed": "fast", "latent_dim": 3, "l2": 4.5, "hidden_fraction": 0.3, "optimizer": "sgd", "learning_rate": 0.2,
-        "epochs": 7, "budget": 2.5, "validation_fraction": 0.25, "seed": 9, "threads": 1,
-    }  # fmt: skip
+        "speed": "fast",
+        "latent_dim": 3,
+        "l2": 4.5,
+        "hidden_fraction": 0.3,
+        "optimizer": "sgd",
+        "learning_rate": 0.2,
+        "epochs": 7,
+        "budget": 2.5,
+        "validation_fraction": 0.25,
+        "seed": 9,
+        "threads": 1,
+    }
     assert set(values) == set(_PLACES)
     config = RatingAutoencoder(**values, settings={"model.hidden_rows": 0.1})._config()
     for name, place in _PLACES.items():

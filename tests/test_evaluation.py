@@ -184,9 +184,11 @@ def test_a_fold_in_rating_that_is_scored_is_refused(planted, tmp_path):
 def test_people_of_whom_only_unknown_movies_were_shown_are_cold(tmp_path):
     save_test_part(tmp_path, ["eve", "fay"], [1, 1], [3.0, 3.0])
     change_split(
-        tmp_path, test_fold_in_users=np.array(["eve", "fay"]), test_fold_in_items=np.array([2, 99]),
+        tmp_path,
+        test_fold_in_users=np.array(["eve", "fay"]),
+        test_fold_in_items=np.array([2, 99]),
         test_fold_in_values=np.array([3.0, 3.0]),
-    )  # fmt: skip
+    )
     result = evaluate(recommender(MODEL, TRAIN, tmp_path))
     assert (result.num_fold_in_users, result.num_cold_users, result.num_fallback) == (1, 1, 1)
 
@@ -241,9 +243,18 @@ def test_the_json_of_the_contract(planted, tmp_path):
     result = evaluate(split_run(planted, tmp_path)[0])
     printed = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert {
-        "model", "num_ratings", "num_fallback", "num_overlap", "mse", "rmse", "mae", "reconstruction_mse", "rmse_ci95",
-        "baselines", "seconds",
-    } <= set(printed)  # fmt: skip
+        "model",
+        "num_ratings",
+        "num_fallback",
+        "num_overlap",
+        "mse",
+        "rmse",
+        "mae",
+        "reconstruction_mse",
+        "rmse_ci95",
+        "baselines",
+        "seconds",
+    } <= set(printed)
     assert set(printed["baselines"]) == {"global_mean", "item_mean", "damped_bias"}
     assert {"rmse", "mae"} <= set(printed["baselines"]["item_mean"])
     assert len(printed["rmse_ci95"]) == 2

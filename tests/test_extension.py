@@ -28,9 +28,14 @@ from movie_autoencoder.uncertainty.stars import StarModel
 
 KINDS = ["dual", "fast", "sampled", "blend", "autorec"]
 FACTS = {
-    "settings": {}, "validation": {}, "data": {"format": "csv", "path": "", "sha256": "0"}, "num_ratings": 1,
-    "epochs": 1, "schedule_epochs": 1, "config": {"model": {"name": "dual"}, "training": {"seed": 0}},
-}  # fmt: skip
+    "settings": {},
+    "validation": {},
+    "data": {"format": "csv", "path": "", "sha256": "0"},
+    "num_ratings": 1,
+    "epochs": 1,
+    "schedule_epochs": 1,
+    "config": {"model": {"name": "dual"}, "training": {"seed": 0}},
+}
 
 
 def autorec_settings(rows: str) -> AutorecSettings:
@@ -61,17 +66,26 @@ class Case:
     def _weights(self, rng: np.random.Generator) -> DualWeights:
         users, items = self.training.num_users, self.training.num_items
         return DualWeights(
-            self._draw(rng, items, 3), self._draw(rng, items, 3), self._draw(rng, users, 3), self._draw(rng, users, 3),
+            self._draw(rng, items, 3),
+            self._draw(rng, items, 3),
+            self._draw(rng, users, 3),
+            self._draw(rng, users, 3),
             *(self._draw(rng, 3) for _ in range(4)),
-        )  # fmt: skip
+        )
 
     def _sampled(self, rng: np.random.Generator) -> TrainedBayesian:
         counts = self.training.num_users, self.training.num_items
         rows = [self._draw(rng, count, 3) for count in counts]
         priors = [
-            Prior(self._draw(rng, 3), self._draw(rng, count, 3), np.eye(3, dtype=np.float32), np.array(9.0),
-                  self._draw(rng, 3)) for count in reversed(counts)
-        ]  # fmt: skip
+            Prior(
+                self._draw(rng, 3),
+                self._draw(rng, count, 3),
+                np.eye(3, dtype=np.float32),
+                np.array(9.0),
+                self._draw(rng, 3),
+            )
+            for count in reversed(counts)
+        ]
         sureness = [rng.uniform(0.5, 1.5, count).astype(np.float32) for count in counts]
         return TrainedBayesian.assembled(self.biases.mean, self.training.scale, rows, priors, sureness, 1.2)
 
@@ -94,9 +108,17 @@ class Case:
         if not keep_ratings:
             stars = replace(stars, users=replace(stars.users, ratings=None))
         return Bundle(
-            model, fit_baselines(ratings, 5.0), ratings.user_ids, ratings.item_ids, ratings.user_counts,
-            ratings.item_counts, ratings if keep_ratings else None, Catalogue.empty(ratings.item_ids), FACTS, stars,
-        )  # fmt: skip
+            model,
+            fit_baselines(ratings, 5.0),
+            ratings.user_ids,
+            ratings.item_ids,
+            ratings.user_counts,
+            ratings.item_counts,
+            ratings if keep_ratings else None,
+            Catalogue.empty(ratings.item_ids),
+            FACTS,
+            stars,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +127,7 @@ def case(planted: Ratings) -> Case:
 
 
 def by_hand(model: TrainedModel, users: np.ndarray, new: Ratings, columns: np.ndarray) -> np.ndarray:
-    return model.predict(users, columns, columns=model.fold_in_items(new))
+    return model.predict(users, columns, encoded_items=model.fold_in_items(new))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -119,8 +141,10 @@ def test_new_items_are_predicted_as_folded_in_ones_and_nothing_else_moves(kind: 
     users, columns = case.rng.integers(-1, new.num_users, 3000), case.rng.integers(0, new.num_items, 3000)
     ids = case.new.item_ids[columns]
     places = other.locate_items(ids)
-    pairs = [(bundle.model, extended.model), *((bundle.baselines[name], extended.baselines[name]) for name in
-             ("global_mean", "item_mean", "damped_bias"))]  # fmt: skip
+    pairs = [
+        (bundle.model, extended.model),
+        *((bundle.baselines[name], extended.baselines[name]) for name in ("global_mean", "item_mean", "damped_bias")),
+    ]
     old = case.rng.integers(-1, len(bundle.item_ids), 3000)
     moved = np.where(old < 0, -1, other.locate_items(bundle.item_ids[old]))
     for before, after in pairs:
@@ -155,9 +179,12 @@ def test_item_mean_and_counts_by_hand(case: Case) -> None:
     assert extended.ratings.values[extended.ratings.row(3)][
         extended.ratings.item_index[extended.ratings.row(3)] == column
     ] == pytest.approx([2.0])
-    assert extended.stars is not None
-    counts = extended.stars.items.counts[column]
-    assert dict(zip(extended.stars.values[counts > 0].tolist(), counts[counts > 0], strict=True)) == {2.0: 1, 5.0: 1}
+    assert extended.star_model is not None
+    counts = extended.star_model.items.counts[column]
+    assert dict(zip(extended.star_model.values[counts > 0].tolist(), counts[counts > 0], strict=True)) == {
+        2.0: 1,
+        5.0: 1,
+    }
 
 
 @pytest.mark.parametrize("kind", ["dual", "fast", "sampled", "blend"])
@@ -182,14 +209,18 @@ def test_new_people_meet_new_items_by_hand(case: Case) -> None:
     items = np.array([[3, 17, 18, 40, 77], [5, 17, 19, 41, 78]])
     stars = np.float32([[1, 5, 4, 2, 3], [3.5, 4, 5, 2, 1]])
     people = Ratings(
-        np.repeat(np.arange(2, dtype=np.int32), 5), items.ravel().astype(np.int32), stars.ravel(), np.arange(2),
-        extended.item_ids, model.scale,
-    )  # fmt: skip
+        np.repeat(np.arange(2, dtype=np.int32), 5),
+        items.ravel().astype(np.int32),
+        stars.ravel(),
+        np.arange(2),
+        extended.item_ids,
+        model.scale,
+    )
     users, columns = np.repeat([0, 1], len(extended.item_ids)), np.tile(np.arange(len(extended.item_ids)), 2)
     average = replace(model, lean=0.0)
-    found = average.reconstruct(users, columns, readers=average.fold_in(people))
+    found = average.reconstruct(users, columns, encoded_users=average.fold_in(people))
     one, other = (
-        each.reconstruct(users, columns, readers=each.fold_in(people)) for each in (model.dual, model.sampled)
+        each.reconstruct(users, columns, encoded_users=each.fold_in(people)) for each in (model.dual, model.sampled)
     )
     places = np.isin(extended.item_ids, case.new.item_ids)
     counts = extended.item_counts
@@ -238,10 +269,13 @@ def test_from_a_file_to_another_run(kind: str, case: Case, tmp_path: Path) -> No
     run, users, items = saved(bundle, tmp_path / "run"), bundle.user_ids, case.new.item_ids
     before = digests(run)
     rows = [
-        (users[0], items[0], 4, '"Long Night, The (2031)"', "Drama|War"), (users[1], items[0], 3, "", ""),
-        (users[2], items[2], 5, "Short Day (2030)", "Comedy"), (users[0], bundle.item_ids[0], 1, "Old (1950)", "Drama"),
-        (99_999, items[0], 5, "", ""), (99_998, items[1], 5, "Nobody's (2029)", ""),
-    ]  # fmt: skip
+        (users[0], items[0], 4, '"Long Night, The (2031)"', "Drama|War"),
+        (users[1], items[0], 3, "", ""),
+        (users[2], items[2], 5, "Short Day (2030)", "Comedy"),
+        (users[0], bundle.item_ids[0], 1, "Old (1950)", "Drama"),
+        (99_999, items[0], 5, "", ""),
+        (99_998, items[1], 5, "Nobody's (2029)", ""),
+    ]
     rows[1] = (*rows[1][:3], *rows[0][3:])
     rows[4] = (*rows[4][:3], *rows[0][3:])
     path = written(tmp_path / "new.csv", rows)

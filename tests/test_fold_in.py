@@ -141,8 +141,9 @@ def test_folded_in_fast_is_as_good_as_trained_with_the_ratings(parts: Parts) -> 
         more = Ratings.from_columns(
             np.concatenate([one.user_ids[one.user_index] for one in both]),
             np.concatenate([one.item_ids[one.item_index] for one in both]),
-            np.concatenate([one.values for one in both]), scale=rows.scale,
-        )  # fmt: skip
+            np.concatenate([one.values for one in both]),
+            scale=rows.scale,
+        )
         u, i, stars = parts.cells
         pairs = more.locate_users(shown.user_ids)[u], more.locate_items(shown.item_ids)[i]
         full = dual_of(turned(more, parts.side)).predict(*(pairs if parts.side == "user" else pairs[::-1]))
@@ -186,17 +187,20 @@ def test_equal_stars_leave_priors_finite() -> None:
     model = dual_of(everything, epochs=2).with_priors(everything)
     someone = Ratings.from_columns([7], [1], [5], scale=everything.scale)
     side = model.fold_in(in_vocabulary(someone, everything.item_ids))
-    assert np.isfinite(model.predict(np.array([0, 0]), np.array([0, 1]), readers=side)).all()
+    assert np.isfinite(model.predict(np.array([0, 0]), np.array([0, 1]), encoded_users=side)).all()
 
 
 @pytest.mark.parametrize("name", ["dual", "fast", "sampled", "blend", "bias"])
 def test_scored_stars_reach_no_prediction(name: str, parts: Parts) -> None:
     model, scale, beyond = getattr(parts, name), parts.ratings.scale, parts.place >= NUM_GIVEN[-1]
     moved = Ratings(
-        parts.ratings.user_index, parts.ratings.item_index,
+        parts.ratings.user_index,
+        parts.ratings.item_index,
         np.where(beyond, scale.minimum + scale.maximum - parts.ratings.values, parts.ratings.values),
-        parts.ratings.user_ids, parts.ratings.item_ids, scale,
-    )  # fmt: skip
+        parts.ratings.user_ids,
+        parts.ratings.item_ids,
+        scale,
+    )
     for number in NUM_GIVEN:
         assert (parts.predict(model, number) == parts.predict(model, number, moved)).all()
     assert (parts.predict(model, 100) != parts.predict(model, 100, moved)).any()  # the check sees a leak
@@ -217,10 +221,15 @@ def test_items_are_folded_in_as_users_are(parts: Parts) -> None:
     swapped = Biases(biases.mean, biases.items, biases.users, biases.item_counts, biases.user_counts)
     weights = parts.dual.weights
     mirror_weights = DualWeights(
-        item_stars=weights.user_stars, item_marks=weights.user_marks, user_stars=weights.item_stars,
-        user_marks=weights.item_marks, user_shift=weights.item_shift, item_shift=weights.user_shift,
-        user_tilt=weights.item_tilt, item_tilt=weights.user_tilt,
-    )  # fmt: skip
+        item_stars=weights.user_stars,
+        item_marks=weights.user_marks,
+        user_stars=weights.item_stars,
+        user_marks=weights.item_marks,
+        user_shift=weights.item_shift,
+        item_shift=weights.user_shift,
+        user_tilt=weights.item_tilt,
+        item_tilt=weights.user_tilt,
+    )
     hidden = 1 - keep**2
     dual = TrainedDual.from_weights(weights, ratings, biases, damping=4.0, hidden_fraction=hidden)
     dual_mirror = TrainedDual.from_weights(
@@ -229,9 +238,13 @@ def test_items_are_folded_in_as_users_are(parts: Parts) -> None:
     model = parts.sampled
     rows = [np.column_stack([one.factors[:-1], one.offset[:-1]]) for one in (model.items, model.users)]
     sampled_mirror = TrainedBayesian.assembled(
-        model.mean, model.scale, rows, (model.item_prior, model.user_prior), (model.item_sureness, model.user_sureness),
+        model.mean,
+        model.scale,
+        rows,
+        (model.item_prior, model.user_prior),
+        (model.item_sureness, model.user_sureness),
         model.precision,
-    )  # fmt: skip
+    )
     for one, mirror in ((dual, dual_mirror), (model, sampled_mirror)):
         if parts.side == "user":
             folded = one.fold_in(given), mirror.fold_in_items(given.transposed())
@@ -262,8 +275,8 @@ def test_the_average_is_that_of_its_members(number: int, parts: Parts) -> None:
 
     def reconstruct(model: TrainedModel) -> np.ndarray:
         if parts.side == "user":
-            return model.reconstruct(rows, columns, readers=model.fold_in(given))
-        return model.reconstruct(columns, rows, columns=model.fold_in_items(given.transposed()))
+            return model.reconstruct(rows, columns, encoded_users=model.fold_in(given))
+        return model.reconstruct(columns, rows, encoded_items=model.fold_in_items(given.transposed()))
 
     weight = 0.4 * number / (number + 20)
     expected = weight * reconstruct(parts.dual) + (1 - weight) * reconstruct(parts.sampled)
@@ -345,8 +358,14 @@ def test_the_benchmark_shows_nothing_that_it_scores(side: str, planted: Ratings,
     assert len(part.training) + len(part.held) == len(rows)
 
     def keys(ratings: Ratings, cells: np.ndarray) -> set:
-        return set(zip(ratings.user_ids[ratings.user_index[cells]], ratings.item_ids[ratings.item_index[cells]],
-                       ratings.values[cells], strict=True))  # fmt: skip
+        return set(
+            zip(
+                ratings.user_ids[ratings.user_index[cells]],
+                ratings.item_ids[ratings.item_index[cells]],
+                ratings.values[cells],
+                strict=True,
+            )
+        )
 
     more, training = part.including(10), np.arange(len(part.training))
     given = keys(part.held, np.flatnonzero(part.place < 10))
@@ -384,16 +403,26 @@ def seen_cells(ratings: Ratings, cells: list[tuple[int, int]]) -> sparse.csr_arr
 def test_what_was_seen_is_read_as_a_mark_by_hand() -> None:
     """Two items, A = (1, 2), C = (10, 20), one latent number: 5 stars at the first, the second seen; mean 3, b_i 0."""
     weights = DualWeights(
-        np.float32([[1], [2]]), np.float32([[10], [20]]), np.float32([[0]]), np.float32([[0]]), np.float32([0.5]),
-        np.float32([0]), np.float32([3]), np.float32([0]),
-    )  # fmt: skip
+        np.float32([[1], [2]]),
+        np.float32([[10], [20]]),
+        np.float32([[0]]),
+        np.float32([[0]]),
+        np.float32([0.5]),
+        np.float32([0]),
+        np.float32([3]),
+        np.float32([0]),
+    )
     training = Ratings.from_columns([0, 0], [0, 1], [3, 3], scale=Scale(1, 5, 1))
     biases = Biases(3.0, np.zeros(1), np.zeros(2), np.array([2]), np.array([1, 1]))
     model = TrainedDual.from_weights(weights, training, biases, damping=1.0, hidden_fraction=0.0)
     ann = Ratings(
-        np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int32), np.float32([5]), np.array([7]), training.item_ids,
+        np.zeros(1, dtype=np.int32),
+        np.zeros(1, dtype=np.int32),
+        np.float32([5]),
+        np.array([7]),
+        training.item_ids,
         training.scale,
-    )  # fmt: skip
+    )
     folded = model.fold_in(ann, seen=seen_cells(ann, [(0, 1)]))
     # b_u = 2 / (1 + 1): stars alone; z = 1 * 1 / sqrt(1 + 1) + (10 + 20) / sqrt(2 + 1) + c; offset = b_u + 3 z
     latent = 1 / np.sqrt(2) + 30 / np.sqrt(3) + 0.5

@@ -24,9 +24,14 @@ from movie_autoencoder.web import create_app, replies  # noqa: E402
 
 SCHEMATHESIS = os.environ.get("SCHEMATHESIS") or shutil.which("schemathesis")
 CHECKS = [
-    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
-    "negative_data_rejection", "unsupported_method", "allow_header_conformance",
-]  # fmt: skip
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+    "allow_header_conformance",
+]
 
 
 @pytest.mark.skipif(SCHEMATHESIS is None, reason="Schemathesis is not installed (pip install schemathesis)")
@@ -34,9 +39,20 @@ def test_nothing_that_can_be_sent_breaks_the_server(address: str, tmp_path: Path
     allowed = '[checks.negative_data_rejection]\nexpected-statuses = ["400", "404", "405", "413", "422"]\n'
     (tmp_path / "schemathesis.toml").write_text(allowed)  # of its own accord it takes 413 for an acceptance
     command = [
-        str(SCHEMATHESIS), "run", f"{address}/openapi.json", "--seed", "1", "--max-examples", "30", "--phases",
-        "examples,coverage,fuzzing", "--checks", ",".join(CHECKS), "--continue-on-failure", "--no-color",
-    ]  # fmt: skip
+        str(SCHEMATHESIS),
+        "run",
+        f"{address}/openapi.json",
+        "--seed",
+        "1",
+        "--max-examples",
+        "30",
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--checks",
+        ",".join(CHECKS),
+        "--continue-on-failure",
+        "--no-color",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stdout[-6000:]
 
@@ -58,9 +74,13 @@ def test_answers_are_as_described(tastes: Bundle) -> None:
     answers = [(client.post(f"/api/{name}", json=sent), model) for name, (sent, model) in posts.items()]
     answers += [
         (client.get(path), model)
-        for path, model in {"/api/items?q=cedar": replies.Films, "/api/groups": replies.Groups,
-                            "/api/model": replies.Model, "/healthz": replies.Health}.items()
-    ]  # fmt: skip
+        for path, model in {
+            "/api/items?q=cedar": replies.Films,
+            "/api/groups": replies.Groups,
+            "/api/model": replies.Model,
+            "/healthz": replies.Health,
+        }.items()
+    ]
     watched = f"Date,Name,Year,Letterboxd URI\n2024-01-01,{recommender.items.title(first)},,https://boxd.it/x\n"
     file = letterboxd(watched=watched, ratings="Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,No Film,1999,x,3\n")
     answers.append((client.post("/api/import?name=x.zip", content=file), replies.Import))

@@ -63,14 +63,17 @@ def leaning(model: TrainedEnsemble, ratings: Ratings, straight: npt.NDArray, u: 
 def test_the_average_leans_by_the_formula(planted: Ratings) -> None:
     """For training people, for folded ones, and not at all where somebody or something is unknown."""
     model = blend(planted)
-    few = replace(planted, **{name: getattr(planted, name)[::3] for name in ("user_index", "item_index", "values")},
-                  timestamps=None)  # fmt: skip
+    few = replace(
+        planted,
+        **{name: getattr(planted, name)[::3] for name in ("user_index", "item_index", "values")},
+        timestamps=None,
+    )
     u, i = np.array([3, 40, 77, -1, 5]), np.array([8, 2, 50, 4, -1])
-    for ratings, readers in ((planted, None), (few, model.fold_in(few))):
-        straight = replace(model, lean=0.0).reconstruct(u, i, readers=readers)
-        found = model.reconstruct(u, i, readers=readers)
+    for ratings, encoded_users in ((planted, None), (few, model.fold_in(few))):
+        straight = replace(model, lean=0.0).reconstruct(u, i, encoded_users=encoded_users)
+        found = model.reconstruct(u, i, encoded_users=encoded_users)
         assert found[3:] == pytest.approx(straight[3:])
-        one = model.dual.users if readers is None else model.dual.fold_in(ratings)
+        one = model.dual.users if encoded_users is None else model.dual.fold_in(ratings)
         user_bias = one.offset[:-1] - one.latent @ model.dual.weights.user_tilt
         for place in range(3):
             bias = model.mean + user_bias[u[place]] + model.dual.item_bias[i[place]]
@@ -85,7 +88,7 @@ def test_without_ratings_it_stands_straight(planted: Ratings) -> None:
     u = i = np.arange(40)
     assert np.array_equal(bare.reconstruct(u, i), replace(model, lean=0.0).reconstruct(u, i))
     folded = bare.fold_in(planted)
-    assert folded.residuals is None and bare.reconstruct(u, i, readers=folded).shape == (40,)
+    assert folded.residuals is None and bare.reconstruct(u, i, encoded_users=folded).shape == (40,)
 
 
 def test_arrays_and_back_is_the_same_model(planted: Ratings) -> None:
@@ -94,9 +97,9 @@ def test_arrays_and_back_is_the_same_model(planted: Ratings) -> None:
     u = i = np.arange(-1, 100)
     assert np.array_equal(model.predict(u, i), again.predict(u, i))
     folded, columns = model.fold_in(planted), model.fold_in_items(planted)
-    expected = model.predict(u, i, readers=folded, columns=columns)
+    expected = model.predict(u, i, encoded_users=folded, encoded_items=columns)
     assert np.array_equal(
-        again.predict(u, i, readers=again.fold_in(planted), columns=again.fold_in_items(planted)), expected
+        again.predict(u, i, encoded_users=again.fold_in(planted), encoded_items=again.fold_in_items(planted)), expected
     )
 
 
@@ -106,7 +109,8 @@ def test_a_new_item_leans_towards_what_the_training_item_that_it_is_does(planted
     u = i = np.arange(60)
     columns = model.fold_in_items(planted)
     leaning, straight = (
-        one.reconstruct(u, i, columns=columns) - one.reconstruct(u, i) for one in (model, replace(model, lean=0.0))
+        one.reconstruct(u, i, encoded_items=columns) - one.reconstruct(u, i)
+        for one in (model, replace(model, lean=0.0))
     )
     assert np.abs(straight).max() > 0.05
     latent = model.dual.items.latent
@@ -159,8 +163,10 @@ def test_a_star_of_somebody_else_moves_nobodys_neighbours(planted: Ratings) -> N
     model = blend(planted)
     alone = in_vocabulary(planted.take(np.arange(len(planted))[planted.row(17)]), planted.item_ids)
     i = np.arange(planted.num_items)
-    one = model.reconstruct(np.zeros(len(i), int), i, readers=model.fold_in(alone))
-    assert one == pytest.approx(model.reconstruct(np.full(len(i), 17), i, readers=model.fold_in(planted)), abs=1e-4)
+    one = model.reconstruct(np.zeros(len(i), int), i, encoded_users=model.fold_in(alone))
+    assert one == pytest.approx(
+        model.reconstruct(np.full(len(i), 17), i, encoded_users=model.fold_in(planted)), abs=1e-4
+    )
 
 
 def test_sittings_by_hand() -> None:

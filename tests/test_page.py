@@ -23,9 +23,14 @@ pytest.importorskip("uvicorn")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (set CHROMIUM to its path)")
 QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
@@ -288,9 +293,10 @@ def test_a_title_is_text(browser: Any, tastes: Bundle) -> None:
     """A catalogue is a file from somewhere: what stands in it must not run."""
     rows = range(len(tastes.item_ids))
     catalogue = Catalogue.from_rows(
-        [str(one) for one in tastes.item_ids.tolist()], [f"<img src=x onerror=alert(1)> {row} (1999)" for row in rows],
+        [str(one) for one in tastes.item_ids.tolist()],
+        [f"<img src=x onerror=alert(1)> {row} (1999)" for row in rows],
         genres=["<b>Drama</b>"] * len(rows),
-    )  # fmt: skip
+    )
     with served(replace(tastes, catalogue=catalogue)) as address:
         page = browser.new_page()
         asked: list[str] = []

@@ -49,17 +49,19 @@ def test_films_find_their_place() -> None:
     assert ann.item_ids.dtype == FILMS.item_ids.dtype
     assert (ann.liked.tolist(), ann.seen.tolist(), ann.watchlist.tolist()) == ([60], [30], [])
     report = ann.report()
-    assert report["matched"][0] == {
-        "item_id": 20, "title": "Heat", "year": 1995, "stars": 4.0, "from": "ratings.csv:2",
-    }  # fmt: skip
+    assert report["matched"][0] == {"item_id": 20, "title": "Heat", "year": 1995, "stars": 4.0, "from": "ratings.csv:2"}
     assert report["ambiguous"] == [
         {
-            "title": "Emma", "year": 1996, "stars": 3.0, "from": "ratings.csv:4",
+            "title": "Emma",
+            "year": 1996,
+            "stars": 3.0,
+            "from": "ratings.csv:4",
             "candidates": [
-                {"item_id": 40, "title": "Emma", "year": 1996}, {"item_id": 50, "title": "Emma", "year": 1996},
+                {"item_id": 40, "title": "Emma", "year": 1996},
+                {"item_id": 50, "title": "Emma", "year": 1996},
             ],
         }
-    ]  # fmt: skip
+    ]
     assert report["unmatched"] == [{"title": "Nowhere", "year": 2001, "stars": 1.0, "from": "ratings.csv:5"}]
 
 

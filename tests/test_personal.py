@@ -44,11 +44,17 @@ WATCHLIST = """Date,Name,Year,Letterboxd URI
 2024-02-01,Cube,1997,https://boxd.it/5
 """
 EXPORT = {
-    "ratings.csv": RATINGS, "diary.csv": DIARY, "reviews.csv": REVIEWS, "watched.csv": WATCHED,
-    "watchlist.csv": WATCHLIST, "likes/films.csv": LIKED, "profile.csv": "Username\nann\n",
-    "deleted/diary.csv": DIARY.replace("Solaris", "Gone"), "orphaned/ratings.csv": "nonsense",
+    "ratings.csv": RATINGS,
+    "diary.csv": DIARY,
+    "reviews.csv": REVIEWS,
+    "watched.csv": WATCHED,
+    "watchlist.csv": WATCHLIST,
+    "likes/films.csv": LIKED,
+    "profile.csv": "Username\nann\n",
+    "deleted/diary.csv": DIARY.replace("Solaris", "Gone"),
+    "orphaned/ratings.csv": "nonsense",
     "lists/best.csv": "Letterboxd list export v7\n",
-}  # fmt: skip
+}
 IMDB = """Const,Your Rating,Date Rated,Title,Original Title,URL,Title Type,IMDb Rating,Runtime (mins),Year,Genres,Num Votes,Release Date,Directors
 tt0078748,9,2020-01-01,Alien,Alien,https://x,Movie,8.5,117,1979,"Horror, Sci-Fi",900000,1979-05-25,Ridley Scott
 tt0903747,10,2020-01-02,Breaking Bad,Breaking Bad,https://x,TV Series,9.5,45,2008,Drama,2000000,2008-01-20,
@@ -112,8 +118,10 @@ def test_letterboxd_folder_and_single_tables(tmp_path: Path) -> None:
     assert {one.kind for one in read_personal(tmp_path / "likes" / "films.csv").entries} == {"liked"}
     diary = read_personal(tmp_path / "diary.csv")
     assert [(one.title, one.stars, one.kind) for one in diary.entries] == [
-        ("Solaris", 4.0, "rated"), ("Alien", 1.0, "rated"), ("Stalker", None, "watched"),
-    ]  # fmt: skip
+        ("Solaris", 4.0, "rated"),
+        ("Alien", 1.0, "rated"),
+        ("Stalker", None, "watched"),
+    ]
 
 
 def test_letterboxd_list_is_a_watchlist() -> None:
@@ -129,8 +137,9 @@ def test_imdb_of_today_and_before() -> None:
     file = read_personal_bytes("ratings.csv", IMDB.encode("utf-8-sig"))
     assert (file.format, file.scale) == ("imdb", Scale(1.0, 10.0, 1.0))
     assert [(one.title, one.imdb_id, one.stars) for one in file.entries] == [
-        ("Alien", "tt0078748", 9.0), ("Unforgiven", "tt0105695", 1.0),
-    ]  # fmt: skip
+        ("Alien", "tt0078748", 9.0),
+        ("Unforgiven", "tt0105695", 1.0),
+    ]
     assert file.notes == ("2 series, episodes or games left out.",)
     old = read_personal_bytes("ratings.csv", OLD_IMDB.encode("cp1252"))
     assert [(one.title, one.year, one.stars) for one in old.entries] == [
@@ -151,8 +160,13 @@ def test_movielens_export() -> None:
     first = file.entries[0]
     assert (file.format, file.scale, len(file.entries)) == ("movielens", Scale(0.5, 5.0, 0.5), 2)
     assert (first.title, first.year, first.stars, first.item_id, first.imdb_id, first.tmdb_id) == (
-        "Schindler's List", 1993, 4.5, "527", "tt0108052", 424,
-    )  # fmt: skip
+        "Schindler's List",
+        1993,
+        4.5,
+        "527",
+        "tt0108052",
+        424,
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,12 +181,15 @@ def test_movielens_export() -> None:
         ("Title,Year,Rating10\nAlien,1979,4\n", "1:10:1", [("Alien", 1979, 4.0)]),
         ("Alien (1979),4\nHeat (1995),3\n", "0.5:5:0.5", [("Alien", 1979, 4.0), ("Heat", 1995, 3.0)]),
         ("Alien,1979,4\n", "0.5:5:0.5", [("Alien", 1979, 4.0)]),
-        ("title,stars\nThe Good, the Bad and the Ugly (1966),5\n", "0.5:5:0.5", [
-            ("The Good, the Bad and the Ugly", 1966, 5.0)]),
+        (
+            "title,stars\nThe Good, the Bad and the Ugly (1966),5\n",
+            "0.5:5:0.5",
+            [("The Good, the Bad and the Ugly", 1966, 5.0)],
+        ),
         ('title,stars\n"Weird" Al,5\n', "0.5:5:0.5", [("Weird Al", None, 5.0)]),
         ("title\nAlien\n", "0.5:5:0.5", [("Alien", None, None)]),
     ],
-)  # fmt: skip
+)
 def test_plain_tables(text: str, scale: str, expected: list[tuple[str, int | None, float | None]]) -> None:
     file = read_personal_bytes("mine.csv", text.encode())
     assert [(one.title, one.year, one.stars) for one in file.entries] == expected
@@ -182,8 +199,9 @@ def test_plain_tables(text: str, scale: str, expected: list[tuple[str, int | Non
 def test_plain_ids() -> None:
     file = read_personal_bytes("mine.csv", b"movieId,rating\n318,4.5\n7,\n")
     assert [(one.item_id, one.stars, one.kind) for one in file.entries] == [
-        ("318", 4.5, "rated"), ("7", None, "watched"),
-    ]  # fmt: skip
+        ("318", 4.5, "rated"),
+        ("7", None, "watched"),
+    ]
     file = read_personal_bytes("mine.csv", b"userId,movieId,rating,timestamp\n1,318,4.5,5\n")
     assert file.entries[0].item_id == "318"
     assert read_personal_bytes("x.csv", b"imdbID,Rating\ntt0078748,4\n").entries[0].imdb_id == "tt0078748"
@@ -219,7 +237,7 @@ def test_a_zip_around_one_table() -> None:
         ("Const,Your Rating,Title,Title Type\ntt0078748,5,A,TV Series\n", r"there is no film in it, only series"),
         ("title,stars\n\0,4\n", r"mine.csv: it is not a text"),
     ],
-)  # fmt: skip
+)
 def test_wrong_files_say_what_to_do(text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         read_personal_bytes("mine.csv", text.encode())

@@ -21,9 +21,13 @@ KINDS = ["dual", "fast", "sampled", "average", "blend"]
 def models(planted: Ratings) -> dict[str, TrainedModel]:
     both = blend(planted, epochs=30)
     return {
-        "dual": both.dual, "sampled": both.sampled, "average": blend(planted, epochs=5, lean=0.0), "blend": both,
-        "fast": both.dual.with_priors(planted), "biases": damped_bias(planted, 5.0),
-    }  # fmt: skip
+        "dual": both.dual,
+        "sampled": both.sampled,
+        "average": blend(planted, epochs=5, lean=0.0),
+        "blend": both,
+        "fast": both.dual.with_priors(planted),
+        "biases": damped_bias(planted, 5.0),
+    }
 
 
 def somebody(ratings: Ratings, count: int, num_seen: int = 0, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -39,14 +43,18 @@ def folded(
     """The same person's stars by `fold_in`."""
     order = np.argsort(items)
     one = Ratings(
-        np.zeros(len(items), np.int32), items[order].astype(np.int32), stars[order], np.zeros(1, np.int64),
-        ratings.item_ids, ratings.scale,
-    )  # fmt: skip
+        np.zeros(len(items), np.int32),
+        items[order].astype(np.int32),
+        stars[order],
+        np.zeros(1, np.int64),
+        ratings.item_ids,
+        ratings.scale,
+    )
     mask = sparse.csr_array(
         (np.ones(len(seen), np.float32), (np.zeros(len(seen), np.int64), np.sort(seen))), shape=(1, ratings.num_items)
     )
     side = model.fold_in(one, seen=mask if len(seen) else None)
-    return model.reconstruct(np.zeros(len(asked), np.int64), asked, readers=side)
+    return model.reconstruct(np.zeros(len(asked), np.int64), asked, encoded_users=side)
 
 
 def reading(model: TrainedModel, items: np.ndarray, stars: np.ndarray, seen: np.ndarray) -> EncodedPerson:

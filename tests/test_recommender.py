@@ -37,7 +37,7 @@ def test_the_best_are_those_of_the_model_itself(recommender: Recommender) -> Non
     found = recommender.recommend(ratings, k=7)
     read = Ratings.from_columns([0] * 12, list(ratings), list(ratings.values()), scale=recommender.scale)
     side, items = recommender.encode(read), np.arange(len(recommender.item_ids))
-    stars = recommender.model.predict(np.zeros(len(items), np.int64), items, readers=side)
+    stars = recommender.model.predict(np.zeros(len(items), np.int64), items, encoded_users=side)
     stars[recommender.locate_items(list(ratings))] = -1
     best = np.argsort(-stars, kind="stable")[:7]
     assert [item.item_id for item in found.items] == recommender.item_ids[best].tolist()
@@ -85,11 +85,12 @@ def test_filters_by_genre_and_year(recommender: Recommender) -> None:
     for genres, years in ((["horror"], (None, None)), (["Comedy", "Horror"], (1970, 1979)), ([], (None, 1955))):
         answer = recommender.recommend(ratings, k=1000, genres=genres, years=years)
         wanted = {
-            item for item in recommender.item_ids.tolist()
+            item
+            for item in recommender.item_ids.tolist()
             if item not in ratings
             and (not genres or {kind.lower() for kind in films.genres_of(item)} & {kind.lower() for kind in genres})
             and (years[0] or 0) <= (films.year(item) or 0) <= (years[1] or 9999)
-        }  # fmt: skip
+        }
         assert wanted and {item.item_id for item in answer.items} == wanted
     with pytest.raises(ValueError, match="No item has the genre 'Western'. Known genres: Comedy, Drama, Horror"):
         recommender.recommend(ratings, genres=["Western"])
@@ -122,8 +123,10 @@ def test_without_any_rating_it_says_so_and_gives_what_most_people_like(recommend
     answer = recommender.recommend({}, k=5)
     assert len(answer.items) == 5 and any("No rating to go by" in note for note in answer.notes)
     assert {item.why for item in answer.items} == {"most people like it"}
-    means = {item: recommender.ratings.values[recommender.ratings.item_index == column].mean()
-             for column, item in enumerate(recommender.item_ids.tolist())}  # fmt: skip
+    means = {
+        item: recommender.ratings.values[recommender.ratings.item_index == column].mean()
+        for column, item in enumerate(recommender.item_ids.tolist())
+    }
     assert np.mean([means[item.item_id] for item in answer.items]) > np.quantile(list(means.values()), 0.8)
 
 
@@ -136,8 +139,16 @@ def test_unknown_titles_are_reported_and_never_dropped(recommender: Recommender)
     json.dumps(answer, allow_nan=False)
     assert list(answer)[:4] == ["recommendations", "matched", "ambiguous", "unmatched"]
     assert list(answer["recommendations"][0]) == [
-        "rank", "item_id", "title", "year", "stars", "low", "high", "p_like", "why",
-    ]  # fmt: skip
+        "rank",
+        "item_id",
+        "title",
+        "year",
+        "stars",
+        "low",
+        "high",
+        "p_like",
+        "why",
+    ]
 
 
 @pytest.mark.parametrize("value", [0.4, 6, float("nan"), float("inf"), -1])
@@ -311,7 +322,7 @@ def test_an_unknown_item_is_predicted_as_by_the_model(recommender: Recommender, 
     assert stars[0] == pytest.approx(recommender.model.predict(np.array([-1]), np.array([-1]))[0], abs=0.3)
     row = one_user(tastes.ratings, 3)
     side = recommender.encode(row)
-    wanted = recommender.model.predict(np.array([0]), np.array([-1]), readers=side)[0]
+    wanted = recommender.model.predict(np.array([0]), np.array([-1]), encoded_users=side)[0]
     assert recommender.predict_person(row, [-5])[0][0] == pytest.approx(wanted, abs=1e-6)
 
 

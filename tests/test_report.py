@@ -25,9 +25,18 @@ from movie_autoencoder.report.history import Row, curve
 from movie_autoencoder.report.style import drawable, number
 
 PICTURES = [
-    "agreement", "by_activity", "by_popularity", "by_stars", "certainty", "intervals", "map", "panel",
-    "person", "scores", "training",
-]  # fmt: skip
+    "agreement",
+    "by_activity",
+    "by_popularity",
+    "by_stars",
+    "certainty",
+    "intervals",
+    "map",
+    "panel",
+    "person",
+    "scores",
+    "training",
+]
 HISTORY: list[Row] = [
     {"stage": stage, "epoch": float(epoch), "loss": 1 + 1 / epoch, "validation_rmse": error / epoch if error else None}
     for stage, error in (("trial 1", 1.0), ("trial 2", 1.2), ("refit", None))
@@ -65,7 +74,7 @@ def evaluation(planted, tmp_path_factory) -> Evaluation:
     train = split.refit_ratings
     titles = [NASTY] * train.num_items
     model = with_latent(damped_bias(train, 2.0))
-    return evaluate(recommender(model, train, run, titles=titles, facts={"seed": 0}, stars=made.stars))
+    return evaluate(recommender(model, train, run, titles=titles, facts={"seed": 0}, stars=made.star_model))
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +218,12 @@ def test_one_rating_of_someone_unknown_can_be_drawn(tmp_path):
     run = recommender(by_hand(3.0, [0.0, 1.0], [0.0, 0.0], scale=scale), train)
     write_report(evaluate(run, ratings=Ratings.from_columns([9], [9], [3])), tmp_path)
     assert sorted(path.stem for path in (tmp_path / "figures").iterdir()) == [
-        "agreement", "by_activity", "by_popularity", "by_stars", "scores",
-    ]  # fmt: skip
+        "agreement",
+        "by_activity",
+        "by_popularity",
+        "by_stars",
+        "scores",
+    ]
 
 
 def test_the_history_of_the_folder_is_read_when_none_is_given(slim, tmp_path):
@@ -250,9 +263,13 @@ def test_trials_that_were_not_chosen_are_told_apart():
     assert figure is not None
     labels = [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
     assert labels == [
-        "validation, other trials (1)", "validation, trial 1", "lowest: 0.0333 at 30", "loss, other trials (1)",
-        "loss, trial 1", "loss, refit",
-    ]  # fmt: skip
+        "validation, other trials (1)",
+        "validation, trial 1",
+        "lowest: 0.0333 at 30",
+        "loss, other trials (1)",
+        "loss, trial 1",
+        "loss, refit",
+    ]
 
 
 def test_text_that_the_font_lacks_becomes_boxes():
@@ -274,9 +291,12 @@ def test_drawing_changes_nothing_global(slim):
     )
     source = Path(__file__).resolve().parents[1] / "src"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
         env={"PYTHONPATH": str(source), "MPLCONFIGDIR": matplotlib.get_configdir()},
-    )  # fmt: skip
+    )
     assert done.stdout.split() == ["False", "False"]
 
 

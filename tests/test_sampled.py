@@ -47,9 +47,12 @@ def small(num_users: int = 9, num_items: int = 7, *, seed: int = 4) -> Ratings:
 def some(ratings: Ratings, cells: npt.NDArray) -> Ratings:
     """Some cells, with all rows and columns kept."""
     return replace(
-        ratings, user_index=ratings.user_index[cells], item_index=ratings.item_index[cells],
-        values=ratings.values[cells], timestamps=None,
-    )  # fmt: skip
+        ratings,
+        user_index=ratings.user_index[cells],
+        item_index=ratings.item_index[cells],
+        values=ratings.values[cells],
+        timestamps=None,
+    )
 
 
 def noisy(
@@ -257,15 +260,19 @@ def random_draws(sides: list, count: int, dim: int, seed: int = 0) -> list[list]
     return [
         [
             sampler._Draw(
-                *(rng.normal(size=shape).astype(np.float32) for shape in
-                  ((len(side), dim + 1), (len(other) + 1, dim + 1), (dim + 1,))),
-                eye, np.array(1.0), rng.uniform(0.5, 2, len(side)).astype(np.float32),
+                *(
+                    rng.normal(size=shape).astype(np.float32)
+                    for shape in ((len(side), dim + 1), (len(other) + 1, dim + 1), (dim + 1,))
+                ),
+                eye,
+                np.array(1.0),
+                rng.uniform(0.5, 2, len(side)).astype(np.float32),
                 np.zeros((len(side), dim + 1), np.float32),
             )
             for side, other in ((sides[0], sides[1]), (sides[1], sides[0]))
         ]
         for _ in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def test_the_summary_is_the_exact_mean_where_it_is_wide_enough() -> None:
@@ -533,8 +540,8 @@ def test_stars_twice_as_large_give_predictions_twice_as_large(planted: Ratings) 
         few = some(ratings, np.arange(len(ratings)) % 3 == 0)
         return [
             model.reconstruct(u, i),
-            model.reconstruct(u, i, readers=model.fold_in(few)),
-            model.reconstruct(u, i, columns=model.fold_in_items(few)),
+            model.reconstruct(u, i, encoded_users=model.fold_in(few)),
+            model.reconstruct(u, i, encoded_items=model.fold_in_items(few)),
         ]
 
     plain = predictions(1.0, 0.0)
@@ -595,7 +602,7 @@ def test_folded_rows_have_a_share_by_their_length(planted: Ratings) -> None:
     """w = share * n / (n + 20) at each cell, for new users and, mirrored, for new items."""
     share, cells = 0.6, np.arange(len(planted))
     model = blend(planted, share)
-    for way, who, other in (("fold_in", "user", "readers"), ("fold_in_items", "item", "columns")):
+    for way, who, other in (("fold_in", "user", "encoded_users"), ("fold_in_items", "item", "encoded_items")):
         index = planted.user_index if who == "user" else planted.item_index
         few = some(planted, (index % 3 != 0) | (cells % 6 == 0))
         counts = few.user_counts if who == "user" else few.item_counts
@@ -631,7 +638,7 @@ def test_side_information_tells_what_few_ratings_cannot() -> None:
     rare = (i >= 0) & (training.item_counts[i] <= 3)
     errors = []
     for known in (None, facts, facts[rng.permutation(len(facts))]):
-        learner = BayesianLearner(training, BayesianSettings(4, 16, 10), seed=0, item_facts=known)
+        learner = BayesianLearner(training, BayesianSettings(4, 16, 10), seed=0, item_features=known)
         for epoch in range(30):
             learner.epoch(epoch, 0.0)
         errors.append(rmse(held_out.values[rare], learner.trained().predict(u[rare], i[rare])))

@@ -97,11 +97,7 @@ def zipped(folder: Path, archive: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "users", "expected"),
-    [
-        ("latin-1", True, "movielens-1m"),
-        ("utf-8", False, "movielens-10m"),
-    ],
+    ("encoding", "users", "expected"), [("latin-1", True, "movielens-1m"), ("utf-8", False, "movielens-10m")]
 )
 def test_colons(write: Write, tmp_path: Path, encoding: str, users: bool, expected: str) -> None:
     write("ml/ratings.dat", RATINGS_DAT)

@@ -41,10 +41,14 @@ def parts() -> dict[str, Any]:
     training = ratings.take(role == 0)
     assert (training.num_users, training.num_items) == (NUM_USERS, NUM_ITEMS)
     held_out = {
-        name: (expected[role == number], ratings.user_index[role == number], ratings.item_index[role == number],
-               ratings.values[role == number])
+        name: (
+            expected[role == number],
+            ratings.user_index[role == number],
+            ratings.item_index[role == number],
+            ratings.values[role == number],
+        )
         for name, number in (("validation", 1), ("test", 2))
-    }  # fmt: skip
+    }
     return {"training": training, **held_out}
 
 
@@ -61,8 +65,11 @@ def test_the_values_of_a_scale_and_of_one_that_is_too_fine() -> None:
 
 def test_what_counts_as_liked_and_as_one_point() -> None:
     assert [like_threshold(Scale(*ends)) for ends in ((1, 5, 1), (0.5, 5, 0.5), (1, 10, 1), (-10, 10))] == [
-        4.0, 4.0, 7.75, 5.0,
-    ]  # fmt: skip
+        4.0,
+        4.0,
+        7.75,
+        5.0,
+    ]
     assert [one_point(Scale(*ends)) for ends in ((1, 5, 1), (0.5, 5, 0.5), (1, 10, 1))] == [1.0, 1.0, 2.25]
 
 
@@ -191,7 +198,7 @@ def test_a_person_folded_in_has_the_habits_of_their_ratings(parts: dict[str, Any
     assert np.allclose(habits.bias[:6], model.users.bias[:6], atol=0.02)
     assert np.allclose(habits.noise[:6], model.users.noise[:6], atol=0.05)
     cells = np.array([3.0, 4.0]), np.array([2, 5]), np.array([7, 8])
-    folded = model.distribution(*cells, readers=habits).probabilities
+    folded = model.distribution(*cells, histograms=habits).probabilities
     assert np.allclose(folded, model.distribution(*cells).probabilities, atol=0.02)
 
 
@@ -204,10 +211,10 @@ def test_a_split_by_user_is_learnt_from_fold_in_ratings(parts: dict[str, Any]) -
     cells = np.flatnonzero(new & ~shown)
     users, items = ratings.user_index[cells] - 80, ratings.item_index[cells]
     model = StarModel.fit(expected[cells], users, items, ratings.values[cells], training, fold_in=fold_in)
-    found = model.distribution(expected[cells], users, items, readers=model.fold_in(fold_in))
+    found = model.distribution(expected[cells], users, items, histograms=model.fold_in(fold_in))
     assert found.probabilities[:, 1::2].sum(axis=1)[users % 2 == 0].max() < 0.15
     places = columns(found.values, ratings.values[cells])
-    histogram = model.user_histogram(users, readers=model.fold_in(fold_in)).probabilities
+    histogram = model.user_histogram(users, histograms=model.fold_in(fold_in)).probabilities
     assert negative_log_likelihood(found.probabilities, places) < negative_log_likelihood(histogram, places) - 0.3
 
 
@@ -227,10 +234,14 @@ def test_habits_that_differ_between_kinds_of_items_are_read_at_items_alike() -> 
     losses = []
     for keep in (True, False):
         cells = [
-            (np.full(np.count_nonzero(role == part), 3.25), ratings.user_index[role == part],
-             ratings.item_index[role == part], ratings.values[role == part])
+            (
+                np.full(np.count_nonzero(role == part), 3.25),
+                ratings.user_index[role == part],
+                ratings.item_index[role == part],
+                ratings.values[role == part],
+            )
             for part in (1, 2)
-        ]  # fmt: skip
+        ]
         model = StarModel.fit(*cells[0], training, keep_ratings=keep)
         found = model.distribution(*cells[1][:3])
         losses.append(negative_log_likelihood(found.probabilities, columns(found.values, cells[1][3])))

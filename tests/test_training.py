@@ -79,7 +79,7 @@ class Dying(Stopping):
 def weights(run: Path) -> dict[str, np.ndarray]:
     """Every number of the model and of its distributions over the stars."""
     bundle = load_bundle(run / "bundle")
-    stars = {} if bundle.stars is None else bundle.stars.to_arrays()
+    stars = {} if bundle.star_model is None else bundle.star_model.to_arrays()
     return bundle.model.to_arrays() | {f"stars {name}": array for name, array in stars.items()}
 
 
@@ -88,8 +88,16 @@ def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"bundle", "split.npz", "history.csv", "config.toml"}
     bundle = {path.name for path in (tmp_path / "run" / "bundle").iterdir()}
-    assert bundle == {"model.npz", "vocabulary.npz", "baselines.npz", "catalogue.npz", "stars.npz",
-                      "ratings.parquet", "README.md", "bundle.json"}  # fmt: skip
+    assert bundle == {
+        "model.npz",
+        "vocabulary.npz",
+        "baselines.npz",
+        "catalogue.npz",
+        "stars.npz",
+        "ratings.parquet",
+        "README.md",
+        "bundle.json",
+    }
     assert result.validation["model"]["rmse"] < result.validation["damped_bias"]["rmse"]
     assert Config.from_toml(tmp_path / "run" / "config.toml") == configured(data)
     with (tmp_path / "run" / "history.csv").open() as stream:
@@ -101,11 +109,16 @@ def test_a_run_holds_what_the_design_says(data: Path, tmp_path: Path) -> None:
         assert result.validation[name]["rmse"] == pytest.approx(min(scored))
     lines, model = result.lines(), result.model
     assert [line[11:].split(" RMSE")[0].rstrip() for line in lines[:6]] == [
-        "dual and sampled", "dual", "sampled", "global_mean", "item_mean", "damped_bias"
-    ]  # fmt: skip
+        "dual and sampled",
+        "dual",
+        "sampled",
+        "global_mean",
+        "item_mean",
+        "damped_bias",
+    ]
     parts = f"is {100 * model.share:.0f} % dual, and leans {100 * model.lean:.0f} % towards neighbours"
     assert lines[6:] == [f"           dual and sampled {parts}"]
-    facts = load_bundle(tmp_path / "run" / "bundle").facts
+    facts = load_bundle(tmp_path / "run" / "bundle").metadata
     assert facts["num_ratings"] == 5400 and facts["refit"] is True
     test = load_held_out(tmp_path / "run" / "split.npz", "test")
     assert len(test) == 600
@@ -136,7 +149,7 @@ def test_search_tries_settings_within_its_budget_and_keeps_the_best(data: Path, 
     trials = [fit for fit in result.fits if fit["rmse"] is not None]
     assert len(trials) >= 5 and len({json.dumps(fit["settings"]) for fit in trials}) == len(trials)
     best = min(trials, key=lambda fit: fit["rmse"])
-    assert load_bundle(tmp_path / "run" / "bundle").facts["settings"] == best["settings"]
+    assert load_bundle(tmp_path / "run" / "bundle").metadata["settings"] == best["settings"]
     assert result.validation["model"]["rmse"] == pytest.approx(best["rmse"])
     none = train(configured(data, *open_settings, "training.budget=0"), out=tmp_path / "none")
     assert len([fit for fit in none.fits if fit["rmse"] is not None]) == 1
@@ -159,7 +172,7 @@ def test_without_refit_the_best_weights_are_restored(data: Path, tmp_path: Path)
     assert np.sqrt(np.mean((stars - held_out.values) ** 2)) == pytest.approx(
         result.validation["model"]["rmse"], abs=1e-9
     )
-    assert bundle.facts["num_ratings"] == 4860
+    assert bundle.metadata["num_ratings"] == 4860
 
 
 SEARCHING = ["model.l2=none", "training.budget=0.0002"]
@@ -175,9 +188,16 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("stage", "epoch", "end"),
-    [("trial 1", 10, Stopping), ("trial 2", 3, Stopping), ("sampled", 5, Stopping), ("sampled", 9, Dying),
-     ("refit", 17, Stopping), ("refit sampled", 2, Stopping), ("refit sampled", 11, Dying)],
-)  # fmt: skip
+    [
+        ("trial 1", 10, Stopping),
+        ("trial 2", 3, Stopping),
+        ("sampled", 5, Stopping),
+        ("sampled", 9, Dying),
+        ("refit", 17, Stopping),
+        ("refit sampled", 2, Stopping),
+        ("refit sampled", 11, Dying),
+    ],
+)
 def test_interrupted_and_resumed_ends_at_the_same_weights(
     data: Path, whole: Path, tmp_path: Path, stage: str, epoch: int, end: type[Stopping]
 ) -> None:
@@ -205,7 +225,7 @@ def test_an_older_run_stays_valid_until_the_new_one_is_complete(data: Path, tmp_
     after = {path.relative_to(run): path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert {path: content for path, content in after.items() if path.parts[0] != "checkpoint"} == before
     train(configured(data, *QUICK, "training.seed=1"), out=run, resume=True)
-    assert load_bundle(run / "bundle").facts["config"]["training"]["seed"] == 1
+    assert load_bundle(run / "bundle").metadata["config"]["training"]["seed"] == 1
     assert not (run / "checkpoint").exists()
 
 
@@ -213,9 +233,24 @@ def test_an_older_run_stays_valid_until_the_new_one_is_complete(data: Path, tmp_
 def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
     """SIGKILL, which no program can answer, at several moments."""
     run = tmp_path / "run"
-    words = ["--data", str(data), "--out", str(run), "--set", "training.checkpoint_every=5", "--epochs", "400",
-             "--set", "model.latent_dim=4", "--set", "model.l2=8", "--set", "model.hidden_fraction=0.2",
-             "--speed", "fast"]  # fmt: skip
+    words = [
+        "--data",
+        str(data),
+        "--out",
+        str(run),
+        "--set",
+        "training.checkpoint_every=5",
+        "--epochs",
+        "400",
+        "--set",
+        "model.latent_dim=4",
+        "--set",
+        "model.l2=8",
+        "--set",
+        "model.hidden_fraction=0.2",
+        "--speed",
+        "fast",
+    ]
     process = subprocess.Popen(
         [sys.executable, ROOT / "train.py", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -232,7 +267,7 @@ def test_killed_at_any_moment_it_goes_on(data: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Going on from the checkpoint" in done.stdout
-    assert load_bundle(run / "bundle").facts["epochs"] >= 1
+    assert load_bundle(run / "bundle").metadata["epochs"] >= 1
     again = subprocess.run(
         [sys.executable, ROOT / "train.py", *words, "--resume"], capture_output=True, text=True, check=False
     )
@@ -289,7 +324,7 @@ def test_full_disk_leaves_the_old_bundle_intact(data: Path, tmp_path: Path, monk
     assert all(np.array_equal(before[name], array) for name, array in weights(run).items())
     monkeypatch.undo()
     train(configured(data, *QUICK, "training.seed=1"), out=run, resume=True)
-    assert load_bundle(run / "bundle").facts["config"]["training"]["seed"] == 1
+    assert load_bundle(run / "bundle").metadata["config"]["training"]["seed"] == 1
 
 
 def test_too_small_data_says_the_counts(tmp_path: Path) -> None:
@@ -341,7 +376,7 @@ def test_no_validation_and_no_test_trains_on_everything(data: Path, tmp_path: Pa
     result = train(config, out=tmp_path / "run")
     assert result.validation == {} and "unchecked" in result.lines()[0]
     bundle = load_bundle(tmp_path / "run" / "bundle")
-    assert bundle.facts["num_ratings"] == 6000 and bundle.stars is None
+    assert bundle.metadata["num_ratings"] == 6000 and bundle.star_model is None
 
 
 def test_a_model_that_is_no_better_than_the_biases_is_reported_loudly(tmp_path: Path) -> None:
@@ -362,11 +397,22 @@ def test_a_model_that_is_no_better_than_the_biases_is_reported_loudly(tmp_path: 
 
 
 SETTINGS_THAT_CHANGE_THE_MODEL = [
-    "training.seed=1", "training.optimizer=sgd", "training.learning_rate=0.02", "training.schedule=constant",
-    "training.epochs=9", "training.average=0.5", "training.refit=false", "split.test_fraction=0.2",
-    "split.by=user", "model.latent_dim=5", "model.l2=9", "model.hidden_fraction=0.3",
-    "model.hidden_rows=0.2", "model.damping=7", "model.speed=fast",
-]  # fmt: skip
+    "training.seed=1",
+    "training.optimizer=sgd",
+    "training.learning_rate=0.02",
+    "training.schedule=constant",
+    "training.epochs=9",
+    "training.average=0.5",
+    "training.refit=false",
+    "split.test_fraction=0.2",
+    "split.by=user",
+    "model.latent_dim=5",
+    "model.l2=9",
+    "model.hidden_fraction=0.3",
+    "model.hidden_rows=0.2",
+    "model.damping=7",
+    "model.speed=fast",
+]
 
 
 @pytest.fixture(scope="module")
@@ -392,7 +438,7 @@ def test_best_is_an_average_with_the_share_it_says_and_fast_is_the_dual_alone(
     data: Path, usual: Path, tmp_path: Path
 ) -> None:
     bundle = load_bundle(usual / "bundle")
-    model, share = bundle.model, bundle.facts["weights"]["share"]
+    model, share = bundle.model, bundle.metadata["weights"]["share"]
     assert isinstance(model, TrainedEnsemble) and 0.01 <= share <= 0.99
     from movie_autoencoder.recommend.recommender import Recommender
 
@@ -402,14 +448,14 @@ def test_best_is_an_average_with_the_share_it_says_and_fast_is_the_dual_alone(
     both = share * model.dual.reconstruct(u, i) + (1 - share) * model.sampled.reconstruct(u, i)
     straight = replace(bundle, model=replace(model, lean=0.0))  # without the neighbours
     assert Recommender(straight).predict(users, items) == pytest.approx(model.scale.clip(both), abs=1e-5)
-    figures = bundle.facts["validation"]
+    figures = bundle.metadata["validation"]
     assert list(figures) == ["model", "dual", "sampled", "global_mean", "item_mean", "damped_bias"]
     assert figures["model"]["rmse"] < figures["dual"]["rmse"] < figures["damped_bias"]["rmse"]
-    assert [fit["stage"] for fit in bundle.facts["fits"]] == ["trial 1", "sampled", "refit", "refit sampled"]
+    assert [fit["stage"] for fit in bundle.metadata["fits"]] == ["trial 1", "sampled", "refit", "refit sampled"]
 
     result = train(configured(data, "model.speed=fast"), out=tmp_path / "fast")
     alone = load_bundle(tmp_path / "fast" / "bundle")
-    assert isinstance(alone.model, TrainedDual) and alone.facts["weights"] == {"share": 1}
+    assert isinstance(alone.model, TrainedDual) and alone.metadata["weights"] == {"share": 1}
     assert alone.model.joining is not None and alone.model.name == "dual"
     assert [fit["stage"] for fit in result.fits] == ["trial 1", "refit"]
     assert list(result.validation) == ["model", "global_mean", "item_mean", "damped_bias"]
@@ -620,9 +666,14 @@ _FINE = [(42.4264, 0.2, 32), (21.2132, 0.2, 32), (30, 0.2, 64)]
 
 @pytest.mark.parametrize(
     ("speed", "budget", "wanted"),
-    [("best", 1, _PENALTIES), ("fast", 1, _PENALTIES + _HIDDEN), ("best", 2, _PENALTIES + _HIDDEN + _FINE),
-     ("fast", 2, _PENALTIES + _HIDDEN + _FINE), ("fast", 0, _PENALTIES[:1])],
-)  # fmt: skip
+    [
+        ("best", 1, _PENALTIES),
+        ("fast", 1, _PENALTIES + _HIDDEN),
+        ("best", 2, _PENALTIES + _HIDDEN + _FINE),
+        ("fast", 2, _PENALTIES + _HIDDEN + _FINE),
+        ("fast", 0, _PENALTIES[:1]),
+    ],
+)
 def test_what_is_searched_and_in_what_order(
     planted: Ratings, speed: str, budget: float, wanted: list[tuple[float, float, int]]
 ) -> None:
@@ -633,8 +684,11 @@ def test_what_is_searched_and_in_what_order(
         assert isinstance(trial.settings, DualSettings)
         off = trial.settings != replace(trial.settings, hidden_fraction=0.2, latent_dim=32)
         tried.append(Tried(trial, abs(math.log(trial.settings.l2 / 30)) + off))
-    found = [(one.trial.settings.l2, one.trial.settings.hidden_fraction, one.trial.settings.latent_dim)
-             for one in tried if isinstance(one.trial.settings, DualSettings)]  # fmt: skip
+    found = [
+        (one.trial.settings.l2, one.trial.settings.hidden_fraction, one.trial.settings.latent_dim)
+        for one in tried
+        if isinstance(one.trial.settings, DualSettings)
+    ]
     assert found == wanted
 
 

@@ -223,8 +223,10 @@ def test_a_letterboxd_zip_becomes_a_person(client: Client, recommender: Recommen
     row = [f"2024-01-01,{title},{year},https://boxd.it/{n}" for n, (title, year) in enumerate(titles)]
     data = letterboxd(
         ratings=f"{head},Rating\n{row[0]},4.5\n2024-01-01,<script>alert(1)</script>,1999,https://boxd.it/x,3\n",
-        watched=f"{head}\n{row[0]}\n{row[1]}\n", likes__films=f"{head}\n{row[2]}\n", watchlist=f"{head}\n{row[3]}\n",
-    )  # fmt: skip
+        watched=f"{head}\n{row[0]}\n{row[1]}\n",
+        likes__films=f"{head}\n{row[2]}\n",
+        watchlist=f"{head}\n{row[3]}\n",
+    )
     answer = sent(client, "letterboxd-me.zip", data).json()
     ids = recommender.item_ids[:4].tolist()
     assert answer["format"] == "letterboxd" and answer["ratings"] == [{"item_id": ids[0], "stars": 4.5}]
@@ -299,7 +301,7 @@ def test_files_that_are_refused(client: Client, tmp_path: Path, name: str, data:
         ({"ratings": [{"item_id": 1, "stars": 3, "also": 1}]}, "also"),
         ({"ratings": [{"item_id": 1, "stars": 3}] * 20_001}, "ratings"),
     ],
-)  # fmt: skip
+)
 def test_wrong_values(client: Client, more: dict[str, Any], said: str) -> None:
     answer = client.post("/api/recommend", json=more)
     assert answer.status_code == 422 and said in answer.json()["detail"], answer.text
@@ -309,14 +311,26 @@ def test_wrong_values(client: Client, more: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b'{"k": NaN}', b'{"popularity": Infinity}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"k": NaN}',
+        b'{"popularity": Infinity}',
         b'{"popularity": 1e999}',
-        b'{"ratings": [{"item_id": 1, "stars": NaN}]}', b'{"ratings": [{"item_id": 1, "stars": 1e999}]}',
-        b'{"ratings": [{"item_id": 1, "stars": -Infinity}]}', b"[" * 100_000 + b"]" * 100_000,
-        b'{"a":' * 50_000 + b"1" + b"}" * 50_000, b'{"k": ' + b"9" * 10_000 + b"}", b'{"k": 1, "k": "x"}',
-        b'{"genres": ["\\ud800"]}', b"PK\x03\x04",
+        b'{"ratings": [{"item_id": 1, "stars": NaN}]}',
+        b'{"ratings": [{"item_id": 1, "stars": 1e999}]}',
+        b'{"ratings": [{"item_id": 1, "stars": -Infinity}]}',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"k": ' + b"9" * 10_000 + b"}",
+        b'{"k": 1, "k": "x"}',
+        b'{"genres": ["\\ud800"]}',
+        b"PK\x03\x04",
     ],
-)  # fmt: skip
+)
 def test_bodies_that_are_no_request(client: Client, text: bytes) -> None:
     answer = client.post("/api/recommend", content=text, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422) and answer.json()["detail"]

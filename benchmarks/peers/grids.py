@@ -45,7 +45,7 @@ PEERS = {
                 "init_std_dev": _SMALL_START,
             }
             for (factors, epochs), penalty in product([(20, 20), (20, 50), (100, 30), (100, 100)], [0.05, 0.1])
-        ],  # fmt: skip
+        ],
     ),
     "surprise-svdpp": Peer(
         "with_surprise.py",
@@ -58,7 +58,7 @@ PEERS = {
             reg_all=[0.05, 0.1],
             init_std_dev=[_SMALL_START],
             cache_ratings=[True],
-        ),  # fmt: skip
+        ),
     ),
     "surprise-knnbaseline": Peer(
         "with_surprise.py",
@@ -84,16 +84,10 @@ PEERS = {
         ],
     ),
     "lenskit-als": Peer(
-        "with_lenskit.py",
-        "lenskit",
-        grid(embedding_size=[16, 64], epochs=[20], regularization=[0.07, 0.1, 0.2, 0.4]),
+        "with_lenskit.py", "lenskit", grid(embedding_size=[16, 64], epochs=[20], regularization=[0.07, 0.1, 0.2, 0.4])
     ),
     "myfm-ids": Peer("with_myfm.py", _SHARED, grid(implicit=[False], probit=[False], **_DRAWS)),
     "myfm-implicit": Peer("with_myfm.py", _SHARED, grid(implicit=[True], probit=[False], **_DRAWS)),
     "myfm-probit": Peer("with_myfm.py", _SHARED, grid(implicit=[True], probit=[True], **_DRAWS)),
-    "libmf": Peer(
-        "with_libmf.py",
-        "libmf",
-        grid(k=[8, 32], nr_iters=[50, 100], eta=[0.05], l2=[0.05, 0.1]),
-    ),
+    "libmf": Peer("with_libmf.py", "libmf", grid(k=[8, 32], nr_iters=[50, 100], eta=[0.05], l2=[0.05, 0.1])),
 }

@@ -60,10 +60,15 @@ def main(fit: Callable[[Cells, dict[str, Any]], Predict], version: str) -> None:
     job = json.loads((folder / "job.json").read_text())
     with np.load(folder / "cells.npz", allow_pickle=False) as arrays:
         cells = Cells(
-            arrays["users"], arrays["items"], arrays["values"].astype(np.float64), int(arrays["num_users"]),
-            int(arrays["num_items"]), arrays["levels"], (float(arrays["bounds"][0]), float(arrays["bounds"][1])),
+            arrays["users"],
+            arrays["items"],
+            arrays["values"].astype(np.float64),
+            int(arrays["num_users"]),
+            int(arrays["num_items"]),
+            arrays["levels"],
+            (float(arrays["bounds"][0]), float(arrays["bounds"][1])),
             job["threads"],
-        )  # fmt: skip
+        )
         users, items = arrays["test_users"], arrays["test_items"]
     measured = []
     for place, settings in enumerate(job["settings"]):

@@ -24,9 +24,14 @@ from movie_autoencoder.data.sources import find_data  # noqa: E402
 CONFIGURATIONS = {
     "defaults, published ~0.87 / ~0.67": {"algorithm": "SVD"},
     "as chosen on validation": {
-        "algorithm": "SVD", "n_factors": 100, "n_epochs": 100, "lr_all": 0.005, "reg_all": 0.05, "init_std_dev": 0.01,
+        "algorithm": "SVD",
+        "n_factors": 100,
+        "n_epochs": 100,
+        "lr_all": 0.005,
+        "reg_all": 0.05,
+        "init_std_dev": 0.01,
     },
-}  # fmt: skip
+}
 
 
 def main() -> None:

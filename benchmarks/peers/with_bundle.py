@@ -22,17 +22,22 @@ def main() -> None:
     with np.load(folder / "asked.npz", allow_pickle=False) as asked:
         users, items = asked["users"], asked["items"]
     found = {"predictions": np.asarray(recommender.predict(users, items), dtype=np.float64)}
-    if recommender.stars is not None:
+    if recommender.star_model is not None:
         found["probabilities"] = recommender.predict_distribution(users, items).probabilities
     np.savez(folder / "predictions-0.npz", **found)
     seconds = time.perf_counter() - started
     facts = recommender.metadata
     fits = facts["fits"]  # the saved model is made of the refits; what came before was the search for settings
     refits = [fit["seconds"] for fit in fits if fit["stage"].startswith("refit")] or [fits[-1]["seconds"]]
-    (folder / "measured.json").write_text(json.dumps({
-        "version": __version__, "settings": facts["settings"],
-        "runs": [{"fit_seconds": sum(refits), "predict_seconds": seconds}],
-    }))  # fmt: skip
+    (folder / "measured.json").write_text(
+        json.dumps(
+            {
+                "version": __version__,
+                "settings": facts["settings"],
+                "runs": [{"fit_seconds": sum(refits), "predict_seconds": seconds}],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -20,17 +20,23 @@ def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
     """Draws `draws` samples after `burn_in`; predictions are means over the samples."""
     rows = side(cells.users, cells.items, cells.num_users, cells.num_items, settings["implicit"])
     columns = side(cells.items, cells.users, cells.num_items, cells.num_users, settings["implicit"])
-    groups = [*groups_of(cells.num_users, cells.num_items, settings["implicit"]),
-              *groups_of(cells.num_items, cells.num_users, settings["implicit"])]  # fmt: skip
+    groups = [
+        *groups_of(cells.num_users, cells.num_items, settings["implicit"]),
+        *groups_of(cells.num_items, cells.num_users, settings["implicit"]),
+    ]
     kind = myfm.MyFMOrderedProbit if settings["probit"] else myfm.MyFMRegressor
     model = kind(rank=settings["rank"], random_seed=42)
     given = np.unique(cells.values)  # probit: classes are the values that training holds
     targets = np.searchsorted(given, cells.values) if settings["probit"] else cells.values
     blocks = [myfm.RelationBlock(cells.users + 1, rows), myfm.RelationBlock(cells.items + 1, columns)]
     model.fit(
-        None, targets, blocks, n_iter=settings["burn_in"] + settings["draws"], n_kept_samples=settings["draws"],
+        None,
+        targets,
+        blocks,
+        n_iter=settings["burn_in"] + settings["draws"],
+        n_kept_samples=settings["draws"],
         group_shapes=groups,
-    )  # fmt: skip
+    )
 
     def predict(users: np.ndarray, items: np.ndarray) -> Any:
         pairs = [myfm.RelationBlock(users + 1, rows), myfm.RelationBlock(items + 1, columns)]

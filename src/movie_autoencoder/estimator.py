@@ -27,12 +27,18 @@ from .recommend.recommender import Recommender
 from .training.train import train
 
 _PLACES = {
-    "speed": "model.speed", "latent_dim": "model.latent_dim", "l2": "model.l2",
+    "speed": "model.speed",
+    "latent_dim": "model.latent_dim",
+    "l2": "model.l2",
     "hidden_fraction": "model.hidden_fraction",
-    "optimizer": "training.optimizer", "learning_rate": "training.learning_rate", "epochs": "training.epochs",
-    "budget": "training.budget", "seed": "training.seed", "threads": "training.threads",
+    "optimizer": "training.optimizer",
+    "learning_rate": "training.learning_rate",
+    "epochs": "training.epochs",
+    "budget": "training.budget",
+    "seed": "training.seed",
+    "threads": "training.threads",
     "validation_fraction": "split.validation_fraction",
-}  # fmt: skip
+}
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -189,10 +195,10 @@ class RatingAutoencoder:
             raise ValueError(f"k must be at least 1. Received: {k}.")
         if isinstance(users, (Ratings, pd.DataFrame)):
             seen = self._ratings(users, None, recommender.scale)
-            names, readers = seen.user_ids, recommender.encode(seen)
+            names, encoded_users = seen.user_ids, recommender.encode(seen)
             rows = np.arange(seen.num_users)
         else:
-            seen, names, readers = self.ratings_, np.atleast_1d(np.asarray(users)), None
+            seen, names, encoded_users = self.ratings_, np.atleast_1d(np.asarray(users)), None
             rows = recommender.locate_users(names)
             if (rows < 0).any():
                 raise ValueError(
@@ -201,16 +207,22 @@ class RatingAutoencoder:
         columns, everything = recommender.locate_items(seen.item_ids), np.arange(len(recommender.item_ids))
         parts = []
         for name, row, place in zip(names, rows, seen.locate_users(names), strict=True):
-            stars = recommender.model.reconstruct(np.full(len(everything), row), everything, readers=readers)
+            stars = recommender.model.reconstruct(
+                np.full(len(everything), row), everything, encoded_users=encoded_users
+            )
             rated = columns[seen.item_index[seen.row(place)]]
             left = np.setdiff1d(everything, rated)
             best = left[np.argsort(-stars[left], kind="stable")[:k]]
             parts.append(
                 pd.DataFrame(
-                    {"user_id": name, "item_id": recommender.item_ids[best],
-                     "rating": recommender.scale.clip(stars[best]), "rank": np.arange(1, len(best) + 1)}
+                    {
+                        "user_id": name,
+                        "item_id": recommender.item_ids[best],
+                        "rating": recommender.scale.clip(stars[best]),
+                        "rank": np.arange(1, len(best) + 1),
+                    }
                 )
-            )  # fmt: skip
+            )
         return pd.concat(parts, ignore_index=True)
 
     def _config(self) -> Config:
@@ -255,9 +267,11 @@ class RatingAutoencoder:
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
-            estimator_type=None, target_tags=TargetTags(required=True), transformer_tags=TransformerTags(),
+            estimator_type=None,
+            target_tags=TargetTags(required=True),
+            transformer_tags=TransformerTags(),
             input_tags=InputTags(categorical=True, string=True),
-        )  # fmt: skip
+        )
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters

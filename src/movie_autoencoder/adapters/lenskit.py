@@ -64,13 +64,13 @@ class RatingAutoencoderScorer(Component[ItemList], Trainable):
         recommender = self.model_.recommender_
         columns = recommender.locate_items(items.ids())
         user = -1 if query.user_id is None else int(recommender.locate_users([query.user_id])[0])
-        readers = None
+        encoded_users = None
         history = query.history_items
         stars = None if history is None else history.field("rating")
         if user < 0 and history is not None and stars is not None and len(history):
-            readers = recommender.encode(
+            encoded_users = recommender.encode(
                 Ratings.from_columns(np.zeros(len(history), dtype=int), history.ids(), stars, scale=recommender.scale)
             )
             user = 0
-        scores = recommender.model.reconstruct(np.full(len(items), user), columns, readers=readers)
+        scores = recommender.model.reconstruct(np.full(len(items), user), columns, encoded_users=encoded_users)
         return ItemList(items, scores=scores)

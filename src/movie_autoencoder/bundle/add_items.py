@@ -142,24 +142,34 @@ def extend(bundle: Bundle, ratings: Ratings, catalogue: Catalogue | None = None,
     new = _in_order(users[ratings.user_index[keep]], ratings.item_index[keep], ratings.values[keep], items, bundle)
     strangers, unrated = np.unique(ratings.user_index[by_stranger]), (counts == 0) & ~known_item
     added = Added(
-        run, new.num_items, len(new), int(known_item.sum()), int(of_known.sum()), len(strangers),
-        int(by_stranger.sum()), int(unrated.sum()),
-    )  # fmt: skip
+        run,
+        new.num_items,
+        len(new),
+        int(known_item.sum()),
+        int(of_known.sum()),
+        len(strangers),
+        int(by_stranger.sum()),
+        int(unrated.sum()),
+    )
     item_ids, merge = Merge.of(bundle.item_ids, new.item_ids)
     everything = None if bundle.ratings is None else _joined(bundle.ratings, new, item_ids, merge)
-    facts = dict(bundle.facts)
-    facts["extensions"] = [
-        *facts.get("extensions", []),
+    metadata = dict(bundle.metadata)
+    metadata["extensions"] = [
+        *metadata.get("extensions", []),
         {"path": ratings.source.path, "sha256": new.digest, "num_items": new.num_items, "num_ratings": len(new)},
     ]
     extended = Bundle(
         bundle.model.with_items(new, merge),
         {name: baseline.with_items(new, merge) for name, baseline in bundle.baselines.items()},
-        bundle.user_ids, item_ids, bundle.user_counts + new.user_counts,
-        merge.rows(bundle.item_counts, new.item_counts), everything,
-        _catalogue(bundle.catalogue, catalogue, new.item_ids), facts,
-        None if bundle.stars is None else bundle.stars.with_items(new, merge, everything),
-    )  # fmt: skip
+        bundle.user_ids,
+        item_ids,
+        bundle.user_counts + new.user_counts,
+        merge.rows(bundle.item_counts, new.item_counts),
+        everything,
+        _catalogue(bundle.catalogue, catalogue, new.item_ids),
+        metadata,
+        None if bundle.star_model is None else bundle.star_model.with_items(new, merge, everything),
+    )
     return extended, added
 
 
@@ -190,9 +200,13 @@ def _in_order(users: IntArray, items: IntArray, stars: Any, item_ids: Ids, bundl
     used, column = np.unique(item_ids[items], return_inverse=True)
     order = np.lexsort((column, users))
     return Ratings(
-        users[order].astype(np.int32), column[order].astype(np.int32), stars[order], bundle.user_ids, used,
+        users[order].astype(np.int32),
+        column[order].astype(np.int32),
+        stars[order],
+        bundle.user_ids,
+        used,
         bundle.model.scale,
-    )  # fmt: skip
+    )
 
 
 def _joined(old: Ratings, new: Ratings, item_ids: Ids, merge: Merge) -> Ratings:

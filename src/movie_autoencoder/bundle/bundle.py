@@ -45,8 +45,8 @@ class Bundle:
         item_counts: training ratings of each item.
         ratings: the training ratings, or None.
         catalogue: titles and the like of the items.
-        facts: plain values for people and programs: settings, seed, versions, checksums, validation figures.
-        stars: what makes distributions of predictions; None where there was no validation part to learn it on.
+        metadata: plain values for people and programs: settings, seed, versions, checksums, validation figures.
+        star_model: what makes distributions of predictions; None where there was no validation part to learn it on.
     """
 
     model: TrainedModel
@@ -57,8 +57,8 @@ class Bundle:
     item_counts: IntArray
     ratings: Ratings | None
     catalogue: Catalogue
-    facts: Mapping[str, Any]
-    stars: StarModel | None = None
+    metadata: Mapping[str, Any]
+    star_model: StarModel | None = None
 
 
 def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
@@ -78,14 +78,16 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
         save_arrays(
             temporary / "vocabulary.npz",
             {
-                "user_ids": bundle.user_ids, "item_ids": bundle.item_ids,
-                "user_counts": bundle.user_counts.astype(np.int32), "item_counts": bundle.item_counts.astype(np.int32),
+                "user_ids": bundle.user_ids,
+                "item_ids": bundle.item_ids,
+                "user_counts": bundle.user_counts.astype(np.int32),
+                "item_counts": bundle.item_counts.astype(np.int32),
             },
-        )  # fmt: skip
+        )
         save_arrays(temporary / "baselines.npz", _baseline_arrays(bundle.baselines))
         save_arrays(temporary / "catalogue.npz", bundle.catalogue.to_arrays())
-        if bundle.stars is not None:
-            save_arrays(temporary / "stars.npz", bundle.stars.to_arrays())
+        if bundle.star_model is not None:
+            save_arrays(temporary / "stars.npz", bundle.star_model.to_arrays())
         if bundle.ratings is not None:
             _save_ratings(bundle.ratings, temporary / "ratings.parquet")
         (temporary / "README.md").write_text(card, encoding="utf-8")
@@ -95,7 +97,7 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
             "written_by": f"movie-rating-autoencoder {__version__}",
             "model": bundle.model.name,
             "scale": [scale.minimum, scale.maximum, scale.step],
-            "facts": dict(bundle.facts),
+            "facts": dict(bundle.metadata),
             "files": {path.name: checksum(path) for path in sorted(temporary.iterdir())},
         }
         write_json(temporary / _MANIFEST, manifest)
@@ -124,11 +126,17 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(
         TRAINED_MODELS[manifest["model"]].from_arrays(load_arrays(folder / "model.npz"), scale),
         _baselines(load_arrays(folder / "baselines.npz"), scale),
-        vocabulary["user_ids"], vocabulary["item_ids"], vocabulary["user_counts"], vocabulary["item_counts"],
-        ratings, Catalogue.from_arrays(load_arrays(folder / "catalogue.npz")), manifest["facts"],
+        vocabulary["user_ids"],
+        vocabulary["item_ids"],
+        vocabulary["user_counts"],
+        vocabulary["item_counts"],
+        ratings,
+        Catalogue.from_arrays(load_arrays(folder / "catalogue.npz")),
+        manifest["facts"],
         StarModel.from_arrays(load_arrays(folder / "stars.npz"), scale, ratings)
-        if "stars.npz" in manifest["files"] else None,
-    )  # fmt: skip
+        if "stars.npz" in manifest["files"]
+        else None,
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

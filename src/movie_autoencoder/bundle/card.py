@@ -16,10 +16,10 @@ _OTHER = """The licence of the ratings that it was trained on applies to this bu
 
 def model_card(bundle: Bundle) -> str:
     """Markdown that says what a bundle is, what it was trained on, how good it is, and what its limits are."""
-    facts, scale = bundle.facts, bundle.model.scale
-    settings = "\n".join(f"| {name} | {value} |" for name, value in facts["settings"].items())
+    metadata, scale = bundle.metadata, bundle.model.scale
+    settings = "\n".join(f"| {name} | {value} |" for name, value in metadata["settings"].items())
     rows = "\n".join(
-        f"| {name} | {figures['rmse']:.4f} | {figures['mae']:.4f} |" for name, figures in facts["validation"].items()
+        f"| {name} | {figures['rmse']:.4f} | {figures['mae']:.4f} |" for name, figures in metadata["validation"].items()
     )
     validation = (
         f"On the validation part, before the refit on all training ratings (test results: `evaluation.json`):\n\n"
@@ -27,14 +27,14 @@ def model_card(bundle: Bundle) -> str:
         if rows
         else "There was no validation part.\n"
     )
-    kind = str(facts["data"]["format"])
+    kind = str(metadata["data"]["format"])
     licence = _MOVIELENS if kind.startswith(("movielens", "sample")) else _NETFLIX if kind == "netflix" else _OTHER
     kept = (
         "The training ratings are inside (`ratings.parquet`): whoever gets this bundle gets them too."
         if bundle.ratings is not None
         else "The training ratings are not inside; reconstruction error and overlap cannot be computed from it."
     )
-    extensions = bundle.facts.get("extensions", [])
+    extensions = bundle.metadata.get("extensions", [])
     number, ratings = (sum(one[name] for one in extensions) for name in ("num_items", "num_ratings"))
     grown = (
         f"\n{number:,} {'movie was' if number == 1 else 'movies were'} added after training, from {ratings:,} "
@@ -45,12 +45,12 @@ def model_card(bundle: Bundle) -> str:
     return f"""# Model card: {bundle.model.name} rating autoencoder
 
 Predicts stars from {scale} for {len(bundle.user_ids):,} users and {len(bundle.item_ids):,} items; trained on
-{facts["num_ratings"]:,} ratings. Made with movie-rating-autoencoder; load it with
+{metadata["num_ratings"]:,} ratings. Made with movie-rating-autoencoder; load it with
 `movie_autoencoder.Recommender.load(RUN)`. No pickle is inside.
 
 ## Training
-Seed {facts["config"]["training"]["seed"]}, {facts["epochs"]} epochs of a schedule of {facts["schedule_epochs"]}.
-Settings:
+Seed {metadata["config"]["training"]["seed"]}, {metadata["epochs"]} epochs of a schedule of
+{metadata["schedule_epochs"]}. Settings:
 
 | | |
 |---|---|
@@ -62,7 +62,7 @@ It knows only the items above, and people only through their stars. Predictions 
 to averages. Ratings are made by people who chose what to watch: a prediction says what *such* people would give.
 
 ## Data and licence
-SHA-256 of the ratings: `{facts["data"]["sha256"]}`. {kept}
+SHA-256 of the ratings: `{metadata["data"]["sha256"]}`. {kept}
 
 {licence}
 """

@@ -130,14 +130,22 @@ def explain(
     shares = {share.item_id: share for share in answer.shares or ()}
     rows = [
         (
-            one.label, _number(one.stars),
-            *(("", "", "") if one.item_id not in shares else
-              (_signed(shares[one.item_id].your_stars), _signed(shares[one.item_id].you_chose_it),
-               _signed(shares[one.item_id].share))),
-            _number(one.without, 2), _signed(one.change),
+            one.label,
+            _number(one.stars),
+            *(
+                ("", "", "")
+                if one.item_id not in shares
+                else (
+                    _signed(shares[one.item_id].your_stars),
+                    _signed(shares[one.item_id].you_chose_it),
+                    _signed(shares[one.item_id].share),
+                )
+            ),
+            _number(one.without, 2),
+            _signed(one.change),
         )
         for one in answer.without
-    ]  # fmt: skip
+    ]
     if form is Format.csv:
         header = ("Title", "Stars", "YourStars", "YouChoseIt", "Share", "PredictionWithoutIt", "Change")
         return _print_csv(header, rows)
@@ -245,8 +253,8 @@ def predict(
         for name, locate in (("user", recommender.locate_users), ("item", recommender.locate_items))
     )
     frame["stars"] = recommender.model.predict(users, items)
-    if recommender.stars is not None:
-        distribution = recommender.stars.distribution(frame["stars"].to_numpy(), users, items)
+    if recommender.star_model is not None:
+        distribution = recommender.star_model.distribution(frame["stars"].to_numpy(), users, items)
         frame["low"], frame["high"] = distribution.interval(0.9)
         frame["p_like"] = distribution.like_probability()
     _write_frame(frame, out)
@@ -404,12 +412,15 @@ def _years(text: str | None) -> Years:
 def _recommended_lines(answer: Recommendations, person: Person) -> list[str]:
     rows = [
         (
-            str(item.rank), item.label, f"{item.stars:.1f}",
+            str(item.rank),
+            item.label,
+            f"{item.stars:.1f}",
             "" if item.low is None else f"{item.low:.1f} to {item.high:.1f}",
-            "" if item.p_like is None else f"{item.p_like:.0%}", item.why,
+            "" if item.p_like is None else f"{item.p_like:.0%}",
+            item.why,
         )
         for item in answer.items
-    ]  # fmt: skip
+    ]
     lines = _columns(("", "film", "stars", "90 % interval", "to like it", "why"), rows, left=(1, 5))
     if not rows:
         lines = ["No film is left with these filters."]
@@ -432,11 +443,17 @@ def _save_matches(person: Person, path: Path) -> None:
     if path.suffix == ".json":
         return write_json(path, report)
     rows = [
-        (kind, one["title"], one["year"] or "", "" if one["stars"] is None else one["stars"], one.get("item_id", ""),
-         one["from"])
+        (
+            kind,
+            one["title"],
+            one["year"] or "",
+            "" if one["stars"] is None else one["stars"],
+            one.get("item_id", ""),
+            one["from"],
+        )
         for kind in ("matched", "ambiguous", "unmatched")
         for one in report[kind]
-    ]  # fmt: skip
+    ]
     write_text(path, _csv_text(("Outcome", "Title", "Year", "Stars", "ItemId", "From"), rows))
 
 
@@ -451,10 +468,20 @@ def _picks_csv(answer: Recommendations, catalogue: Catalogue) -> str:
     for item in answer.items:
         row = catalogue.align([item.item_id])
         imdb, tmdb = str(row.imdb_ids[0]), int(row.tmdb_ids[0])
-        rows.append((
-            natural(item.title), item.year or "", imdb, "" if tmdb < 0 else tmdb, item.rank, f"{item.stars:.2f}",
-            _number(item.low, 2), _number(item.high, 2), _number(item.p_like, 3), item.why,
-        ))  # fmt: skip
+        rows.append(
+            (
+                natural(item.title),
+                item.year or "",
+                imdb,
+                "" if tmdb < 0 else tmdb,
+                item.rank,
+                f"{item.stars:.2f}",
+                _number(item.low, 2),
+                _number(item.high, 2),
+                _number(item.p_like, 3),
+                item.why,
+            )
+        )
     header = ("Title", "Year", "imdbID", "tmdbID", "Rank", "Predicted", "Low", "High", "PLike", "Why")
     return _csv_text(header, rows)
 

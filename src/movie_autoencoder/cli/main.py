@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from ..config import Config
 
 app = typer.Typer(
-    name="movie-autoencoder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="movie-autoencoder",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="An autoencoder for movie ratings: train it, evaluate it, and have films recommended.",
-)  # fmt: skip
+)
 
 _DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 
@@ -68,10 +71,17 @@ def train(
     from ..training.train import train as run_training
 
     given = {  # as text: the configuration checks them, and names value and what is allowed
-        "model.name": model, "model.speed": speed, "data.path": data, "training.seed": seed, "training.epochs": epochs,
-        "training.optimizer": optimizer, "split.test_fraction": test_fraction,
-        "split.validation_fraction": validation_fraction, "split.by": split, "training.threads": threads,
-    }  # fmt: skip
+        "model.name": model,
+        "model.speed": speed,
+        "data.path": data,
+        "training.seed": seed,
+        "training.epochs": epochs,
+        "training.optimizer": optimizer,
+        "split.test_fraction": test_fraction,
+        "split.validation_fraction": validation_fraction,
+        "split.by": split,
+        "training.threads": threads,
+    }
     numbers = {
         "training.seed",
         "training.epochs",

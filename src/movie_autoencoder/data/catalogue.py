@@ -104,7 +104,7 @@ class Catalogue:
         """The columns by name: plain arrays of numbers and fixed-width text, storable as npz without pickle."""
         return {name: getattr(self, name) for name in _COLUMNS}
 
-    def facts(self) -> npt.NDArray[np.float32]:
+    def features(self) -> npt.NDArray[np.float32]:
         """What a model can read of each item: genres, decade and year, shape ``(num_items, num_facts)``.
 
         An item's genres share a length of 1; the year is standardised; all are 0 where they are unknown. Without any

@@ -247,9 +247,15 @@ class Ratings:
         order = self.item_order
         times = None if self.timestamps is None else self.timestamps[order]
         return Ratings(
-            self.item_index[order], self.user_index[order], self.values[order], self.item_ids, self.user_ids,
-            self.scale, times, self.source,
-        )  # fmt: skip
+            self.item_index[order],
+            self.user_index[order],
+            self.values[order],
+            self.item_ids,
+            self.user_ids,
+            self.scale,
+            times,
+            self.source,
+        )
 
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Row of each id, -1 where the user is unknown."""

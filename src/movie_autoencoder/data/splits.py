@@ -109,9 +109,11 @@ class Split:
     def save(self, path: Path) -> None:
         """Writes the held-out ratings with their ids, so that evaluation needs no source file."""
         arrays: dict[str, npt.NDArray[Any]] = {
-            "by": np.array(self.by), "seed": np.array(self.seed), "digest": np.array(self.digest),
+            "by": np.array(self.by),
+            "seed": np.array(self.seed),
+            "digest": np.array(self.digest),
             "scale": np.array([self.ratings.scale.minimum, self.ratings.scale.maximum, self.ratings.scale.step]),
-        }  # fmt: skip
+        }
         for part in ("validation", "test"):
             held_out = self.held_out(part)
             arrays |= {f"{part}_{name}": getattr(held_out, name) for name in ("users", "items", "values")}
@@ -139,13 +141,20 @@ def load_held_out(path: Path, part: Literal["validation", "test"]) -> HeldOut:
         fold_in = None
         if f"{part}_fold_in_values" in arrays:
             fold_in = Ratings.from_columns(
-                arrays[f"{part}_fold_in_users"], arrays[f"{part}_fold_in_items"], arrays[f"{part}_fold_in_values"],
-                scale=Scale(*arrays["scale"].tolist()), timestamps=arrays.get(f"{part}_fold_in_times"),
-            )  # fmt: skip
+                arrays[f"{part}_fold_in_users"],
+                arrays[f"{part}_fold_in_items"],
+                arrays[f"{part}_fold_in_values"],
+                scale=Scale(*arrays["scale"].tolist()),
+                timestamps=arrays.get(f"{part}_fold_in_times"),
+            )
         return HeldOut(
-            arrays[f"{part}_users"], arrays[f"{part}_items"], arrays[f"{part}_values"], fold_in, str(arrays["digest"]),
+            arrays[f"{part}_users"],
+            arrays[f"{part}_items"],
+            arrays[f"{part}_values"],
+            fold_in,
+            str(arrays["digest"]),
             arrays.get(f"{part}_times"),
-        )  # fmt: skip
+        )
     except KeyError as missing:
         raise ValueError(f"{path}: not a saved split: it lacks {missing}. Train the run again.") from None
 

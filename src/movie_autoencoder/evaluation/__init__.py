@@ -159,10 +159,10 @@ def evaluate(
 
     scoring = time.perf_counter()
     predictors: dict[str, TrainedModel] = {recommender.name: recommender.model, **recommender.baselines}
-    readers = {
+    encoded_users = {
         name: None if cells.fold_in is None else model.fold_in(cells.fold_in) for name, model in predictors.items()
     }
-    predictions = {name: _predict(name, model, readers[name], cells) for name, model in predictors.items()}
+    predictions = {name: _predict(name, model, encoded_users[name], cells) for name, model in predictors.items()}
     scores = score(predictions, cells.ratings, resamples=resamples, seed=seed)
     shown_counts = recommender.user_counts if cells.fold_in is None else cells.fold_in.user_counts
     by_stars = star_groups(cells.ratings.values, recommender.scale)
@@ -174,20 +174,26 @@ def evaluate(
     }
     errors = {name: group_errors(predictions, cells.ratings, *group) for name, group in groups.items()}
     uncertainty = None
-    if recommender.stars is not None:
+    if recommender.star_model is not None:
         ours = predictions[recommender.name]
-        uncertainty = measure(recommender.name, recommender.stars, ours, cells, item_counts, user_counts)
+        uncertainty = measure(recommender.name, recommender.star_model, ours, cells, item_counts, user_counts)
     compared = {name: predictors[name] for name in (recommender.name, "damped_bias")}
     fold_in = curve_of_users(compared, cells, seed=seed)
     scoring_seconds = time.perf_counter() - scoring
 
     scored = Scored(
-        users=cells.users, items=cells.items, stars=cells.ratings.values, predictions=predictions[recommender.name],
+        users=cells.users,
+        items=cells.items,
+        stars=cells.ratings.values,
+        predictions=predictions[recommender.name],
         items_named=cells.ratings.item_ids[cells.ratings.item_index],
         reader_ids=recommender.user_ids if cells.fold_in is None else cells.fold_in.user_ids,
-        item_ids=recommender.item_ids, shown_counts=shown_counts, item_counts=recommender.item_counts,
-        shown=recommender.ratings if cells.fold_in is None else cells.fold_in, readers=readers[recommender.name],
-    )  # fmt: skip
+        item_ids=recommender.item_ids,
+        shown_counts=shown_counts,
+        item_counts=recommender.item_counts,
+        shown=recommender.ratings if cells.fold_in is None else cells.fold_in,
+        encoded_users=encoded_users[recommender.name],
+    )
     model, title = recommender.model, recommender.catalogue.label
     cold = (cells.users < 0) | (cells.items < 0)
     num_users, num_items = (int(np.count_nonzero(c)) for c in (cells.ratings.user_counts, cells.ratings.item_counts))
@@ -215,7 +221,7 @@ def evaluate(
         num_reconstructed=0 if recommender.ratings is None else len(recommender.ratings),
         fold_in_reconstruction_mse=None
         if cells.fold_in is None or not len(cells.fold_in)
-        else _reconstruction_mse(model, cells.fold_in, readers[recommender.name]),
+        else _reconstruction_mse(model, cells.fold_in, encoded_users[recommender.name]),
         by_stars=errors["stars"],
         by_popularity=errors["popularity"],
         by_activity=errors["activity"],
@@ -232,8 +238,8 @@ def evaluate(
     )
 
 
-def _predict(name: str, model: TrainedModel, readers: Encoded | None, cells: Cells) -> FloatArray:
-    stars = model.predict(cells.users, cells.items, readers=readers, times=cells.ratings.timestamps)
+def _predict(name: str, model: TrainedModel, encoded_users: Encoded | None, cells: Cells) -> FloatArray:
+    stars = model.predict(cells.users, cells.items, encoded_users=encoded_users, times=cells.ratings.timestamps)
     bad = np.flatnonzero(~np.isfinite(stars))
     if len(bad):
         ratings, first = cells.ratings, int(bad[0])
@@ -245,12 +251,12 @@ def _predict(name: str, model: TrainedModel, readers: Encoded | None, cells: Cel
     return stars
 
 
-def _reconstruction_mse(model: TrainedModel, shown: Ratings, readers: Encoded | None = None) -> float:
+def _reconstruction_mse(model: TrainedModel, shown: Ratings, encoded_users: Encoded | None = None) -> float:
     """Mean squared error of the raw reconstruction at the ratings that the encoder was shown."""
     total = 0.0
     for start in range(0, len(shown), _BLOCK):
         block = slice(start, start + _BLOCK)
-        made = model.reconstruct(shown.user_index[block], shown.item_index[block], readers=readers)
+        made = model.reconstruct(shown.user_index[block], shown.item_index[block], encoded_users=encoded_users)
         total += float(((made - shown.values[block]) ** 2).sum())
     return total / len(shown)
 

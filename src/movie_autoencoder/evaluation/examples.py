@@ -27,7 +27,7 @@ class Scored:
     """The cells that are scored and what may be looked up for them.
 
     Args:
-        users: row of each cell's user among ``readers``, shape ``(n,)``; -1 when unknown.
+        users: row of each cell's user among ``encoded_users``, shape ``(n,)``; -1 when unknown.
         items: column of each cell's item, same shape; -1 when unknown.
         stars: the held-out stars, same shape, rating points.
         predictions: the model's stars, same shape, rating points.
@@ -37,7 +37,7 @@ class Scored:
         shown_counts: number of ratings that the encoder read of each row.
         item_counts: number of training ratings of each column.
         shown: those ratings, or None when the bundle was saved without them.
-        readers: the rows when they are not the training users.
+        encoded_users: the rows when they are not the training users.
     """
 
     users: IntArray
@@ -50,7 +50,7 @@ class Scored:
     shown_counts: IntArray
     item_counts: IntArray
     shown: Ratings | None
-    readers: Encoded | None
+    encoded_users: Encoded | None
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def make_panel(model: TrainedModel, scored: Scored, title: Callable[[Any], str])
     if not items:
         return None
     grid_items, grid_users = np.repeat(items, len(users)), np.tile(users, len(items))
-    stars = model.predict(grid_users, grid_items, readers=scored.readers).reshape(len(items), len(users))
+    stars = model.predict(grid_users, grid_items, encoded_users=scored.encoded_users).reshape(len(items), len(users))
     return Panel(
         users=tuple(str(scored.reader_ids[user]) for user in users),
         items=tuple(str(scored.item_ids[item]) for item in items),
@@ -189,7 +189,7 @@ def make_person(model: TrainedModel, scored: Scored, title: Callable[[Any], str]
         row = scored.shown.row(user)
         items, stars = scored.shown.item_index[row], scored.shown.values[row]
         kept = np.argsort(-scored.item_counts[items], kind="stable")[:_SURPRISES]
-        made = model.predict(np.full(len(kept), user), items[kept], readers=scored.readers)
+        made = model.predict(np.full(len(kept), user), items[kept], encoded_users=scored.encoded_users)
         shown = [
             Starred(str(scored.item_ids[item]), title(scored.item_ids[item]), float(star), round(float(prediction), 4))
             for item, star, prediction in zip(items[kept], stars[kept], made, strict=True)

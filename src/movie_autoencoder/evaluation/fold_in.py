@@ -62,17 +62,22 @@ def predict_folded(
         Shape ``(n,)``, clipped to the scale, rating points.
     """
     if side == "user":
-        return model.predict(rows, columns, readers=model.fold_in(given))
-    return model.predict(columns, rows, columns=model.fold_in_items(given.transposed()))
+        return model.predict(rows, columns, encoded_users=model.fold_in(given))
+    return model.predict(columns, rows, encoded_items=model.fold_in_items(given.transposed()))
 
 
 def first_given(ratings: Ratings, place: IntArray, number: int) -> Ratings:
     """The ratings whose place in their row's order is below a number; all rows and columns are kept."""
     cells = np.flatnonzero(place < number)
     return Ratings(
-        ratings.user_index[cells], ratings.item_index[cells], ratings.values[cells], ratings.user_ids, ratings.item_ids,
-        ratings.scale, source=ratings.source,
-    )  # fmt: skip
+        ratings.user_index[cells],
+        ratings.item_index[cells],
+        ratings.values[cells],
+        ratings.user_ids,
+        ratings.item_ids,
+        ratings.scale,
+        source=ratings.source,
+    )
 
 
 def fold_in_curve(

@@ -114,11 +114,11 @@ def measure(
         user_counts: ratings of each cell's user that the encoder read.
     """
     given = cells.ratings.values.astype(np.float64)
-    readers = None if cells.fold_in is None else stars.fold_in(cells.fold_in)
-    distribution = stars.distribution(predictions, cells.users, cells.items, readers=readers)
+    histograms = None if cells.fold_in is None else stars.fold_in(cells.fold_in)
+    distribution = stars.distribution(predictions, cells.users, cells.items, histograms=histograms)
     values, threshold, far = stars.values, like_threshold(stars.scale), one_point(stars.scale)
-    histogram = stars.user_histogram(cells.users, readers=readers)
-    variance = stars.residual_variance(cells.users, cells.items, readers=readers)
+    histogram = stars.user_histogram(cells.users, histograms=histograms)
+    variance = stars.residual_variance(cells.users, cells.items, histograms=histograms)
     places, liked = columns(values, given), given >= threshold - 1e-6
     chances = {name: distribution.probabilities, HISTOGRAM: histogram.probabilities}
     liking = {name: distribution.like_probability(), HISTOGRAM: histogram.like_probability()}

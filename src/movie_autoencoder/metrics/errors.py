@@ -71,9 +71,11 @@ class ErrorSums:
     def total(self) -> ErrorSums:
         """All groups as one."""
         return ErrorSums(
-            self.counts.sum(keepdims=True), self.squared.sum(keepdims=True), self.absolute.sum(keepdims=True),
+            self.counts.sum(keepdims=True),
+            self.squared.sum(keepdims=True),
+            self.absolute.sum(keepdims=True),
             self.signed.sum(keepdims=True),
-        )  # fmt: skip
+        )
 
 
 def error_sums(

@@ -91,9 +91,10 @@ class Merge:
     def encoded(self, old: Encoded, new: Encoded) -> Encoded:
         """Both sides' rows as one side; whoever is unknown is so to the old one."""
         return Encoded(
-            self.rows_and_unknown(old.factors, new.factors[:-1]), self.rows_and_unknown(old.offset, new.offset[:-1]),
+            self.rows_and_unknown(old.factors, new.factors[:-1]),
+            self.rows_and_unknown(old.offset, new.offset[:-1]),
             self.rows(old.latent, new.latent),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,33 +127,45 @@ class TrainedModel(ABC):
         return FoldInPersonEncoder(self)
 
     def reconstruct(
-        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None,
+        self,
+        users: IntArray,
+        items: IntArray,
+        *,
+        encoded_users: Encoded | None = None,
+        encoded_items: Encoded | None = None,
         times: IntArray | None = None,
-    ) -> FloatArray:  # fmt: skip
+    ) -> FloatArray:
         """Raw stars at given cells, not clipped.
 
         Args:
-            users: row of each cell in ``readers``, shape ``(n,)``; -1 for an unknown user.
-            items: row of each cell's item in ``columns``, shape ``(n,)``; -1 for an unknown item.
-            readers: whose rows (`fold_in`); the training users when left out.
-            columns: which items (`fold_in_items`); the training items when left out.
+            users: row of each cell in ``encoded_users``, shape ``(n,)``; -1 for an unknown user.
+            items: row of each cell's item in ``encoded_items``, shape ``(n,)``; -1 for an unknown item.
+            encoded_users: whose rows (`fold_in`); the training users when left out.
+            encoded_items: which items (`fold_in_items`); the training items when left out.
             times: when each rating is given, seconds, shape ``(n,)``; read by models that are aware of time.
 
         Returns:
             Shape ``(n,)``, float64, rating points.
         """
-        side, other = readers or self.users, columns or self.items
+        side, other = encoded_users or self.users, encoded_items or self.items
         stars: FloatArray = self.mean + side.offset[users].astype(np.float64) + other.offset[items]
         if side.factors.shape[1]:
             stars += inner_products(side.factors, users, other.factors, items)
         return stars
 
     def predict(
-        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None,
+        self,
+        users: IntArray,
+        items: IntArray,
+        *,
+        encoded_users: Encoded | None = None,
+        encoded_items: Encoded | None = None,
         times: IntArray | None = None,
-    ) -> FloatArray:  # fmt: skip
+    ) -> FloatArray:
         """Stars at given cells, clipped to the scale; arguments and shape as for `reconstruct`."""
-        return self.scale.clip(self.reconstruct(users, items, readers=readers, columns=columns, times=times))
+        return self.scale.clip(
+            self.reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items, times=times)
+        )
 
     @abstractmethod
     def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
@@ -209,9 +222,15 @@ def in_vocabulary(ratings: Ratings, item_ids: Ids) -> Ratings:
     times = None if ratings.timestamps is None else ratings.timestamps[keep]
     # both vocabularies ascend, so cells stay sorted
     return Ratings(
-        ratings.user_index[keep], item_index[keep], ratings.values[keep], ratings.user_ids, item_ids, ratings.scale,
-        times, ratings.source,
-    )  # fmt: skip
+        ratings.user_index[keep],
+        item_index[keep],
+        ratings.values[keep],
+        ratings.user_ids,
+        item_ids,
+        ratings.scale,
+        times,
+        ratings.source,
+    )
 
 
 def in_user_vocabulary(ratings: Ratings, user_ids: Ids) -> Ratings:

@@ -258,8 +258,4 @@ def fit_baselines(ratings: Ratings, damping: float) -> dict[str, TrainedModel]:
     }
 
 
-BASELINES: dict[str, type[TrainedModel]] = {
-    "global_mean": ItemMean,
-    "item_mean": ItemMean,
-    "damped_bias": DampedBias,
-}
+BASELINES: dict[str, type[TrainedModel]] = {"global_mean": ItemMean, "item_mean": ItemMean, "damped_bias": DampedBias}

@@ -74,9 +74,16 @@ class TrainedEnsemble(TrainedModel):
 
     @classmethod
     def of(
-        cls, dual: TrainedDual, bayesian: TrainedBayesian, share: float, *, lean: float = 0.0, sitting: float = 0.0,
-        ratings: Ratings | None = None, time_aware: bool = False,
-    ) -> TrainedEnsemble:  # fmt: skip
+        cls,
+        dual: TrainedDual,
+        bayesian: TrainedBayesian,
+        share: float,
+        *,
+        lean: float = 0.0,
+        sitting: float = 0.0,
+        ratings: Ratings | None = None,
+        time_aware: bool = False,
+    ) -> TrainedEnsemble:
         """Averages two models of the same ratings, which neighbours need."""
         residuals = None if ratings is None else _residuals(dual, ratings, dual.user_bias)
         given = ratings.timestamps if ratings is not None and time_aware else None
@@ -84,9 +91,14 @@ class TrainedEnsemble(TrainedModel):
 
     @classmethod
     def _assembled(
-        cls, dual: TrainedDual, bayesian: TrainedBayesian, weights: Sequence[float], residuals: Any,
-        given: npt.NDArray[Any] | None, likeness: Table | None = None,
-    ) -> TrainedEnsemble:  # fmt: skip
+        cls,
+        dual: TrainedDual,
+        bayesian: TrainedBayesian,
+        weights: Sequence[float],
+        residuals: Any,
+        given: npt.NDArray[Any] | None,
+        likeness: Table | None = None,
+    ) -> TrainedEnsemble:
         share, lean, sitting = weights
         users = _averaged(dual.users, bayesian.users, share, share, bias=dual.user_bias)
         users = replace(users, residuals=residuals, given=given)
@@ -96,12 +108,17 @@ class TrainedEnsemble(TrainedModel):
         return cls(dual.mean, dual.scale, users, items, dual, bayesian, share, lean, sitting)
 
     def reconstruct(
-        self, users: IntArray, items: IntArray, *, readers: Encoded | None = None, columns: Encoded | None = None,
+        self,
+        users: IntArray,
+        items: IntArray,
+        *,
+        encoded_users: Encoded | None = None,
+        encoded_items: Encoded | None = None,
         times: IntArray | None = None,
-    ) -> FloatArray:  # fmt: skip
+    ) -> FloatArray:
         """Raw stars at given cells, as the base class says, neighbours included."""
-        stars = super().reconstruct(users, items, readers=readers, columns=columns)
-        side, other = readers or self.users, columns or self.items
+        stars = super().reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items)
+        side, other = encoded_users or self.users, encoded_items or self.items
         if not isinstance(side, EnsembleEncoded):
             return stars
         if not isinstance(other, EnsembleEncoded):
@@ -130,7 +147,7 @@ class TrainedEnsemble(TrainedModel):
         """
         weight = side.share[users] * other.share[items] / np.float32(self.share)
         one, two = (
-            member.reconstruct(users, items, readers=reader, columns=column)
+            member.reconstruct(users, items, encoded_users=reader, encoded_items=column)
             for member, reader, column in zip((self.dual, self.bayesian), side.members, other.members, strict=True)
         )
         return two + weight * (one - two)

@@ -69,9 +69,7 @@ def neighbourhood(alike: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.maximum(weights, _TINY), weights / (weights + _DAMPING)
 
 
-def sitting_means(
-    residuals: Any, given: IntArray, users: IntArray, times: IntArray
-) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+def sitting_means(residuals: Any, given: IntArray, users: IntArray, times: IntArray) -> tuple[FloatArray, FloatArray]:
     """Mean residual of each cell's user at nearly the same time, and how far to believe it.
 
     Who rates many items in one sitting goes through lists of much alike ones, in one mood.

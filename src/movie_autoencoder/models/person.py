@@ -45,9 +45,10 @@ class Shares:
         """``weight`` of this and the rest of another, weights of shape ``()`` or ``(m,)``."""
         rest = 1 - weight
         return Shares(
-            weight * self.base + rest * other.base, weight * self.stars + rest * other.stars,
+            weight * self.base + rest * other.base,
+            weight * self.stars + rest * other.stars,
             weight * self.marks + rest * other.marks,
-        )  # fmt: skip
+        )
 
 
 class EncodedPerson(ABC):
@@ -94,10 +95,13 @@ class FoldInPersonEncoder(PersonEncoder):
         order = np.argsort(items)
         num_items = len(self.model.items)
         ratings = Ratings(
-            np.zeros(len(items), dtype=np.int32), np.asarray(items, dtype=np.int32)[order],
-            np.asarray(stars, dtype=np.float32)[order], np.zeros(1, dtype=np.int64), np.arange(num_items),
+            np.zeros(len(items), dtype=np.int32),
+            np.asarray(items, dtype=np.int32)[order],
+            np.asarray(stars, dtype=np.float32)[order],
+            np.zeros(1, dtype=np.int64),
+            np.arange(num_items),
             self.model.scale,
-        )  # fmt: skip
+        )
         return _FoldedInPerson(self.model, self.model.fold_in(ratings))
 
 
@@ -108,5 +112,5 @@ class _FoldedInPerson(EncodedPerson):
 
     def reconstruct(self, items: IntArray | slice = slice(None)) -> Floats:
         columns = np.arange(len(self.model.items))[items]
-        stars = self.model.reconstruct(np.zeros(len(columns), dtype=np.int64), columns, readers=self.encoded)
+        stars = self.model.reconstruct(np.zeros(len(columns), dtype=np.int64), columns, encoded_users=self.encoded)
         return np.asarray(stars, dtype=np.float64)

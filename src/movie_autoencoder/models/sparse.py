@@ -43,8 +43,9 @@ class Cells(NamedTuple):
         return cls(
             tf.constant(np.stack([rows, columns], axis=1).astype(np.int64)),
             tf.constant(np.stack([columns[order], rows[order]], axis=1).astype(np.int64)),
-            tf.constant(order), tf.constant([num_rows, num_columns], tf.int64),
-        )  # fmt: skip
+            tf.constant(order),
+            tf.constant([num_rows, num_columns], tf.int64),
+        )
 
     @classmethod
     def given(cls, by_row: Tensor, order: Tensor, shape: Tensor) -> Cells:
@@ -114,9 +115,15 @@ def inner_products(cells: Cells, left: Tensor, right: Tensor) -> Tensor:
 
 def _product(matrix: Tensor, dense: Tensor) -> Tensor:
     return tf.raw_ops.SparseMatrixMatMul(
-        a=matrix, b=dense, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False,
-        transpose_output=False, conjugate_output=False,
-    )  # fmt: skip
+        a=matrix,
+        b=dense,
+        transpose_a=False,
+        transpose_b=False,
+        adjoint_a=False,
+        adjoint_b=False,
+        transpose_output=False,
+        conjugate_output=False,
+    )
 
 
 def dense_matrix(cells: Cells, values: Tensor) -> Tensor:

@@ -108,7 +108,7 @@ class Recommender:
 
     def __init__(self, bundle: Bundle, run: Path | None = None) -> None:
         self.run = run
-        self.name: str = bundle.facts["config"]["model"]["name"]
+        self.name: str = bundle.metadata["config"]["model"]["name"]
         self.model: TrainedModel = bundle.model
         self.baselines: Mapping[str, TrainedModel] = bundle.baselines
         self.user_ids: Ids = bundle.user_ids
@@ -118,8 +118,8 @@ class Recommender:
         self.ratings: Ratings | None = bundle.ratings
         self.catalogue = bundle.catalogue
         self.items: Catalogue = bundle.catalogue.align(bundle.item_ids)  # a row for each column of the model
-        self.stars: StarModel | None = bundle.stars
-        self.metadata: Mapping[str, Any] = bundle.facts
+        self.star_model: StarModel | None = bundle.star_model
+        self.metadata: Mapping[str, Any] = bundle.metadata
 
     @classmethod
     def load(cls, run: str | os.PathLike[str]) -> Recommender:
@@ -189,13 +189,13 @@ class Recommender:
         Example:
             ``recommender.predict_distribution([1], [318]).like_probability()`` is the chance of 4 stars or more.
         """
-        if self.stars is None:
+        if self.star_model is None:
             raise RecommenderError(
                 "This model has no distributions: they are learnt on the validation part, and it was trained without "
                 "one. Train with a --validation-fraction above 0."
             )
         users, items = self.locate_users(user_ids), self.locate_items(item_ids)
-        return self.stars.distribution(self.predict(user_ids, item_ids, times=times), users, items)
+        return self.star_model.distribution(self.predict(user_ids, item_ids, times=times), users, items)
 
     def person(self, ratings: AnyRatings, *, liked: Iterable[Any] = (), seen: Iterable[Any] = ()) -> Person:
         """Anyone's ratings, matched with the items of this model.
@@ -349,7 +349,7 @@ class Recommender:
             raw[known.user_index[cells] - start, known.item_index[cells]] = -np.inf
             near = np.argpartition(raw, -shortlist, axis=1)[:, -shortlist:]
             users = np.repeat(rows, shortlist)
-            close = self.model.reconstruct(users, near.ravel(), readers=side).reshape(near.shape)
+            close = self.model.reconstruct(users, near.ravel(), encoded_users=side).reshape(near.shape)
             close[np.isneginf(np.take_along_axis(raw, near, axis=1))] = -np.inf
             order = np.argsort(-close, axis=1, kind="stable")[:, :k]
             found = np.take_along_axis(close, order, axis=1)
@@ -372,7 +372,7 @@ class Recommender:
         stars[known] = self._closely(self._read(row), row, columns[known])
         if not known.all():
             nobody = np.zeros(1, dtype=np.int64)
-            anyone = self.model.reconstruct(nobody, nobody - 1, readers=self.model.fold_in(self._ratings(row)))
+            anyone = self.model.reconstruct(nobody, nobody - 1, encoded_users=self.model.fold_in(self._ratings(row)))
             stars[~known] = anyone[0]
         stars = self.scale.clip(stars)
         return stars, self._distribution(row, stars, columns)
@@ -418,19 +418,26 @@ class Recommender:
         shares = None
         if everything is not None:
             shares = tuple(
-                Share(
-                    *self._facts(chosen[place]), given[place], float(by_star[place, 0]),
-                    float(by_mark[place, 0]),
-                )
+                Share(*self._facts(chosen[place]), given[place], float(by_star[place, 0]), float(by_mark[place, 0]))
                 for place in order.tolist()
-            )  # fmt: skip
+            )
         base = None if everything is None else float(everything.base[0])
         rest = 0.0 if shares is None or base is None else raw - base - sum(share.share for share in shares)
         low, high, likes = self._certainty(row, stars, asked)
         return Explanation(
-            *self._facts(column), float(stars[0]), low[0], high[0], likes[0], raw, base, float(stars[0]) - raw, shares,
-            rest, tuple(without), rated,
-        )  # fmt: skip
+            *self._facts(column),
+            float(stars[0]),
+            low[0],
+            high[0],
+            likes[0],
+            raw,
+            base,
+            float(stars[0]) - raw,
+            shares,
+            rest,
+            tuple(without),
+            rated,
+        )
 
     def similar(
         self, item_id: Any, k: int = 20, *, genres: Collection[str] = (), years: Years = (None, None)
@@ -752,9 +759,13 @@ class Recommender:
         """The stars that a person really gave, in the columns of the model."""
         order = np.argsort(row.items)
         return Ratings(
-            np.zeros(len(order), dtype=np.int32), row.items[order].astype(np.int32),
-            row.stars[order].astype(np.float32), np.zeros(1, dtype=np.int64), self.item_ids, self.scale,
-        )  # fmt: skip
+            np.zeros(len(order), dtype=np.int32),
+            row.items[order].astype(np.int32),
+            row.stars[order].astype(np.float32),
+            np.zeros(1, dtype=np.int64),
+            self.item_ids,
+            self.scale,
+        )
 
     def _without(self, row: _Row, column: int, asked: IntArray) -> float:
         """The raw reconstruction when what was said of one item is left out and the rest is encoded again."""
@@ -830,10 +841,12 @@ class Recommender:
         return lines
 
     def _distribution(self, row: _Row, stars: FloatArray, columns: IntArray) -> StarDistribution | None:
-        if self.stars is None:
+        if self.star_model is None:
             return None
-        readers = self.stars.fold_in(self._ratings(row))
-        return self.stars.distribution(stars, np.zeros(len(columns), dtype=np.int64), columns, readers=readers)
+        histograms = self.star_model.fold_in(self._ratings(row))
+        return self.star_model.distribution(
+            stars, np.zeros(len(columns), dtype=np.int64), columns, histograms=histograms
+        )
 
     def _certainty(
         self, row: _Row, stars: FloatArray, columns: IntArray

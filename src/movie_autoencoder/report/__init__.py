@@ -97,16 +97,22 @@ def draw_pictures(evaluation: Evaluation, history: Sequence[Row] = ()) -> list[P
             for name, title, caption, groups, axis in (
                 ("by_stars", "Error by star value", _BY_STARS, evaluation.by_stars, "stars given"),
                 (
-                    "by_popularity", "Error by popularity", _BY_POPULARITY, evaluation.by_popularity,
+                    "by_popularity",
+                    "Error by popularity",
+                    _BY_POPULARITY,
+                    evaluation.by_popularity,
                     "training ratings of the movie",
                 ),
                 (
-                    "by_activity", "Error by activity", _BY_ACTIVITY, evaluation.by_activity,
+                    "by_activity",
+                    "Error by activity",
+                    _BY_ACTIVITY,
+                    evaluation.by_activity,
                     "ratings of the user that the encoder read",
                 ),
             )
         ),
-    ]  # fmt: skip
+    ]
     if evaluation.fold_in is not None:
         drawn.append(("fold_in", "New people", _FOLD_IN, errors.draw_fold_in(evaluation.fold_in)))
     if evaluation.uncertainty is not None:
@@ -126,9 +132,12 @@ def _page(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__name__), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        loader=jinja2.PackageLoader(__name__),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     groups = {
         "by_stars": ("stars given", evaluation.by_stars),
         "by_popularity": ("training ratings of the movie", evaluation.by_popularity),

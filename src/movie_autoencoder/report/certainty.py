@@ -23,30 +23,45 @@ def draw_certainty(found: Uncertainty) -> Figure:
         reversed(list(found.reliability.items())), ((_BASELINE, "v"), (MODEL, "o")), strict=True
     ):
         left.plot(
-            [100 * one.chance for one in bins], [100 * one.frequency for one in bins], color=colour, marker=marker,
-            markersize=6, linewidth=1.4, label=name,
-        )  # fmt: skip
+            [100 * one.chance for one in bins],
+            [100 * one.frequency for one in bins],
+            color=colour,
+            marker=marker,
+            markersize=6,
+            linewidth=1.4,
+            label=name,
+        )
     left.legend(fontsize=8.5, frameon=False, loc="upper left")
     left.set_xlim(-2, 102)
     left.set_ylim(-2, 102)
     tidy(
-        left, title=f"Chance of liking ({found.like_threshold:g} stars or more)", xlabel="chance that was given, %",
-        ylabel="share that was liked, %", grid="both",
-    )  # fmt: skip
+        left,
+        title=f"Chance of liking ({found.like_threshold:g} stars or more)",
+        xlabel="chance that was given, %",
+        ylabel="share that was liked, %",
+        grid="both",
+    )
     for (name, errors), (colour, dashes) in zip(
         reversed(list(found.risk.items())), ((_BASELINE, (0, (4, 2))), (MODEL, "solid")), strict=True
     ):
         right.plot(
-            [100 * share for share in found.risk_shares], errors, color=colour, linestyle=dashes, linewidth=2,
+            [100 * share for share in found.risk_shares],
+            errors,
+            color=colour,
+            linestyle=dashes,
+            linewidth=2,
             label=f"sure by {name}",
-        )  # fmt: skip
+        )
     right.legend(fontsize=8.5, frameon=False, loc="upper left")
     right.set_xlim(0, 102)
     right.margins(y=0.12)
     tidy(
-        right, title="Error of the most certain predictions", xlabel="share of the ratings kept, most certain first, %",
-        ylabel="RMSE, stars", grid="both",
-    )  # fmt: skip
+        right,
+        title="Error of the most certain predictions",
+        xlabel="share of the ratings kept, most certain first, %",
+        ylabel="RMSE, stars",
+        grid="both",
+    )
     return figure
 
 
@@ -87,7 +102,13 @@ def draw_intervals(found: Uncertainty) -> Figure:
 def _draw_coverage(axes: Axes, groups: Sequence[IntervalGroup], level: float) -> None:
     axes.axhline(100 * level, color=INK, linestyle=(0, (4, 3)), linewidth=1)
     axes.errorbar(
-        np.arange(len(groups)), [100 * one.coverage.share for one in groups],
-        yerr=[196 * (one.coverage.standard_error or 0.0) for one in groups], color=MODEL, marker="o", markersize=6,
-        linestyle="", linewidth=1.6, capsize=3,
-    )  # fmt: skip
+        np.arange(len(groups)),
+        [100 * one.coverage.share for one in groups],
+        yerr=[196 * (one.coverage.standard_error or 0.0) for one in groups],
+        color=MODEL,
+        marker="o",
+        markersize=6,
+        linestyle="",
+        linewidth=1.6,
+        capsize=3,
+    )

@@ -33,9 +33,14 @@ def draw_scores(evaluation: Evaluation) -> Figure:
         axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot([score.rmse], [place], color=colour, marker=marker, markersize=8)
         axes.annotate(
-            f"{score.rmse:.4f}", (score.rmse, place), (0, 9), textcoords="offset points", ha="center", fontsize=8.5,
+            f"{score.rmse:.4f}",
+            (score.rmse, place),
+            (0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
             color=INK,
-        )  # fmt: skip
+        )
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_ylim(len(names) - 0.5, -0.75)
     axes.margins(x=0.08)
@@ -147,9 +152,14 @@ def draw_agreement(evaluation: Evaluation) -> Figure:
     stars = np.array([agreement.mean_stars[place] for place in enough], dtype=np.float64)
     right.plot(ends, ends, color=INK, linestyle=(0, (4, 3)), linewidth=1, label="prediction = stars")
     right.scatter(
-        centres[enough], stars, s=12 + 160 * totals[enough] / totals.max(), color=MODEL, alpha=0.85, linewidth=0,
+        centres[enough],
+        stars,
+        s=12 + 160 * totals[enough] / totals.max(),
+        color=MODEL,
+        alpha=0.85,
+        linewidth=0,
         label="mean stars (area: ratings)",
-    )  # fmt: skip
+    )
     margin = 0.03 * scale.span
     right.set_xlim(scale.minimum - margin, scale.maximum + margin)
     right.set_ylim(min(scale.minimum, stars.min()) - margin, max(scale.maximum, stars.max()) + margin)
@@ -178,14 +188,27 @@ def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str)
     for name in reversed(list(evaluation.baselines)):
         colour, marker = predictor_style(name)
         top.plot(
-            places, _column([group.baselines[name] for group in groups]), color=colour, marker=marker, markersize=5,
-            linewidth=1.1, label=name,
-        )  # fmt: skip
+            places,
+            _column([group.baselines[name] for group in groups]),
+            color=colour,
+            marker=marker,
+            markersize=5,
+            linewidth=1.1,
+            label=name,
+        )
     spread = 1.96 * np.nan_to_num(_column([group.standard_error for group in groups]))
     top.errorbar(
-        places, _column([group.rmse for group in groups]), yerr=spread, color=MODEL, marker="o", markersize=7,
-        linewidth=2, capsize=4, label=f"{evaluation.model} (95 %)", zorder=5,
-    )  # fmt: skip
+        places,
+        _column([group.rmse for group in groups]),
+        yerr=spread,
+        color=MODEL,
+        marker="o",
+        markersize=7,
+        linewidth=2,
+        capsize=4,
+        label=f"{evaluation.model} (95 %)",
+        zorder=5,
+    )
     top.margins(y=0.1)
     top.legend(
         fontsize=8.5, frameon=False, ncols=2 + len(evaluation.baselines), loc="lower left", bbox_to_anchor=(0, 1)
@@ -210,8 +233,8 @@ def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str)
     room = _LABEL_WIDTH / max(len(groups), 5)
     slanted = any((len(one) + len(next_one)) / 2 > room for one, next_one in zip(labels, labels[1:], strict=False))
     bottom.set_xticks(
-        places, labels, rotation=35 if slanted else 0, ha="right" if slanted else "center", rotation_mode="anchor",
-    )  # fmt: skip
+        places, labels, rotation=35 if slanted else 0, ha="right" if slanted else "center", rotation_mode="anchor"
+    )
     bottom.yaxis.set_major_locator(MaxNLocator(2, integer=True))
     bottom.yaxis.set_major_formatter("{x:,.0f}")
     tidy(bottom, xlabel=what, ylabel="ratings")
@@ -232,9 +255,14 @@ def draw_fold_in(curve: FoldInCurve) -> Figure:
         axes.plot(places, errors, color=colour, marker=marker, markersize=7, linewidth=1.8, label=name)
         for at, error in zip(places, errors, strict=True):
             axes.annotate(
-                f"{error:.3f}", (at, error), (0, 9 if place else -15), textcoords="offset points", ha="center",
-                fontsize=8.5, color=INK,
-            )  # fmt: skip
+                f"{error:.3f}",
+                (at, error),
+                (0, 9 if place else -15),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8.5,
+                color=INK,
+            )
     axes.set_xticks(places, [str(number) for number in curve.num_given])
     axes.margins(x=0.05, y=0.18)
     axes.legend(fontsize=8.5, frameon=False)

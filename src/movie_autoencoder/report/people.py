@@ -107,9 +107,16 @@ def draw_person(person: Person, scale: Scale) -> Figure:
         label="stars given",
     )
     axes.plot(
-        [one.reconstruction for _, one in rows], heights, linestyle="", marker="D", markersize=7, color="white",
-        markeredgecolor=MODEL, markeredgewidth=2, label="stars predicted",
-    )  # fmt: skip
+        [one.reconstruction for _, one in rows],
+        heights,
+        linestyle="",
+        marker="D",
+        markersize=7,
+        color="white",
+        markeredgecolor=MODEL,
+        markeredgewidth=2,
+        label="stars predicted",
+    )
     titles = [drawable(shorten(one.title, 44)) for _, one in rows]
     ticks = sorted([*zip(heights, titles, strict=True), *heads])
     axes.set_yticks([height for height, _ in ticks], [text for _, text in ticks], parse_math=False)
@@ -134,9 +141,17 @@ def draw_map(taste: TasteMap) -> Figure:
     size = float(np.clip(9000 / max(len(taste.first), 1), 6, 45))
     low, high = np.quantile(taste.colour, [0.02, 0.98])  # not all colours for a few extreme users
     points = axes.scatter(
-        taste.first, taste.second, c=taste.colour, cmap=STARS_MAP, vmin=low, vmax=high, s=size, alpha=0.8,
-        linewidth=0.3, edgecolor="white",
-    )  # fmt: skip
+        taste.first,
+        taste.second,
+        c=taste.colour,
+        cmap=STARS_MAP,
+        vmin=low,
+        vmax=high,
+        s=size,
+        alpha=0.8,
+        linewidth=0.3,
+        edgecolor="white",
+    )
     bar = figure.colorbar(points, ax=axes, pad=0.02, extend="both")
     bar.set_label(taste.colour_name, fontsize=9.5)
     bar.ax.tick_params(labelsize=8.5)
@@ -145,9 +160,11 @@ def draw_map(taste: TasteMap) -> Figure:
     first, second = (f"{share:.0%}".replace("%", " %") for share in taste.explained)
     drawn = "" if len(taste.first) == taste.num_users else f"{len(taste.first):,} of "
     tidy(
-        axes, title=f"Latent vectors of {drawn}{taste.num_users:,} users",
-        xlabel=f"direction 1 ({first} of the variance)", ylabel=f"direction 2 ({second} of the variance)",
-    )  # fmt: skip
+        axes,
+        title=f"Latent vectors of {drawn}{taste.num_users:,} users",
+        xlabel=f"direction 1 ({first} of the variance)",
+        ylabel=f"direction 2 ({second} of the variance)",
+    )
     return figure
 
 

@@ -111,9 +111,12 @@ class Checkpoint:
         }
         current = self._current
         return State(
-            arrays, current["epochs"], current["seconds"], current["best_epoch"],
+            arrays,
+            current["epochs"],
+            current["seconds"],
+            current["best_epoch"],
             float("inf") if current["best_rmse"] is None else current["best_rmse"],
-        )  # fmt: skip
+        )
 
     def best_model(self, stage: str, scale: Scale) -> TrainedModel | None:
         """The best model so far of a fit, or None when it was not kept."""
@@ -129,22 +132,30 @@ class Checkpoint:
         return TRAINED_MODELS[str(arrays.pop("model"))].from_arrays(arrays, scale)
 
     def save(
-        self, stage: str, learner: Arrays, best: TrainedModel | None, *, epochs: int, seconds: float, best_epoch: int,
+        self,
+        stage: str,
+        learner: Arrays,
+        best: TrainedModel | None,
+        *,
+        epochs: int,
+        seconds: float,
+        best_epoch: int,
         best_rmse: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Keeps a fit that goes on."""
         self._current = {
-            "stage": stage, "epochs": epochs, "seconds": seconds, "best_epoch": best_epoch,
+            "stage": stage,
+            "epochs": epochs,
+            "seconds": seconds,
+            "best_epoch": best_epoch,
             "best_rmse": best_rmse if np.isfinite(best_rmse) else None,
-        }  # fmt: skip
+        }
         self._arrays = {f"learner/{name}": array for name, array in learner.items()}
         if best is not None:
             self._arrays |= {f"best/{name}": array for name, array in _model_arrays(best).items()}
         self._write()
 
-    def finish(
-        self, stage: str, best: TrainedModel, *, epoch: int, rmse: float, seconds: float, keep: bool
-    ) -> None:  # fmt: skip
+    def finish(self, stage: str, best: TrainedModel, *, epoch: int, rmse: float, seconds: float, keep: bool) -> None:
         """Keeps a fit that has ended, and its model if ``keep``."""
         value = rmse if np.isfinite(rmse) else None
         if keep:
@@ -161,8 +172,12 @@ class Checkpoint:
         return self.folder / f"{stage.replace(' ', '-')}.npz"
 
     def _write(self) -> None:
-        progress = {"fingerprint": self._fingerprint, "history": self.history, "finished": self._finished,
-                    "current": self._current}  # fmt: skip
+        progress = {
+            "fingerprint": self._fingerprint,
+            "history": self.history,
+            "finished": self._finished,
+            "current": self._current,
+        }
         save_arrays(self.folder / _FILE, {"progress": np.array(json.dumps(progress)), **self._arrays}, compress=False)
 
 

@@ -154,9 +154,7 @@ def _step_work(ratings: Ratings, width: int) -> float:
     return float(len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items)) * width
 
 
-def _next_dual(
-    model: DualConfig, tried: Sequence[tuple[Settings, float]], *, thorough: bool
-) -> DualSettings | None:  # fmt: skip
+def _next_dual(model: DualConfig, tried: Sequence[tuple[Settings, float]], *, thorough: bool) -> DualSettings | None:
     """One open setting at a time, the most telling first: penalty, hidden fraction, then what is for a longer search.
 
     Beside its sibling the penalty by and large is all that tells: the rest moves the average by less than splits do.

@@ -204,16 +204,20 @@ def train(
         bundle = _bundle(config, split, final_ratings, model, catalogue, damping, validation, fits, weights, stars)
         _write_run(run, config, split, bundle, checkpoint)
         checkpoint.discard()
-    return TrainResult(run, bundle.model, validation, bundle.facts["fits"])
+    return TrainResult(run, bundle.model, validation, bundle.metadata["fits"])
 
 
 class _Trainer:
     """Runs fits one after another, each of which can be taken up from the checkpoint."""
 
     def __init__(
-        self, config: Config, checkpoint: Checkpoint, report: Reporter, interrupted: Callable[[], bool],
+        self,
+        config: Config,
+        checkpoint: Checkpoint,
+        report: Reporter,
+        interrupted: Callable[[], bool],
         catalogue: Catalogue | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._catalogue = catalogue
         self._config = config
         self._checkpoint = checkpoint
@@ -274,9 +278,14 @@ class _Trainer:
             self._report.epoch(line)
             if self._interrupted() or ((epoch + 1) % training.checkpoint_every == 0 and epoch + 1 < last):
                 checkpoint.save(
-                    stage, learner.state(), best, epochs=epoch + 1, seconds=line.seconds, best_epoch=best_epoch,
+                    stage,
+                    learner.state(),
+                    best,
+                    epochs=epoch + 1,
+                    seconds=line.seconds,
+                    best_epoch=best_epoch,
                     best_rmse=best_rmse,
-                )  # fmt: skip
+                )
                 if self._interrupted():
                     raise Interrupted(stage)
         if best is None:
@@ -300,9 +309,7 @@ def make_learner(
         catalogue: what the sampled sibling reads of the items beside their ratings.
     """
     training, settings = config.training, trial.settings
-    common: dict[str, Any] = {
-        "optimizer": training.optimizer, "average": training.average, "seed": training.seed,
-    }  # fmt: skip
+    common: dict[str, Any] = {"optimizer": training.optimizer, "average": training.average, "seed": training.seed}
     learner: Learner
     if isinstance(settings, DualSettings):
         from ..models.dual import learner as dual
@@ -312,8 +319,8 @@ def make_learner(
     elif isinstance(settings, BayesianSettings):
         from ..models.bayesian.sampler import BayesianLearner
 
-        facts = None if catalogue is None else catalogue.align(ratings.item_ids).facts()
-        return BayesianLearner(ratings, settings, seed=training.seed, item_facts=facts), 0.0  # it draws; no steps
+        features = None if catalogue is None else catalogue.align(ratings.item_ids).features()
+        return BayesianLearner(ratings, settings, seed=training.seed, item_features=features), 0.0  # it draws; no steps
     else:
         from ..models.autorec import learner as autorec
 
@@ -344,22 +351,24 @@ def read_data(config: Config, *, notify: Callable[[str], None] | None = None) ->
     return path, ratings, catalogue
 
 
-def read_as_trained(path: str, facts: Mapping[str, Any]) -> Ratings:
+def read_as_trained(path: str, metadata: Mapping[str, Any]) -> Ratings:
     """Reads other ratings the way that a bundle's training ratings were read: format, columns, bad rows.
 
     Args:
         path: file, folder or zip.
-        facts: the bundle's.
+        metadata: the bundle's.
     """
-    data = Config.from_dict({"data": facts["config"]["data"]}).data
+    data = Config.from_dict({"data": metadata["config"]["data"]}).data
     return read_ratings(path, format=data.format, columns=_columns(data), on_bad_rows=data.on_bad_rows)
 
 
 def _columns(data: DataConfig) -> dict[str, str | None]:
     return {
-        "user": data.user_column, "item": data.item_column, "rating": data.rating_column,
+        "user": data.user_column,
+        "item": data.item_column,
+        "rating": data.rating_column,
         "timestamp": data.timestamp_column,
-    }  # fmt: skip
+    }
 
 
 def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
@@ -388,9 +397,13 @@ def _split(ratings: Ratings, config: Config, report: Reporter) -> Split:
             "training user. Use --model dual, or --set model.rows=user."
         )
     split = split_ratings(
-        ratings, by=options.by, test_fraction=options.test_fraction, validation_fraction=options.validation_fraction,
-        fold_in=options.fold_in, seed=config.training.seed,
-    )  # fmt: skip
+        ratings,
+        by=options.by,
+        test_fraction=options.test_fraction,
+        validation_fraction=options.validation_fraction,
+        fold_in=options.fold_in,
+        seed=config.training.seed,
+    )
     report.split(split)
     return split
 
@@ -412,7 +425,7 @@ def _predictor(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel],
         return lambda model: model.predict(users, items, times=held_out.times)
     fold_in = in_vocabulary(held_out.fold_in, training.item_ids)
     users = fold_in.locate_users(held_out.users)
-    return lambda model: model.predict(users, items, readers=model.fold_in(fold_in), times=held_out.times)
+    return lambda model: model.predict(users, items, encoded_users=model.fold_in(fold_in), times=held_out.times)
 
 
 def _check_times(config: Config, ratings: Ratings) -> None:
@@ -438,7 +451,7 @@ def _informative(config: Config, catalogue: Catalogue | None) -> Catalogue | Non
             "model.side_information is read by the sampled sibling, and model.speed=fast has none. Leave one of them "
             "out."
         )
-    if catalogue is None or not catalogue.facts().shape[1]:
+    if catalogue is None or not catalogue.features().shape[1]:
         raise TrainingError(
             "model.side_information=true needs genres or years of the items, and this data has none. Put a table of "
             "items beside the ratings, as MovieLens' movies.csv, or leave the setting out."
@@ -501,9 +514,14 @@ def _averaged(
     if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedBayesian):
         raise TypeError("The average is of a dual model and its sampled sibling.")
     return TrainedEnsemble.of(
-        dual, sampled, share, lean=lean, sitting=sitting, ratings=ratings if config.bundle.ratings else None,
+        dual,
+        sampled,
+        share,
+        lean=lean,
+        sitting=sitting,
+        ratings=ratings if config.bundle.ratings else None,
         time_aware=config.model.time_aware,
-    )  # fmt: skip
+    )
 
 
 def _validation_figures(
@@ -540,11 +558,19 @@ def _star_model(
 
 
 def _bundle(
-    config: Config, split: Split, ratings: Ratings, model: TrainedModel, catalogue: Catalogue | None, damping: float,
-    validation: dict[str, dict[str, float]], fits: list[Fit], weights: list[float], stars: StarModel | None,
-) -> Bundle:  # fmt: skip
+    config: Config,
+    split: Split,
+    ratings: Ratings,
+    model: TrainedModel,
+    catalogue: Catalogue | None,
+    damping: float,
+    validation: dict[str, dict[str, float]],
+    fits: list[Fit],
+    weights: list[float],
+    stars: StarModel | None,
+) -> Bundle:
     first = next(fit for fit in reversed(fits) if not isinstance(fit.trial.settings, BayesianSettings))
-    facts = {
+    metadata = {
         "settings": first.trial.to_dict()["settings"],
         "epochs": first.epoch,
         "schedule_epochs": first.trial.epochs,
@@ -552,22 +578,37 @@ def _bundle(
         "config": config.to_dict(),
         "data": {"format": ratings.source.format, "path": ratings.source.path, "sha256": split.ratings.digest},
         "split": {"by": split.by, "seed": split.seed, "sha256": split.digest},
-        "num_ratings": len(ratings), "num_users": ratings.num_users, "num_items": ratings.num_items,
+        "num_ratings": len(ratings),
+        "num_users": ratings.num_users,
+        "num_items": ratings.num_items,
         "refit": ratings is not split.training_ratings,
         "validation": validation,
         "fits": [
-            {"stage": fit.stage, **fit.trial.to_dict(), "epoch": fit.epoch,
-             "rmse": fit.rmse if math.isfinite(fit.rmse) else None, "seconds": fit.seconds} for fit in fits
+            {
+                "stage": fit.stage,
+                **fit.trial.to_dict(),
+                "epoch": fit.epoch,
+                "rmse": fit.rmse if math.isfinite(fit.rmse) else None,
+                "seconds": fit.seconds,
+            }
+            for fit in fits
         ],
         "versions": _versions(),
-    }  # fmt: skip
+    }
     everything = split.ratings.item_ids  # titles also of held-out items that training did not see
     known = catalogue.align(everything) if catalogue is not None else Catalogue.empty(everything)
     return Bundle(
-        model, fit_baselines(ratings, damping),
-        ratings.user_ids, ratings.item_ids, ratings.user_counts, ratings.item_counts,
-        ratings if config.bundle.ratings else None, known, facts, stars,
-    )  # fmt: skip
+        model,
+        fit_baselines(ratings, damping),
+        ratings.user_ids,
+        ratings.item_ids,
+        ratings.user_counts,
+        ratings.item_counts,
+        ratings if config.bundle.ratings else None,
+        known,
+        metadata,
+        stars,
+    )
 
 
 def _write_run(run: Path, config: Config, split: Split, bundle: Bundle, checkpoint: Checkpoint) -> None:
@@ -613,16 +654,16 @@ def _finished(run: Path, config: Config, split: Split) -> TrainResult | None:
     """The result of a run that is complete, when there is nothing to resume."""
     if Checkpoint.exists(run / "checkpoint") or not (run / "bundle").exists():
         return None
-    facts = read_manifest(run / "bundle")["facts"]
-    differences = differing(facts["config"], config.to_dict())
-    if facts["data"]["sha256"] != split.ratings.digest:
+    metadata = read_manifest(run / "bundle")["metadata"]
+    differences = differing(metadata["config"], config.to_dict())
+    if metadata["data"]["sha256"] != split.ratings.digest:
         differences.append("the ratings are not those that it was trained on")
     if differences:
         raise TrainingError(
             f"{run} holds a finished run with other settings or data: {'; '.join(differences)}. Give the same ones, "
             "another --out, or leave --resume out to train anew."
         )
-    return TrainResult(run, load_bundle(run / "bundle").model, facts["validation"], facts["fits"], resumed=True)
+    return TrainResult(run, load_bundle(run / "bundle").model, metadata["validation"], metadata["fits"], resumed=True)
 
 
 def _check_writable(run: Path) -> None:

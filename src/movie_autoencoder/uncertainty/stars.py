@@ -42,10 +42,29 @@ _SPREAD = 7  # 1, log counts, log noises, prediction and its square
 _SHARES = 4  # exponents of the shares of user, item, all, and of the user's at items alike
 _EXTRAS = 4  # logs of the two smoothings, of Student's degrees of freedom, and of the weight of h_u in h_ui
 # Where the numbers start and what they are pulled to: about what several data sets want.
-_START = np.array([
-    0.0, 1.9, -1.8, -0.5, 0.5, 0.0, 0.0, 0.45, 0.2, 0.0, 0.0, 0.9, 0.8, -0.8, 0.6, np.log(5), np.log(150), np.log(25),
-    np.log(3),
-])  # fmt: skip
+_START = np.array(
+    [
+        0.0,
+        1.9,
+        -1.8,
+        -0.5,
+        0.5,
+        0.0,
+        0.0,
+        0.45,
+        0.2,
+        0.0,
+        0.0,
+        0.9,
+        0.8,
+        -0.8,
+        0.6,
+        np.log(5),
+        np.log(150),
+        np.log(25),
+        np.log(3),
+    ]
+)
 _FREE = [0, _LOCATION]  # numbers that nothing pulls: the two constants
 _PULL = 16.0  # of the others, in log likelihood for half a squared unit
 _LATENT_DIM = 32  # of the decomposition that says which items are alike
@@ -258,12 +277,12 @@ class StarModel:
         nobody = RatingHistograms(none, np.empty(0), np.empty(0), training if keep_ratings else None)
         blank = cls(training.scale, 0.0, 1.0, np.empty(0), nobody, nobody, none, _START, np.empty((0, 0)))
         model = blank.with_ratings(training)
-        readers = None if fold_in is None else model.fold_in(fold_in)
+        histograms = None if fold_in is None else model.fold_in(fold_in)
         rng = np.random.default_rng(0)
         if len(stars) > _MOST_CELLS:
             chosen = np.sort(rng.permutation(len(stars))[:_MOST_CELLS])
             predictions, stars, users, items = predictions[chosen], stars[chosen], users[chosen], items[chosen]
-        facts = model._facts(predictions, users, items, readers)
+        facts = model._facts(predictions, users, items, histograms)
         given = columns(model.values, stars)
         model = replace(model, parameters=_most_likely(facts, given, model.parameters))
         fold = rng.permutation(len(stars)) % _FOLDS
@@ -297,12 +316,17 @@ class StarModel:
             deviation=float(np.sqrt(variance)),
             shares=(np.bincount(given, minlength=size) + 1.0) / (len(ratings) + size),
             users=_habits(
-                ratings.user_index, given, ratings.num_users, size, user_noise, biases.users,
+                ratings.user_index,
+                given,
+                ratings.num_users,
+                size,
+                user_noise,
+                biases.users,
                 None if self.users.ratings is None else ratings,
             ),
             items=_habits(ratings.item_index, given, ratings.num_items, size, item_noise, biases.items),
             directions=_directions(ratings),
-        )  # fmt: skip
+        )
 
     def fold_in(self, ratings: Ratings) -> RatingHistograms:
         """The habits of people who were not trained on, from their ratings; columns in the training vocabulary."""
@@ -330,49 +354,55 @@ class StarModel:
         given = columns(self.values, ratings.values)
         new, items = _habits(ratings.item_index, given, ratings.num_items, len(self.values), noise, bias), self.items
         merged = RatingHistograms(
-            merge.rows_and_unknown(items.counts, new.counts[:-1]), merge.rows_and_unknown(items.noise, new.noise[:-1]),
+            merge.rows_and_unknown(items.counts, new.counts[:-1]),
+            merge.rows_and_unknown(items.noise, new.noise[:-1]),
             merge.rows_and_unknown(items.bias, new.bias[:-1]),
-        )  # fmt: skip
+        )
         directions = merge.rows_and_unknown(self.directions, 0)  # who else rates them is not known well enough
         users = self.users if self.users.ratings is None else replace(self.users, ratings=everything)
         return replace(self, users=users, items=merged, directions=directions)
 
     def distribution(
-        self, predictions: FloatArray, users: IntArray, items: IntArray, *, readers: RatingHistograms | None = None
+        self, predictions: FloatArray, users: IntArray, items: IntArray, *, histograms: RatingHistograms | None = None
     ) -> StarDistribution:
         """How likely each star value is at given cells.
 
         Args:
             predictions: a model's stars there, shape ``(n,)``; moved to the scale where they lie outside.
-            users: row of each cell in ``readers``; -1 for an unknown user.
+            users: row of each cell in ``histograms``; -1 for an unknown user.
             items: column of each cell; -1 for an unknown item.
-            readers: whose habits; the training users' when left out.
+            histograms: whose habits; the training users' when left out.
         """
         chances = np.empty((len(predictions), len(self.values)))
         adjusted = np.empty((len(predictions), len(_LEVELS)))
         for start in range(0, len(predictions), _BLOCK):
             block = slice(start, start + _BLOCK)
-            facts = self._facts(predictions[block], users[block], items[block], readers)
+            facts = self._facts(predictions[block], users[block], items[block], histograms)
             chances[block] = self._probabilities(facts, self.parameters)
             adjusted[block] = np.clip(_regressors(facts.counts) @ self.adjustments.T, 0.0, 1.0)
         return StarDistribution(self.scale, self.values, chances, np.maximum.accumulate(adjusted, axis=1))
 
-    def user_histogram(self, users: IntArray, *, readers: RatingHistograms | None = None) -> StarDistribution:
+    def user_histogram(self, users: IntArray, *, histograms: RatingHistograms | None = None) -> StarDistribution:
         """Each user's own stars, smoothed, whatever the item: what a distribution has to beat; intervals unadjusted."""
-        counts = (readers or self.users).counts[users] + _DAMPING * self.shares
+        counts = (histograms or self.users).counts[users] + _DAMPING * self.shares
         chances = np.asarray(counts / counts.sum(axis=1, keepdims=True), dtype=np.float64)
         return StarDistribution(self.scale, self.values, chances, np.tile(_LEVELS, (len(chances), 1)))
 
-    def residual_variance(self, users: IntArray, items: IntArray, *, readers: RatingHistograms | None = None) -> Floats:
+    def residual_variance(
+        self, users: IntArray, items: IntArray, *, histograms: RatingHistograms | None = None
+    ) -> Floats:
         """Variance of the residuals on biases by user and item, squared rating points: what uncertainty has to beat."""
-        return np.asarray(self.deviation**2 * np.exp((readers or self.users).noise[users] + self.items.noise[items]))
+        return np.asarray(self.deviation**2 * np.exp((histograms or self.users).noise[users] + self.items.noise[items]))
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Everything but the scale, for a file."""
         arrays: dict[str, npt.NDArray[Any]] = {
-            "numbers": np.array([self.mean, self.deviation]), "shares": self.shares, "parameters": self.parameters,
-            "adjustments": self.adjustments, "directions": self.directions,
-        }  # fmt: skip
+            "numbers": np.array([self.mean, self.deviation]),
+            "shares": self.shares,
+            "parameters": self.parameters,
+            "adjustments": self.adjustments,
+            "directions": self.directions,
+        }
         for side, habits in (("users", self.users), ("items", self.items)):
             arrays[f"{side}_counts"] = habits.counts.astype(np.int32)
             arrays |= {f"{side}_noise": habits.noise, f"{side}_bias": habits.bias}
@@ -397,15 +427,22 @@ class StarModel:
         )
         mean, deviation = arrays["numbers"].tolist()
         return cls(
-            scale, mean, deviation, arrays["shares"], users, items, arrays["directions"], arrays["parameters"],
+            scale,
+            mean,
+            deviation,
+            arrays["shares"],
+            users,
+            items,
+            arrays["directions"],
+            arrays["parameters"],
             arrays["adjustments"],
-        )  # fmt: skip
+        )
 
     def _facts(
-        self, predictions: FloatArray, users: IntArray, items: IntArray, readers: RatingHistograms | None
+        self, predictions: FloatArray, users: IntArray, items: IntArray, histograms: RatingHistograms | None
     ) -> _Facts:
         """What is known of some cells, distances in units of `deviation` from the mean."""
-        side, values = readers or self.users, (self.values - self.mean) / self.deviation
+        side, values = histograms or self.users, (self.values - self.mean) / self.deviation
         theirs, its = (
             habits.counts[index].astype(np.float64) for habits, index in ((side, users), (self.items, items))
         )
@@ -419,10 +456,17 @@ class StarModel:
         noises = side.noise[users], self.items.noise[items]
         histogram = theirs + _DAMPING * self.shares
         return _Facts(
-            values, self.shares, theirs, its, self._alike(side, users, items),
-            histogram / histogram.sum(axis=1, keepdims=True), predicted, np.column_stack([one, predicted, *means]),
-            np.column_stack([one, logs, *noises, predicted, predicted**2]), np.column_stack(numbers),
-        )  # fmt: skip
+            values,
+            self.shares,
+            theirs,
+            its,
+            self._alike(side, users, items),
+            histogram / histogram.sum(axis=1, keepdims=True),
+            predicted,
+            np.column_stack([one, predicted, *means]),
+            np.column_stack([one, logs, *noises, predicted, predicted**2]),
+            np.column_stack(numbers),
+        )
 
     def _alike(self, side: RatingHistograms, users: IntArray, items: IntArray) -> Floats:
         """Each cell's user's ratings by star value, weighed by how alike their items and the cell's are."""
@@ -502,9 +546,11 @@ def _terms(facts: _Facts, parameters: Floats) -> _Terms:
     smoothed = facts.users + smoothing_users * facts.shares, facts.items + smoothing_items * facts.shares
     mixed, total = facts.alike + weight * facts.histogram, facts.alike.sum(axis=1, keepdims=True) + weight
     logs = (
-        np.log(smoothed[0]), np.log(smoothed[1]), np.broadcast_to(np.log(facts.shares), distance.shape),
+        np.log(smoothed[0]),
+        np.log(smoothed[1]),
+        np.broadcast_to(np.log(facts.shares), distance.shape),
         np.log(mixed / (total * facts.histogram)),
-    )  # fmt: skip
+    )
     logits = -(degrees + 1) / 2 * tails
     for exponent, log in zip(exponents, logs, strict=True):
         logits += exponent * log
@@ -535,14 +581,16 @@ def _loss(parameters: Floats, facts: _Facts, given: npt.NDArray[np.int64]) -> tu
     exponents = parameters[_LOCATION + _SPREAD : _LOCATION + _SPREAD + 2]
     factors = exponents * np.exp(parameters[-_EXTRAS:-2])
     pull = rest * terms.slope
-    scores = np.column_stack([
-        facts.location * -(pull.sum(axis=1) / terms.width)[:, None],
-        facts.spread * -np.einsum("ns,ns->n", pull, terms.distance)[:, None],
-        *(np.einsum("ns,ns->n", rest, log) for log in terms.logs),
-        *(factor * ((rest / table) @ facts.shares) for factor, table in zip(factors, terms.smoothed, strict=True)),
-        np.einsum("ns,ns->n", rest, terms.freedom),
-        np.einsum("ns,ns->n", rest, terms.weighing),
-    ])  # fmt: skip
+    scores = np.column_stack(
+        [
+            facts.location * -(pull.sum(axis=1) / terms.width)[:, None],
+            facts.spread * -np.einsum("ns,ns->n", pull, terms.distance)[:, None],
+            *(np.einsum("ns,ns->n", rest, log) for log in terms.logs),
+            *(factor * ((rest / table) @ facts.shares) for factor, table in zip(factors, terms.smoothed, strict=True)),
+            np.einsum("ns,ns->n", rest, terms.freedom),
+            np.einsum("ns,ns->n", rest, terms.weighing),
+        ]
+    )
     return loss, away - scores.sum(axis=0), scores
 
 
@@ -675,9 +723,14 @@ def _directions(ratings: Ratings) -> npt.NDArray[np.float32]:
 
 
 def _habits(
-    index: IntArray, given: npt.NDArray[np.int64], num_rows: int, num_values: int, noise: Floats, bias: FloatArray,
+    index: IntArray,
+    given: npt.NDArray[np.int64],
+    num_rows: int,
+    num_values: int,
+    noise: Floats,
+    bias: FloatArray,
     ratings: Ratings | None = None,
-) -> RatingHistograms:  # fmt: skip
+) -> RatingHistograms:
     table = np.zeros((num_rows + 1, num_values), dtype=np.float32)
     table[:-1] = np.bincount(index * np.int64(num_values) + given, minlength=num_rows * num_values).reshape(
         num_rows, num_values

@@ -69,15 +69,22 @@ def create_app(
     """
     figures = Figures()
     app = FastAPI(
-        title="Movie Rating Autoencoder", version=__version__, docs_url=None, redoc_url=None,
+        title="Movie Rating Autoencoder",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
         description="Recommendations from anyone's ratings, with reasons. Nothing is stored: send the ratings along.",
-        default_response_class=Json, responses=_REFUSALS,
-    )  # fmt: skip
+        default_response_class=Json,
+        responses=_REFUSALS,
+    )
     _add_errors(app)
     _add_answers(app, recommender)
     _add_facts(app, recommender, figures)
-    methods = {path: ", ".join(sorted(getattr(route, "methods", ()))) for route in app.routes
-               if (path := getattr(route, "path", ""))}  # fmt: skip
+    methods = {
+        path: ", ".join(sorted(getattr(route, "methods", ())))
+        for route in app.routes
+        if (path := getattr(route, "path", ""))
+    }
 
     @app.api_route("/api/{rest:path}", methods=_METHODS, include_in_schema=False)
     async def nowhere(rest: str) -> Response:
@@ -114,12 +121,17 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         others = [[one for one in some if one in ids] for some in (body.liked, body.seen)]
         unknown += [
             Entry("", None, None, kind, item_id=str(one))
-            for kind, some in (("liked", body.liked), ("watched", body.seen)) for one in some if one not in ids
-        ]  # fmt: skip
+            for kind, some in (("liked", body.liked), ("watched", body.seen))
+            for one in some
+            if one not in ids
+        ]
         found = Person.of_stars(
-            _array(recommender, known), list(known.values()), liked=_array(recommender, others[0]),
-            seen=_array(recommender, others[1]), catalogue=recommender.items,
-        )  # fmt: skip
+            _array(recommender, known),
+            list(known.values()),
+            liked=_array(recommender, others[0]),
+            seen=_array(recommender, others[1]),
+            catalogue=recommender.items,
+        )
         return replace(found, unmatched=tuple(unknown)) if unknown else found
 
     def known_item(item_id: int | str) -> int | str:
@@ -135,9 +147,14 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
 
     def recommended(body: bodies.Recommend) -> Response:
         answer = recommender.recommend(
-            person(body), body.k, genres=body.genres, years=body.years, popularity=body.popularity,
-            exclude=body.exclude, only=body.only,
-        )  # fmt: skip
+            person(body),
+            body.k,
+            genres=body.genres,
+            years=body.years,
+            popularity=body.popularity,
+            exclude=body.exclude,
+            only=body.only,
+        )
         return Json(answer.to_dict())
 
     @app.post("/api/predict", summary="Stars and intervals for some films", responses=_gives(replies.Predictions))
@@ -169,9 +186,10 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         return Json({"next_to_rate": [one.to_dict() for one in recommender.next_to_rate(person(body), body.k)]})
 
     @app.post(
-        "/api/map", summary="Well known films in two directions of taste, and somebody among them",
+        "/api/map",
+        summary="Well known films in two directions of taste, and somebody among them",
         responses=_gives(replies.Map),
-    )  # fmt: skip
+    )
     def taste_map(body: bodies.Map) -> Response:
         return Json(recommender.map(person(body), body.n).to_dict())
 
@@ -185,14 +203,23 @@ def _add_answers(app: FastAPI, recommender: Recommender) -> None:
         return Json({"reconstruction": [one.to_dict() for one in rows]})
 
     @app.post(
-        "/api/import", summary="Somebody's films from a file", responses=_gives(replies.Import),
-        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {
-            "schema": {"type": "string", "format": "binary"},
-            "example": "title,stars\nAlien (1979),4.5\n"}}}},
-    )  # fmt: skip
+        "/api/import",
+        summary="Somebody's films from a file",
+        responses=_gives(replies.Import),
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/octet-stream": {
+                        "schema": {"type": "string", "format": "binary"},
+                        "example": "title,stars\nAlien (1979),4.5\n",
+                    }
+                },
+            }
+        },
+    )
     async def import_file(
-        request: Request,
-        name: str = Query("ratings.csv", max_length=300, description="The file's name."),
+        request: Request, name: str = Query("ratings.csv", max_length=300, description="The file's name.")
     ) -> Response:
         """A Letterboxd zip, an IMDb or MovieLens.org CSV, or a table of titles and stars, as the body."""
         data = await request.body()
@@ -250,7 +277,7 @@ def _add_facts(app: FastAPI, recommender: Recommender, figures: Figures) -> None
         "num_ratings": int(recommender.item_counts.sum()),
         "genres": list(recommender.genres),
         "years": [int(dated.min()), int(dated.max())] if len(dated) else None,
-        "intervals": recommender.stars is not None,
+        "intervals": recommender.star_model is not None,
     }
 
 
@@ -274,9 +301,12 @@ def _add_errors(app: FastAPI) -> None:
         return Json({"detail": "This JSON is nested too deeply."}, 400)
 
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-        RequestValidationError: malformed, HTTPException: refused, SourceError: refused, RecommenderError: refused,
+        RequestValidationError: malformed,
+        HTTPException: refused,
+        SourceError: refused,
+        RecommenderError: refused,
         RecursionError: too_deep,
-    }  # fmt: skip
+    }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
 

@@ -20,8 +20,7 @@ Matched = TypedDict(
     "Matched", {"item_id": int | str, "title": str, "year": int | None, "stars": float | None, "from": str}
 )
 Ambiguous = TypedDict(
-    "Ambiguous",
-    {"title": str, "year": int | None, "stars": float | None, "candidates": list[Item], "from": str},
+    "Ambiguous", {"title": str, "year": int | None, "stars": float | None, "candidates": list[Item], "from": str}
 )
 Unmatched = TypedDict("Unmatched", {"title": str, "year": int | None, "stars": float | None, "from": str})
 

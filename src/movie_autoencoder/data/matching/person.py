@@ -154,17 +154,18 @@ class Person:
             ],
             "ambiguous": [
                 {
-                    "title": one.title, "year": one.year, "stars": one.stars,
-                    "candidates": [vars(candidate).copy() for candidate in one.candidates], "from": one.entry.source,
+                    "title": one.title,
+                    "year": one.year,
+                    "stars": one.stars,
+                    "candidates": [vars(candidate).copy() for candidate in one.candidates],
+                    "from": one.entry.source,
                 }
                 for one in self.ambiguous
             ],
             "unmatched": [
-                {"title": one.name, "year": one.year, "stars": one.stars,
-                 "from": one.source}
-                for one in self.unmatched
+                {"title": one.name, "year": one.year, "stars": one.stars, "from": one.source} for one in self.unmatched
             ],
-        }  # fmt: skip
+        }
 
 
 def match_person(file: PersonalFile, index: TitleIndex, scale: Scale) -> Person:
@@ -282,9 +283,12 @@ def join_people(
         name = next(one for one in chain([stem], (f"{stem}-{number}" for number in count(2))) if one not in taken)
         if not len(person.item_ids):
             raise SourceError(
-                path, None, f"of its {len(person.unmatched) + len(person.ambiguous):,} films none with stars is known",
-                "ratings of films that the data set has", "check the file, or leave it out",
-            )  # fmt: skip
+                path,
+                None,
+                f"of its {len(person.unmatched) + len(person.ambiguous):,} films none with stars is known",
+                "ratings of films that the data set has",
+                "check the file, or leave it out",
+            )
         taken.add(name)
         names.append(name)
         people.append(person)
@@ -385,9 +389,16 @@ def _person(
 
     stars = np.array([one.stars for one in matched if one.kind == "rated"], dtype=np.float64)
     return Person(
-        ids("rated"), stars, ids("watched"), ids("liked"), ids("watchlist"), matched, tuple(ambiguous),
-        tuple(unmatched), tuple(notes),
-    )  # fmt: skip
+        ids("rated"),
+        stars,
+        ids("watched"),
+        ids("liked"),
+        ids("watchlist"),
+        matched,
+        tuple(ambiguous),
+        tuple(unmatched),
+        tuple(notes),
+    )
 
 
 def _matched(catalogue: Catalogue, row: int, stars: float | None, kind: str, source: str) -> Matched:

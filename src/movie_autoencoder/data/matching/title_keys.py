@@ -16,11 +16,31 @@ from ..catalogue import split_year
 
 _LETTERS = str.maketrans(
     {
-        "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "½": " 1 2", "¼": " 1 4",
-        "¾": " 3 4", "²": " 2", "³": " 3", "π": "pi", "’": "'", "‘": "'", "´": "'", "`": "'", "ʻ": "'", "&": " and ",
-        "+": " and ", "·": "*", "•": "*",
+        "ø": "o",
+        "æ": "ae",
+        "œ": "oe",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "ı": "i",
+        "½": " 1 2",
+        "¼": " 1 4",
+        "¾": " 3 4",
+        "²": " 2",
+        "³": " 3",
+        "π": "pi",
+        "’": "'",
+        "‘": "'",
+        "´": "'",
+        "`": "'",
+        "ʻ": "'",
+        "&": " and ",
+        "+": " and ",
+        "·": "*",
+        "•": "*",
     }
-)  # fmt: skip
+)
 _ACRONYM = re.compile(r"\b[a-z](?:[.*] ?[a-z]\b)+")  # A.I., M*A*S*H, R. I. P.
 _VERSUS = re.compile(r"(?<=\w) v\.? (?=\w)")
 _THOUSANDS = re.compile(r"(?<=\d)[,.](?=\d{3}\b)")
@@ -69,11 +89,29 @@ _ORDINALS = {
 }
 _COUNTERS = frozenset(("part", "pt", "chapter", "vol", "volume", "episode", "no", "number"))
 _SAME = {
-    "doctor": "dr", "doktor": "dr", "mister": "mr", "missus": "mrs", "saint": "st", "mount": "mt", "versus": "vs",
-    "volume": "vol", "brothers": "bros", "junior": "jr", "sergeant": "sgt", "n": "and", "oh": "o", "ok": "okay",
-    "grey": "gray", "colour": "color", "colours": "colors", "centre": "center", "theatre": "theater",
-    "pyjamas": "pajamas", "judgement": "judgment", "till": "til",
-}  # fmt: skip
+    "doctor": "dr",
+    "doktor": "dr",
+    "mister": "mr",
+    "missus": "mrs",
+    "saint": "st",
+    "mount": "mt",
+    "versus": "vs",
+    "volume": "vol",
+    "brothers": "bros",
+    "junior": "jr",
+    "sergeant": "sgt",
+    "n": "and",
+    "oh": "o",
+    "ok": "okay",
+    "grey": "gray",
+    "colour": "color",
+    "colours": "colors",
+    "centre": "center",
+    "theatre": "theater",
+    "pyjamas": "pajamas",
+    "judgement": "judgment",
+    "till": "til",
+}
 _READ = frozenset((*_UNITS, *_TENS, *_ORDINALS, *_COUNTERS, *_SAME, *_ROMAN, "hundred", "thousand", "deux"))
 _LONGEST = 400  # letters; beyond that it is no title
 

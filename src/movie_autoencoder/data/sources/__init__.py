@@ -24,9 +24,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = (
-    "FORMATS", "KNOWN_NAMES", "PERSONAL_FORMATS", "Entry", "PersonalFile", "SourceError", "find_data", "read_catalogue",
-    "read_personal", "read_personal_bytes", "read_ratings",
-)  # fmt: skip
+    "FORMATS",
+    "KNOWN_NAMES",
+    "PERSONAL_FORMATS",
+    "Entry",
+    "PersonalFile",
+    "SourceError",
+    "find_data",
+    "read_catalogue",
+    "read_personal",
+    "read_personal_bytes",
+    "read_ratings",
+)
 
 
 def read_ratings(

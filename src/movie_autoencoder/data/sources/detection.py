@@ -21,15 +21,7 @@ _MAIN = ("u.data", "ratings.dat", "ratings.csv", "ratings.tsv", "ratings.parquet
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".tab", ".parquet", ".pq")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _COMPRESSED = (".gz", ".bz2", ".xz")
-TITLES = (
-    "movies.csv",
-    "movies.parquet",
-    "movies.dat",
-    "u.item",
-    "movie_titles.txt",
-    "movie_titles.csv",
-    "links.csv",
-)
+TITLES = ("movies.csv", "movies.parquet", "movies.dat", "u.item", "movie_titles.txt", "movie_titles.csv", "links.csv")
 
 
 @dataclass(frozen=True)

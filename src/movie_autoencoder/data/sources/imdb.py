@@ -40,15 +40,22 @@ def read_table(table: Table, name: str) -> PersonalFile:
         stars = line.stars(rating, SCALE.minimum, SCALE.maximum)
         entries.append(
             Entry(
-                line.text("Title"), line.year("Year"), stars, "watchlist" if stars is None else "rated",
-                imdb_id=f"tt{const[2:].zfill(7)}", source=f"{name}:{line.number}",
+                line.text("Title"),
+                line.year("Year"),
+                stars,
+                "watchlist" if stars is None else "rated",
+                imdb_id=f"tt{const[2:].zfill(7)}",
+                source=f"{name}:{line.number}",
             )
-        )  # fmt: skip
+        )
     if not entries:
         raise SourceError(
-            table.where, None, f"there is no film in it{', only series' if left_out else ''}", "a row a film",
+            table.where,
+            None,
+            f"there is no film in it{', only series' if left_out else ''}",
+            "a row a film",
             "export your ratings again at imdb.com",
-        )  # fmt: skip
+        )
     entries.sort(key=lambda entry: entry.stars is None)
     notes = (f"{left_out} series, episodes or games left out.",) if left_out else ()
     return PersonalFile("imdb", SCALE, tuple(entries), name, notes)

@@ -39,9 +39,12 @@ def export_folder(members: Members) -> str | None:
     outermost = sorted(one for one in folders if one.count("/") == depth)
     if len(outermost) > 1:
         raise SourceError(
-            members.name, None, f"there are two exports, {outermost[0]} and {outermost[1]}", "one person's export",
+            members.name,
+            None,
+            f"there are two exports, {outermost[0]} and {outermost[1]}",
+            "one person's export",
             "name the one you mean",
-        )  # fmt: skip
+        )
     return outermost[0]
 
 
@@ -78,9 +81,12 @@ def read_export(members: Members, folder: str) -> PersonalFile:
                 entries.append(entry)
     if not entries:
         raise SourceError(
-            members.name, None, "there is no film in this export", "ratings.csv with films in it",
+            members.name,
+            None,
+            "there is no film in this export",
+            "ratings.csv with films in it",
             "download the export again after rating films at Letterboxd",
-        )  # fmt: skip
+        )
     return PersonalFile("letterboxd", SCALE, tuple(entries), members.name)
 
 
@@ -109,9 +115,12 @@ def _lines(members: Members, member: str, name: str) -> Iterator[Line]:
     missing = [column for column in needed if not table.has(column)]
     if missing:
         raise SourceError(
-            table.where, 1, f"there is no column {missing[0]!r}", f"the header Date,{','.join(needed)},…",
+            table.where,
+            1,
+            f"there is no column {missing[0]!r}",
+            f"the header Date,{','.join(needed)},…",
             "give the export as Letterboxd made it",
-        )  # fmt: skip
+        )
     return iter(table)
 
 

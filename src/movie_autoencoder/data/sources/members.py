@@ -23,8 +23,15 @@ _MOST_MEMBERS = 10_000  # a Letterboxd export holds a file for each list
 _MOST_RATIO, _SMALL = 200, 1 << 20  # plain text shrinks to a tenth; beyond a megabyte, more than this is a bomb
 _MOST_DEPTH = 3
 _DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError, OSError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    OSError,
+)
 _EXPORTS = "a Letterboxd export (zip or ratings.csv), IMDb ratings, a MovieLens.org export, or a table title,stars"
 
 
@@ -60,14 +67,20 @@ class Members:
             return cls.of(path.name, _read_file(path))
         except FileNotFoundError:
             raise SourceError(
-                path, None, "there is no such file or folder", _EXPORTS,
+                path,
+                None,
+                "there is no such file or folder",
+                _EXPORTS,
                 f"check the spelling; relative paths start at {Path.cwd()}",
-            ) from None  # fmt: skip
+            ) from None
         except OSError as error:
             raise SourceError(
-                path, None, f"it cannot be read ({error.strerror or error})", "a readable file",
+                path,
+                None,
+                f"it cannot be read ({error.strerror or error})",
+                "a readable file",
                 "check the path and its permissions",
-            ) from error  # fmt: skip
+            ) from error
 
     @classmethod
     def of(cls, name: str, data: bytes) -> Members:
@@ -89,9 +102,12 @@ class Members:
             raise _damaged(name, error) from error
         if len(listed) > _MOST_MEMBERS:
             raise SourceError(
-                name, None, f"the zip holds {len(listed):,} files", f"{_MOST_MEMBERS:,} files at most",
+                name,
+                None,
+                f"the zip holds {len(listed):,} files",
+                f"{_MOST_MEMBERS:,} files at most",
                 "give the export as it was downloaded",
-            )  # fmt: skip
+            )
         infos = {one.filename: one for one in listed if not one.is_dir()}
         for one in infos.values():
             _check_member(name, one)
@@ -112,8 +128,13 @@ class Members:
         text = decode(where, self.read(member))
         start = text.lstrip()[:200].lower()
         if start.startswith(("<!doctype", "<html", "<?xml", "{")):
-            raise SourceError(where, None, f"it is no table but starts with {shown(start[:20])}", _EXPORTS,
-                              "download the export itself, not a page about it")  # fmt: skip
+            raise SourceError(
+                where,
+                None,
+                f"it is no table but starts with {shown(start[:20])}",
+                _EXPORTS,
+                "download the export itself, not a page about it",
+            )
         first = next((line for line in text.splitlines() if line.strip()), "")
         delimiter = "," if "," in first and "\t" not in first else max(",;\t|", key=first.count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
@@ -125,15 +146,21 @@ class Members:
                     count += 1
                     if count > MOST_ROWS:
                         raise SourceError(
-                            where, line, f"there are more than {MOST_ROWS:,} films", "the films of one person",
+                            where,
+                            line,
+                            f"there are more than {MOST_ROWS:,} films",
+                            "the films of one person",
                             "give one person's file; a data set of many is read by train.py --data",
-                        )  # fmt: skip
+                        )
                 line = reader.line_num + 1
         except csv.Error as error:
             raise SourceError(
-                where, line, f"the line cannot be split into fields ({error})", "fields between commas, quoted by \"",
+                where,
+                line,
+                f"the line cannot be split into fields ({error})",
+                'fields between commas, quoted by "',
                 "download the file again, or close the quotes on that line",
-            ) from error  # fmt: skip
+            ) from error
 
 
 def decode(where: str, data: bytes) -> str:
@@ -158,18 +185,24 @@ def _read_file(path: Path) -> bytes:
 def _check_size(name: str, size: int) -> None:
     if size > MOST_BYTES:
         raise SourceError(
-            name, None, f"it has {size / (1 << 20):,.0f} MB", f"{MOST_BYTES >> 20} MB at most for one person's films",
+            name,
+            None,
+            f"it has {size / (1 << 20):,.0f} MB",
+            f"{MOST_BYTES >> 20} MB at most for one person's films",
             "give one person's file; a data set of many is read by train.py --data",
-        )  # fmt: skip
+        )
 
 
 def _check_member(name: str, info: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(info.filename).parts
     if info.filename.startswith("/") or ".." in parts or any(sign in info.filename for sign in ("\\", ":", "\0")):
         raise SourceError(
-            name, None, f"the zip holds a file named {shown(info.filename)}", "names within the zip's own folder",
+            name,
+            None,
+            f"the zip holds a file named {shown(info.filename)}",
+            "names within the zip's own folder",
             "give the export as it was downloaded",
-        )  # fmt: skip
+        )
 
 
 def _unzipped(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -185,17 +218,23 @@ def _unzipped(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> byt
     _check_size(where, len(data))
     if len(data) > _SMALL and len(data) > _MOST_RATIO * max(info.compress_size, 1):
         raise SourceError(
-            where, None, f"it grows from {info.compress_size:,} to {len(data):,} bytes when unpacked",
-            f"no more than {_MOST_RATIO} times", "give the export as it was downloaded",
-        )  # fmt: skip
+            where,
+            None,
+            f"it grows from {info.compress_size:,} to {len(data):,} bytes when unpacked",
+            f"no more than {_MOST_RATIO} times",
+            "give the export as it was downloaded",
+        )
     return data
 
 
 def _damaged(where: str, error: Exception) -> SourceError:
     return SourceError(
-        where, None, f"the zip is damaged or incomplete ({error or type(error).__name__})", "a whole zip",
+        where,
+        None,
+        f"the zip is damaged or incomplete ({error or type(error).__name__})",
+        "a whole zip",
         "download it again",
-    )  # fmt: skip
+    )
 
 
 def _walk(folder: Path) -> Iterator[str]:
@@ -208,9 +247,8 @@ def _walk(folder: Path) -> Iterator[str]:
         count += len(files)
         if count > _MOST_MEMBERS:
             raise SourceError(
-                folder, None, f"the folder holds more than {_MOST_MEMBERS:,} files", _EXPORTS,
-                "name the export itself",
-            )  # fmt: skip
+                folder, None, f"the folder holds more than {_MOST_MEMBERS:,} files", _EXPORTS, "name the export itself"
+            )
         yield from ((relative / name).as_posix() for name in files if not name.startswith("."))
 
 
@@ -240,10 +278,12 @@ class Table:
         for number, row in self._rows:
             if len(row) != len(self.header):
                 raise SourceError(
-                    self.where, number,
+                    self.where,
+                    number,
                     f"the row has {len(row)} fields where {len(self.header)} belong: {shown(','.join(row))}",
-                    ",".join(self.header), "correct the line; quote a field that holds a comma",
-                )  # fmt: skip
+                    ",".join(self.header),
+                    "correct the line; quote a field that holds a comma",
+                )
             yield Line(self.where, number, {name: row[place].strip() for name, place in self._places.items()})
 
 
@@ -273,9 +313,12 @@ class Line:
             value = float("nan")
         if not low <= value <= high:
             raise SourceError(
-                self.where, self.number, f"the rating is {shown(text)}",
-                f"a number from {low:g} to {high:g}, or nothing", "correct the line",
-            )  # fmt: skip
+                self.where,
+                self.number,
+                f"the rating is {shown(text)}",
+                f"a number from {low:g} to {high:g}, or nothing",
+                "correct the line",
+            )
         return value
 
     def year(self, column: str | None) -> int | None:

@@ -45,9 +45,12 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
         name = next((plain[one] for one in KNOWN_COLUMNS[role] if one in plain), None)
         if name is None:
             raise SourceError(
-                str(path), 1, f"there is no {role} column among {', '.join(map(str, table.columns)) or 'no columns'}",
-                f"a column such as {role}Id", "name it so",
-            )  # fmt: skip
+                str(path),
+                1,
+                f"there is no {role} column among {', '.join(map(str, table.columns)) or 'no columns'}",
+                f"a column such as {role}Id",
+                "name it so",
+            )
         column = table[name]
         empty = column.isna() | (column.astype(str).str.strip() == "")
         if empty.any():

@@ -75,9 +75,12 @@ def _read(members: Members, format: str) -> PersonalFile:
         texts = [name for name in members.names if name.lower().endswith((".csv", ".tsv", ".txt"))]
         if len(texts) != 1:
             raise SourceError(
-                members.name, None, f"it holds {len(texts)} tables, none of which Letterboxd makes" if texts else
-                "there is no table in it", _FORMS, "name the file with your films",
-            )  # fmt: skip
+                members.name,
+                None,
+                f"it holds {len(texts)} tables, none of which Letterboxd makes" if texts else "there is no table in it",
+                _FORMS,
+                "name the file with your films",
+            )
         return _read_text(members, texts[0], format)
     return _read_text(members, members.name, format)
 
@@ -107,8 +110,13 @@ def _read_text(members: Members, member: str, format: str) -> PersonalFile:
     if format in ("auto", "movielens") and table.has("movie_id", "rating", "title"):
         return _read_plain(table, name, "movielens")
     if format in ("letterboxd", "imdb", "movielens"):
-        raise SourceError(where, number, f"the header is {shown(','.join(header))}", f"an export of {format}", (
-            "leave the format out, or download the export again"))  # fmt: skip
+        raise SourceError(
+            where,
+            number,
+            f"the header is {shown(','.join(header))}",
+            f"an export of {format}",
+            ("leave the format out, or download the export again"),
+        )
     return _read_plain(_plain_table(members, member), name, "table")
 
 
@@ -121,9 +129,12 @@ def _plain_table(members: Members, member: str) -> Table:
     if table.first(*_TITLE, *_ITEM, *_IMDB, *_TMDB) is None:
         if len(header) not in (2, 3) or not _is_number(header[-1]) or _is_number(header[0]):
             raise SourceError(
-                where, number, f"no column of titles is known in the header {shown(','.join(header))}", _FORMS,
+                where,
+                number,
+                f"no column of titles is known in the header {shown(','.join(header))}",
+                _FORMS,
                 "give the columns these names",
-            )  # fmt: skip
+            )
         rows = chain([(number, header)], rows)
         header = ["title", "stars"] if len(header) == 2 else ["title", "year", "stars"]
     width = len(header)
@@ -148,19 +159,27 @@ def _read_plain(table: Table, name: str, format: str) -> PersonalFile:
         users.add(line.text(user))
         if len(users) > 1:
             raise SourceError(
-                table.where, line.number, "it holds the ratings of several people", "one person's films",
+                table.where,
+                line.number,
+                "it holds the ratings of several people",
+                "one person's films",
                 "train on it with train.py --data, or give a file of one person",
-            )  # fmt: skip
+            )
         value = line.stars(stars, 0, 10 if format == "table" and stars == "rating10" else _TOPS[-1])
         text, own = split_year(line.text(title))
         digits = line.text(imdb_id).removeprefix("tt")
         entries.append(
             Entry(
-                text, line.year(year) or own, value, without if value is None else "rated", line.text(item),
-                f"tt{digits.zfill(7)}" if digits.isascii() and digits.isdigit() else "", _whole(line.text(tmdb_id)),
+                text,
+                line.year(year) or own,
+                value,
+                without if value is None else "rated",
+                line.text(item),
+                f"tt{digits.zfill(7)}" if digits.isascii() and digits.isdigit() else "",
+                _whole(line.text(tmdb_id)),
                 f"{name}:{line.number}",
             )
-        )  # fmt: skip
+        )
         if not (text or entries[-1].item_id or entries[-1].imdb_id or entries[-1].tmdb_id > 0):
             raise SourceError(
                 line.where, line.number, "there is neither a title nor an id", "a film in every row", "delete the line"
@@ -176,9 +195,12 @@ def _read_plain(table: Table, name: str, format: str) -> PersonalFile:
     for entry in entries:
         if entry.stars is not None and not scale.contains(entry.stars):
             raise SourceError(
-                table.where, int(entry.source.rpartition(":")[2]), f"the rating is {entry.stars:g}", f"{scale}",
+                table.where,
+                int(entry.source.rpartition(":")[2]),
+                f"the rating is {entry.stars:g}",
+                f"{scale}",
                 "correct the line",
-            )  # fmt: skip
+            )
     entries.sort(key=lambda entry: entry.stars is None)
     return PersonalFile(format, scale, tuple(entries), name, tuple(notes))
 

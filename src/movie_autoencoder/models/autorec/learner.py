@@ -147,9 +147,14 @@ class AutorecLearner:
         counts = np.bincount(self._rows.columns, minlength=num_columns)
         self._pace = tf.constant((len(ratings) / np.maximum(counts, len(self._rows) / batch_size)).astype(np.float32))
         signature = [
-            tf.TensorSpec([None, 2], tf.int64), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None]),
-            tf.TensorSpec([None]), tf.TensorSpec([], tf.int64), tf.TensorSpec([]), tf.TensorSpec([2], tf.int32),
-        ]  # fmt: skip
+            tf.TensorSpec([None, 2], tf.int64),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None]),
+            tf.TensorSpec([None]),
+            tf.TensorSpec([], tf.int64),
+            tf.TensorSpec([]),
+            tf.TensorSpec([2], tf.int32),
+        ]
         self._step = tf.function(self._step_eagerly, autograph=False, input_signature=signature)
 
     def epoch(self, epoch: int, learning_rate: float) -> float:
@@ -168,10 +173,14 @@ class AutorecLearner:
             chosen = order[start : start + self._batch_size]
             cells, by_column, places = rows.batch(chosen)
             error = self._step(
-                tf.constant(cells), tf.constant(by_column), tf.constant(inputs[places]),
+                tf.constant(cells),
+                tf.constant(by_column),
+                tf.constant(inputs[places]),
                 tf.constant(rows.targets[places]),
-                tf.constant(len(chosen), tf.int64), tf.constant(learning_rate, tf.float32), tf.constant(seed),
-            )  # fmt: skip
+                tf.constant(len(chosen), tf.int64),
+                tf.constant(learning_rate, tf.float32),
+                tf.constant(seed),
+            )
             total += float(error)
         return total / len(inputs) * unit(self.ratings.scale) ** 2
 
@@ -180,9 +189,15 @@ class AutorecLearner:
         return tf.nn.experimental.stateless_dropout(codes, rate, seed) if rate else codes
 
     def _step_eagerly(
-        self, by_row: Tensor, by_column: Tensor, inputs: Tensor, targets: Tensor, num_rows: Tensor,
-        learning_rate: Tensor, seed: Tensor,
-    ) -> Tensor:  # fmt: skip
+        self,
+        by_row: Tensor,
+        by_column: Tensor,
+        inputs: Tensor,
+        targets: Tensor,
+        num_rows: Tensor,
+        learning_rate: Tensor,
+        seed: Tensor,
+    ) -> Tensor:
         model, settings = self.model, self.settings
         cells = Cells.given(by_row, by_column, tf.stack([num_rows, self._num_columns]))
         rows = (dense_matrix if self.dense else compressed)(cells, inputs)
@@ -226,9 +241,11 @@ class AutorecLearner:
         named = dict(zip([v.name for v in self._stepper.variables], self._stepper.averaged(), strict=True))
         layers = range(len(self.settings.hidden))
         weights = AutorecWeights(
-            tuple(named[f"kernel_{layer}"] for layer in layers), tuple(named[f"shift_{layer}"] for layer in layers),
-            named["output_table"], named["output_shift"],
-        )  # fmt: skip
+            tuple(named[f"kernel_{layer}"] for layer in layers),
+            tuple(named[f"shift_{layer}"] for layer in layers),
+            named["output_table"],
+            named["output_shift"],
+        )
         return TrainedAutorec.from_weights(weights, self.ratings, self._biases, self.settings)
 
     def state(self) -> Arrays:

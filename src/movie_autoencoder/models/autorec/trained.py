@@ -88,9 +88,16 @@ class TrainedAutorec(TrainedModel):
 
     @classmethod
     def _assembled(
-        cls, mean: float, scale: Scale, weights: AutorecWeights, settings: AutorecSettings, codes: Table,
-        features: Table, row_bias: Table, column_bias: Table,
-    ) -> TrainedAutorec:  # fmt: skip
+        cls,
+        mean: float,
+        scale: Scale,
+        weights: AutorecWeights,
+        settings: AutorecSettings,
+        codes: Table,
+        features: Table,
+        row_bias: Table,
+        column_bias: Table,
+    ) -> TrainedAutorec:
         rows = _row_side(settings, codes, features, row_bias)
         points = np.float32(unit(scale))
         shift = weights.output_shift * points
@@ -154,11 +161,15 @@ class TrainedAutorec(TrainedModel):
         return {
             **{f"kernel_{layer}": kernel for layer, kernel in enumerate(self.weights.kernels)},
             **{f"shift_{layer}": shift for layer, shift in enumerate(self.weights.shifts)},
-            "output_table": self.weights.output_table, "output_shift": self.weights.output_shift,
-            "codes": rows.latent, "features": rows.factors[:-1, :width],
-            "row_bias": rows.offset[:-1], "column_bias": columns.offset[:-1],
-            "settings": np.array(json.dumps(asdict(self.settings))), "mean": np.array(self.mean),
-        }  # fmt: skip
+            "output_table": self.weights.output_table,
+            "output_shift": self.weights.output_shift,
+            "codes": rows.latent,
+            "features": rows.factors[:-1, :width],
+            "row_bias": rows.offset[:-1],
+            "column_bias": columns.offset[:-1],
+            "settings": np.array(json.dumps(asdict(self.settings))),
+            "mean": np.array(self.mean),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedAutorec:
@@ -166,13 +177,21 @@ class TrainedAutorec(TrainedModel):
         settings = AutorecSettings.from_dict(json.loads(str(arrays["settings"])))
         layers = range(len(settings.hidden))
         weights = AutorecWeights(
-            tuple(arrays[f"kernel_{layer}"] for layer in layers), tuple(arrays[f"shift_{layer}"] for layer in layers),
-            arrays["output_table"], arrays["output_shift"],
-        )  # fmt: skip
+            tuple(arrays[f"kernel_{layer}"] for layer in layers),
+            tuple(arrays[f"shift_{layer}"] for layer in layers),
+            arrays["output_table"],
+            arrays["output_shift"],
+        )
         return cls._assembled(
-            float(arrays["mean"]), scale, weights, settings, arrays["codes"], arrays["features"], arrays["row_bias"],
+            float(arrays["mean"]),
+            scale,
+            weights,
+            settings,
+            arrays["codes"],
+            arrays["features"],
+            arrays["row_bias"],
             arrays["column_bias"],
-        )  # fmt: skip
+        )
 
 
 def _row_side(settings: AutorecSettings, codes: Table, features: Table, bias: FloatArray) -> Encoded:

@@ -78,10 +78,10 @@ class _Side:
         ratings: with this side's rows as users.
         values: standardised stars, a row's together.
         shortest: number of cells from which a row counts as long.
-        facts: features of the rows that are no marks (side information), shape ``(num_rows, any)``.
+        features: features of the rows that are no marks (side information), shape ``(num_rows, any)``.
     """
 
-    def __init__(self, ratings: Ratings, values: Table, shortest: int, facts: Table | None = None) -> None:
+    def __init__(self, ratings: Ratings, values: Table, shortest: int, features: Table | None = None) -> None:
         self.ratings, self.values = ratings, values  # a row's cells lie together
         self.rows, self.columns = ratings.user_index, ratings.item_index
         counts = ratings.user_counts
@@ -93,7 +93,7 @@ class _Side:
                 self.short.append((rows, ratings.user_starts[rows][:, None] + np.arange(count)))
         self.level = Level.of(counts)
         levels = self.level(counts)[:, None]
-        self.facts = levels if facts is None else np.concatenate([levels, facts.astype(np.float32)], axis=1)
+        self.features = levels if features is None else np.concatenate([levels, features.astype(np.float32)], axis=1)
         self.scale = mark_scale(counts)
         self.marks = cells_matrix(ratings, np.ones(len(ratings), np.float32))
 
@@ -107,7 +107,7 @@ class _Draw:
 
     Args:
         latent: (x, b) of each row, shape ``(size, dim)``.
-        table: C, then l and a row for each other fact; shape ``(num_columns + num_facts, dim)``.
+        table: C, then l and a row for each other fact; shape ``(num_columns + num_features, dim)``.
         mean: m, shape ``(dim,)``.
         precision: Lambda, shape ``(dim, dim)``.
         shrinkage: precision of the table in units of Lambda, shape ``()``.
@@ -135,12 +135,15 @@ class _Chain:
         self.draws = [
             _Draw(
                 rng.normal(0, 0.1, (len(side), dim)).astype(np.float32),
-                np.zeros((len(other) + side.facts.shape[1], dim), np.float32), np.zeros(dim, np.float32),
-                5.0 * np.eye(dim), np.array(5.0), np.ones(len(side), np.float32),
+                np.zeros((len(other) + side.features.shape[1], dim), np.float32),
+                np.zeros(dim, np.float32),
+                5.0 * np.eye(dim),
+                np.array(5.0),
+                np.ones(len(side), np.float32),
                 np.zeros((len(side), dim), np.float32),
             )
             for side, other in zip(sides, sides[::-1], strict=True)
-        ]  # fmt: skip
+        ]
 
     def sweep(self, number: int) -> float:
         """One sweep; returns the mean squared error of the draw, in squared spreads of the stars."""
@@ -155,8 +158,9 @@ class _Chain:
         error -= inner_products(next(factors), u, next(factors), i)
         square = np.square(error, dtype=np.float64)
         for draw, index, other, other_index, freedom in (
-            (users, u, items, i, _NOISE_FREEDOM[0]), (items, i, users, u, _NOISE_FREEDOM[1])
-        ):  # fmt: skip
+            (users, u, items, i, _NOISE_FREEDOM[0]),
+            (items, i, users, u, _NOISE_FREEDOM[1]),
+        ):
             total = np.bincount(index, square * other.noise[other_index], len(draw.noise))
             counts = np.bincount(index, minlength=len(draw.noise))
             draw.noise = (rng.gamma((freedom + counts) / 2) / ((freedom + self.tau * total) / 2)).astype(np.float32)
@@ -230,27 +234,27 @@ class _Chain:
         side, num_columns = self._sides[own], len(self._sides[1 - own])
         out: Table = side.marks @ table[:num_columns]
         out *= side.scale[:, None]
-        out += side.facts @ table[num_columns:]
+        out += side.features @ table[num_columns:]
         return out
 
     def _features_transposed(self, own: int, rows: Table) -> Table:
         """The transposed features times rows: a sum over the other side's cells."""
         side, other = self._sides[own], self._sides[1 - own]
         marks: Table = other.marks @ (side.scale[:, None] * rows)
-        return np.concatenate([marks, side.facts.T @ rows])
+        return np.concatenate([marks, side.features.T @ rows])
 
     def _solve(self, own: int, right: Table, start: Table, fitted: Table, shrinkage: float) -> Table:
         """Conjugate gradients on (F'F + shrinkage) table = right, each column by itself, from the last draw.
 
         Args:
             own: the side, whose features are F.
-            right: the right side, shape ``(num_columns + num_facts, dim)``.
+            right: the right side, shape ``(num_columns + num_features, dim)``.
             start: the last draw of the table, same shape.
             fitted: F start, shape ``(size, dim)``.
             shrinkage: precision of the table.
         """
         side, other = self._sides[own], self._sides[1 - own]
-        diagonal = np.append(other.marks @ np.square(side.scale), np.square(side.facts).sum(axis=0))
+        diagonal = np.append(other.marks @ np.square(side.scale), np.square(side.features).sum(axis=0))
         invert = (1 / (diagonal + shrinkage)).astype(np.float32)[:, None]
         shrink = np.float32(shrinkage)
 
@@ -324,10 +328,15 @@ class _Summary:
         new = len(self.buffer[0])
         total = self.count + new
         stacks = [
-            np.concatenate([np.float32(np.sqrt(self.count / total)) * old,
-                            *(np.float32(np.sqrt(1 / total)) * one for one in buffer)], axis=1)
+            np.concatenate(
+                [
+                    np.float32(np.sqrt(self.count / total)) * old,
+                    *(np.float32(np.sqrt(1 / total)) * one for one in buffer),
+                ],
+                axis=1,
+            )
             for old, buffer in zip(self.factors, self.buffer, strict=True)
-        ]  # fmt: skip
+        ]
         roots, inverses = zip(
             *(_root(stack[:size]) for stack, size in zip(stacks, self.sizes, strict=True)), strict=True
         )
@@ -384,12 +393,12 @@ class BayesianLearner:
     Args:
         ratings: training ratings.
         settings: settings of this fit.
-        item_facts: side information, what is known of each item beside its ratings, shape ``(num_items, any)``.
+        item_features: side information, what is known of each item beside its ratings, shape ``(num_items, any)``.
         seed: seed of all draws; a sweep's random numbers follow from it, the chain and the epoch alone.
     """
 
     def __init__(
-        self, ratings: Ratings, settings: BayesianSettings, *, seed: int, item_facts: Table | None = None
+        self, ratings: Ratings, settings: BayesianSettings, *, seed: int, item_features: Table | None = None
     ) -> None:
         self.ratings, self.settings = ratings, settings
         self._mean = float(ratings.values.mean(dtype=np.float64))
@@ -398,7 +407,7 @@ class BayesianLearner:
         shortest = settings.latent_dim // 2
         self._sides = [
             _Side(ratings, values, shortest),
-            _Side(ratings.transposed(), values[ratings.item_order], shortest, item_facts),
+            _Side(ratings.transposed(), values[ratings.item_order], shortest, item_features),
         ]
         self._chains = [_Chain(self._sides, settings.latent_dim, [seed, 5, chain]) for chain in range(CHAINS)]
         self._summary = _Summary(settings.width)
@@ -430,22 +439,23 @@ class BayesianLearner:
         ]
         return TrainedBayesian.assembled(self._mean, self.ratings.scale, rows, priors, sureness, precision)
 
-    def _prior(
-        self, own: int, stack: Table, rows: Table, others: Table, sureness: Table, precision: float
-    ) -> Prior:  # fmt: skip
+    def _prior(self, own: int, stack: Table, rows: Table, others: Table, sureness: Table, precision: float) -> Prior:
         """The prior of new rows of one side. They meet the other side's mean factors; rows of the chains, a draw."""
         side, ratings = self._sides[own], self._sides[own].ratings
         table, mean = stack[len(side) : -1], stack[-1]
-        marks, facts = table[: ratings.num_items], table[ratings.num_items :]
+        marks, features = table[: ratings.num_items], table[ratings.num_items :]
         weight = ratings.user_counts.astype(np.float32) / np.float32(len(ratings))
         usual_mark = (ratings.item_counts.astype(np.float32) / np.float32(len(ratings))) @ marks
-        expected = (side.marks @ marks) * side.scale[:, None] + mean + side.facts @ facts
-        unknown = mean + side.level(np.zeros(1))[0] * facts[0]
+        expected = (side.marks @ marks) * side.scale[:, None] + mean + side.features @ features
+        unknown = mean + side.level(np.zeros(1))[0] * features[0]
         dim = stack.shape[1]
         prior = Prior(
-            (weight @ expected).astype(np.float32), (marks - usual_mark).astype(np.float32),
-            np.eye(dim, dtype=np.float32), np.array(_NOISE_FREEDOM[own]), unknown,
-        )  # fmt: skip
+            (weight @ expected).astype(np.float32),
+            (marks - usual_mark).astype(np.float32),
+            np.eye(dim, dtype=np.float32),
+            np.array(_NOISE_FREEDOM[own]),
+            unknown,
+        )
         left = ratings.values - np.float32(self._mean) - others[side.columns, -1]
         design = np.concatenate([others[:, :-1], np.ones((len(others), 1), np.float32)], axis=1)
         return prior.fitted(rows, cells_matrix(ratings, left), design, sureness, precision)

@@ -52,9 +52,14 @@ class TrainedBayesian(TrainedModel):
 
     @classmethod
     def assembled(
-        cls, mean: float, scale: Scale, rows: Sequence[Table], priors: Sequence[Prior], sureness: Sequence[Table],
+        cls,
+        mean: float,
+        scale: Scale,
+        rows: Sequence[Table],
+        priors: Sequence[Prior],
+        sureness: Sequence[Table],
         precision: float,
-    ) -> TrainedBayesian:  # fmt: skip
+    ) -> TrainedBayesian:
         """From (x, b) of every training user and (y, b) of every training item; users first in every pair."""
         sides = [_side(row, prior) for row, prior in zip(rows, priors, strict=True)]
         return cls(mean, scale, sides[0], sides[1], priors[0], priors[1], sureness[0], sureness[1], precision)
@@ -121,10 +126,11 @@ class TrainedBayesian(TrainedModel):
         """The same without the rows, for `on_rows`."""
         return {
             "numbers": np.array([self.mean, self.precision]),
-            "user_sureness": self.user_sureness, "item_sureness": self.item_sureness,
+            "user_sureness": self.user_sureness,
+            "item_sureness": self.item_sureness,
             **{f"user_prior_{name}": value for name, value in vars(self.user_prior).items()},
             **{f"item_prior_{name}": value for name, value in vars(self.item_prior).items()},
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedBayesian:
@@ -135,7 +141,7 @@ class TrainedBayesian(TrainedModel):
     @classmethod
     def on_rows(
         cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale, users: Encoded, items: Encoded
-    ) -> TrainedBayesian:  # fmt: skip
+    ) -> TrainedBayesian:
         """The model that gave these arrays (`priors_to_arrays`), with its rows, which are another model's."""
         mean, precision = arrays["numbers"].tolist()
         priors = _prior(arrays, "user"), _prior(arrays, "item")

@@ -166,27 +166,46 @@ class DualLearner:
         visible = np.ones(len(self.ratings), dtype=np.float32)
         visible[hidden] = 0.0
         numbers = (
-            biases.mean, biases.users, biases.items, biases.user_counts, biases.item_counts, learning_rate,
+            biases.mean,
+            biases.users,
+            biases.items,
+            biases.user_counts,
+            biases.item_counts,
+            learning_rate,
             self.settings.l2,
-        )  # fmt: skip
+        )
         error = self._step(
-            tf.constant(visible), tf.constant(hidden, tf.int64), tf.constant(order),
+            tf.constant(visible),
+            tf.constant(hidden, tf.int64),
+            tf.constant(order),
             *(tf.constant(number, tf.float32) for number in numbers),
-        )  # fmt: skip
+        )
         return float(error)
 
     def _step_eagerly(
-        self, visible: Tensor, hidden: Tensor, order: Tensor, mean: Tensor, user_bias: Tensor, item_bias: Tensor,
-        user_counts: Tensor, item_counts: Tensor, learning_rate: Tensor, l2: Tensor,
-    ) -> Tensor:  # fmt: skip
+        self,
+        visible: Tensor,
+        hidden: Tensor,
+        order: Tensor,
+        mean: Tensor,
+        user_bias: Tensor,
+        item_bias: Tensor,
+        user_counts: Tensor,
+        item_counts: Tensor,
+        learning_rate: Tensor,
+        l2: Tensor,
+    ) -> Tensor:
         model, cells = self.model, self._cells
         residual = self._values - mean
         residual -= tf.gather(user_bias, cells.by_row[:, 0]) + tf.gather(item_bias, cells.by_row[:, 1])
         inputs = {
-            "cells": cells, "stars": residual * visible, "marks": visible,
-            "user_counts": user_counts, "item_counts": item_counts,
+            "cells": cells,
+            "stars": residual * visible,
+            "marks": visible,
+            "user_counts": user_counts,
+            "item_counts": item_counts,
             "asked": Cells.given(tf.gather(cells.by_row, hidden), order, cells.shape),
-        }  # fmt: skip
+        }
         num_hidden = tf.cast(tf.size(hidden), tf.float32)
         with tf.GradientTape() as tape:
             error = squared_error(model.call(inputs), tf.gather(residual, hidden)) / num_hidden
@@ -206,9 +225,12 @@ class DualLearner:
         weights = DualWeights(**dict(zip(names, self._stepper.averaged(), strict=True)))
         settings = self.settings
         return TrainedDual.from_weights(
-            weights, self.ratings, self._biases.solve(), damping=settings.damping,
+            weights,
+            self.ratings,
+            self._biases.solve(),
+            damping=settings.damping,
             hidden_fraction=settings.hidden_fraction,
-        )  # fmt: skip
+        )
 
     def state(self) -> Arrays:
         """Everything that a later `restore` needs to go on exactly."""

@@ -178,11 +178,14 @@ class TrainedDual(TrainedModel):
         """Plain arrays from which `from_arrays` makes the same model."""
         joining = {} if self.joining is None else self.joining.priors_to_arrays()
         return {
-            **vars(self.weights), **{f"joining/{name}": array for name, array in joining.items()},
-            "users_latent": self.users.latent, "users_offset": self.users.offset,
-            "items_latent": self.items.latent, "items_offset": self.items.offset,
+            **vars(self.weights),
+            **{f"joining/{name}": array for name, array in joining.items()},
+            "users_latent": self.users.latent,
+            "users_offset": self.users.offset,
+            "items_latent": self.items.latent,
+            "items_offset": self.items.offset,
             "numbers": np.array([self.mean, self.damping, self.keep]),
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], scale: Scale) -> TrainedDual:
@@ -216,9 +219,14 @@ def _matrices(ratings: Ratings, biases: Biases, seen: Any = None) -> tuple[Any, 
 
 
 def _encode(
-    stars: Any, marks: Any, star_table: Table, mark_table: Table, shift: Table, keep: float,
+    stars: Any,
+    marks: Any,
+    star_table: Table,
+    mark_table: Table,
+    shift: Table,
+    keep: float,
     num_stars: IntArray | None = None,
-) -> Table:  # fmt: skip
+) -> Table:
     """Latent vectors of rows; ``num_stars`` of each where marks are not just those of the stars."""
     counts = np.asarray(marks.sum(axis=1), dtype=np.float32)
     total = stars @ star_table
