@@ -19,6 +19,7 @@ from .scale import FloatArray, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
+    from scipy import sparse
 
 IntArray = npt.NDArray[np.integer[Any]]
 Ids = npt.NDArray[Any]  # int64, or fixed-width text
@@ -217,6 +218,21 @@ class Ratings:
     def item_order(self) -> npt.NDArray[np.int32]:
         """The cells in the order of items and then users, shape ``(num_ratings,)``."""
         return stable_order(self.item_index, self.num_items)
+
+    def to_csr(self, values: npt.NDArray[Any] | None = None) -> sparse.csr_array[Any, tuple[int, int]]:
+        """A SciPy CSR matrix of these cells, shape ``(num_users, num_items)``.
+
+        Args:
+            values: what is stored at each cell, shape ``(num_ratings,)``; float32 ones when left out.
+
+        Example:
+            >>> Ratings.from_columns([1, 1, 2], [7, 9, 7], [4, 5, 2]).to_csr().toarray().tolist()
+            [[1.0, 1.0], [1.0, 0.0]]
+        """
+        from scipy import sparse
+
+        stored = np.ones(len(self), dtype=np.float32) if values is None else values
+        return sparse.csr_array((stored, self.item_index, self.user_starts), shape=(self.num_users, self.num_items))
 
     def row(self, user_index: int) -> slice:
         """The cells of one user."""
