@@ -22,7 +22,7 @@ from ..models.base import TrainedModel
 from ..models.baselines import BASELINES
 from ..models.registry import TRAINED_MODELS
 from ..storage import checksum, load_arrays, replacing, save_arrays, write_json
-from ..uncertainty.stars import StarModel
+from ..uncertainty import StarModel
 
 FORMAT_VERSION = 1
 _MANIFEST = "bundle.json"

@@ -43,6 +43,18 @@ class Biases:
     user_counts: npt.NDArray[Any]
     item_counts: npt.NDArray[Any]
 
+    def residuals(self, ratings: Ratings) -> FloatArray:
+        """What the biases leave unexplained: rating - mean - user bias - item bias.
+
+        Args:
+            ratings: rows and columns as in ``users`` and ``items``.
+
+        Returns:
+            Shape ``(num_ratings,)``, rating points, of the dtype of the biases.
+        """
+        rest: FloatArray = ratings.values - self.mean - self.users[ratings.user_index]
+        return rest - self.items[ratings.item_index]
+
 
 class BiasSolver:
     """Damped biases of ratings of which some cells are hidden, by a few alternating passes.

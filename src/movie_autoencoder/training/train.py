@@ -28,15 +28,16 @@ from ..data.ratings import Ratings
 from ..data.sources import find_data, read_catalogue, read_ratings
 from ..data.splits import HeldOut, Split, split_ratings
 from ..metrics.errors import mae, rmse
-from ..models.base import Learner, TrainedModel, in_vocabulary
+from ..models.base import Learner, TrainedModel
 from ..models.baselines import fit_baselines
 from ..models.bayesian.trained import TrainedBayesian
 from ..models.dual.trained import TrainedDual
 from ..models.ensemble import TrainedEnsemble
+from ..models.held_out import IndexedHeldOut
 from ..models.settings import BayesianSettings, DualSettings
 from ..models.startup import start_tensorflow
 from ..storage import write_text
-from ..uncertainty.stars import StarModel
+from ..uncertainty import StarModel, fit_star_model
 from .checkpoint import Checkpoint, CheckpointError, differing
 from .estimates import check_fits, estimate
 from .progress import Reporter
@@ -199,7 +200,7 @@ def train(
             if final is best
             else _averaged([_kept(fit, checkpoint) for fit in final], config, final_ratings, *weights)
         )
-        stars = _star_model(chosen, training, held_out, final_ratings, keep_ratings=config.bundle.ratings)
+        stars = fit_star_model(chosen, training, held_out, final_ratings, keep_ratings=config.bundle.ratings)
         fits += best[1:] if final is best else [*best[1:], *final]
         bundle = _bundle(config, split, final_ratings, model, catalogue, damping, validation, fits, weights, stars)
         _write_run(run, config, split, bundle, checkpoint)
@@ -419,13 +420,7 @@ def _scorer(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel], fl
 
 
 def _predictor(training: Ratings, held_out: HeldOut) -> Callable[[TrainedModel], Any]:
-    items = training.locate_items(held_out.items)
-    if held_out.fold_in is None:
-        users = training.locate_users(held_out.users)
-        return lambda model: model.predict(users, items, times=held_out.times)
-    fold_in = in_vocabulary(held_out.fold_in, training.item_ids)
-    users = fold_in.locate_users(held_out.users)
-    return lambda model: model.predict(users, items, encoded_users=model.fold_in(fold_in), times=held_out.times)
+    return IndexedHeldOut.of(training, held_out).predict
 
 
 def _check_times(config: Config, ratings: Ratings) -> None:
@@ -539,22 +534,6 @@ def _validation_figures(
         name: {"rmse": rmse(held_out.values, stars), "mae": mae(held_out.values, stars)}
         for name, stars in predictions.items()
     }
-
-
-def _star_model(
-    model: TrainedModel, training: Ratings, held_out: HeldOut, final: Ratings, *, keep_ratings: bool = True
-) -> StarModel | None:
-    """Distributions over the stars, learnt on the validation part, with the habits in the final training ratings."""
-    if not len(held_out):
-        return None
-    items = training.locate_items(held_out.items)
-    fold_in = None if held_out.fold_in is None else in_vocabulary(held_out.fold_in, training.item_ids)
-    users = (training if fold_in is None else fold_in).locate_users(held_out.users)
-    predictions = _predictor(training, held_out)(model)
-    stars = StarModel.fit(
-        predictions, users, items, held_out.values, training, fold_in=fold_in, keep_ratings=keep_ratings
-    )
-    return stars if final is training else stars.with_ratings(final)
 
 
 def _bundle(
