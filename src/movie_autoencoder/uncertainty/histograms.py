@@ -30,7 +30,7 @@ _LEAST_VARIANCE = 1e-6  # of the residuals, in squared spans of the scale: witho
 
 @dataclass(frozen=True, eq=False)
 class RatingHistograms:
-    """How the users, or the items, were rated; the last row is the unknown user or item.
+    """How one side, the users or the items, was rated; the last row is the unknown user or item.
 
     Args:
         counts: number of ratings at each star value, shape ``(n + 1, num_values)``, float32.
@@ -43,6 +43,32 @@ class RatingHistograms:
     log_noise: Floats
     bias: Floats
     ratings: Ratings | None = None
+
+    @classmethod
+    def count(
+        cls, index: IntArray, given: IntArray, num_values: int, noise: Floats, bias: FloatArray
+    ) -> RatingHistograms:
+        """Counts ratings by row and value; the unknown row has none, average noise and no bias.
+
+        Args:
+            index: row of each rating, shape ``(num_ratings,)``.
+            given: index of the star value of each rating, same shape.
+            num_values: how many values there are.
+            noise: relative variance of each row, shape ``(n,)``.
+            bias: of each row, same shape.
+        """
+        counts = np.zeros((len(bias) + 1, num_values), dtype=np.float32)
+        cells = index * np.int64(num_values) + given
+        counts[:-1] = np.bincount(cells, minlength=len(bias) * num_values).reshape(len(bias), num_values)
+        return cls(counts, np.append(np.log(noise), 0.0), np.append(bias, 0.0))
+
+    def merged(self, new: RatingHistograms, merge: Merge) -> RatingHistograms:
+        """Rows of two sides as one side; the unknown row stays that of this one."""
+        return RatingHistograms(
+            merge.rows_and_unknown(self.counts, new.counts[:-1]),
+            merge.rows_and_unknown(self.log_noise, new.log_noise[:-1]),
+            merge.rows_and_unknown(self.bias, new.bias[:-1]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,26 +103,21 @@ class RatingStatistics:
         """
         values, biases = star_values(ratings.scale), BiasSolver(ratings, DAMPING).solve()
         given, size = value_index(values, ratings.values), len(values)
-        residuals = biases.residuals(ratings)
-        least = _LEAST_VARIANCE * ratings.scale.span**2
-        variance = max(float(np.square(residuals, dtype=np.float64).mean()), least)
-        squared = np.square(residuals, dtype=np.float64) / variance
+        squared = np.square(biases.residuals(ratings), dtype=np.float64)
+        variance = max(float(squared.mean()), _LEAST_VARIANCE * ratings.scale.span**2)
+        squared /= variance
         user_noise, item_noise = np.ones(ratings.num_users), np.ones(ratings.num_items)
         for _ in range(_NOISE_PASSES):  # the noise of a rating is the product of its user's and its item's
             user_noise = _shrunk_mean(squared / item_noise[ratings.item_index], ratings.user_index, ratings.user_counts)
             item_noise = _shrunk_mean(squared / user_noise[ratings.user_index], ratings.item_index, ratings.item_counts)
+        users = RatingHistograms.count(ratings.user_index, given, size, user_noise, biases.users)
         return cls(
             scale=ratings.scale,
             mean=biases.mean,
             deviation=float(np.sqrt(variance)),
             frequencies=(np.bincount(given, minlength=size) + 1.0) / (len(ratings) + size),
-            users=_histograms(
-                _counts(ratings.user_index, given, (ratings.num_users, size)),
-                user_noise,
-                biases.users,
-                ratings if keep_ratings else None,
-            ),
-            items=_histograms(_counts(ratings.item_index, given, (ratings.num_items, size)), item_noise, biases.items),
+            users=replace(users, ratings=ratings if keep_ratings else None),
+            items=RatingHistograms.count(ratings.item_index, given, size, item_noise, biases.items),
             directions=item_directions(ratings),
         )
 
@@ -118,12 +139,10 @@ class RatingStatistics:
         """
         bias = fold_in_bias(ratings, self.mean, self.items.bias, DAMPING).astype(np.float64)
         squared = self._squared(ratings, bias, self.items.bias) / np.exp(self.items.log_noise[ratings.item_index])
-        return _histograms(
-            self._counts_by(ratings, ratings.user_index, ratings.num_users),
-            _shrunk_mean(squared, ratings.user_index, ratings.user_counts),
-            bias,
-            ratings if self.keeps_ratings else None,
-        )
+        noise = _shrunk_mean(squared, ratings.user_index, ratings.user_counts)
+        given = value_index(self.values, ratings.values)
+        users = RatingHistograms.count(ratings.user_index, given, len(self.values), noise, bias)
+        return replace(users, ratings=ratings if self.keeps_ratings else None)
 
     def with_items(self, ratings: Ratings, merge: Merge, everything: Ratings | None) -> RatingStatistics:
         """The same statistics with new items added; those of the users stay as they are.
@@ -135,23 +154,16 @@ class RatingStatistics:
         """
         bias = fold_in_bias(ratings.transposed(), self.mean, self.users.bias, DAMPING).astype(np.float64)
         squared = self._squared(ratings, self.users.bias, bias) / np.exp(self.users.log_noise[ratings.user_index])
-        new, old = (
-            _histograms(
-                self._counts_by(ratings, ratings.item_index, ratings.num_items),
-                _shrunk_mean(squared, ratings.item_index, ratings.item_counts),
-                bias,
-            ),
-            self.items,
+        noise = _shrunk_mean(squared, ratings.item_index, ratings.item_counts)
+        given = value_index(self.values, ratings.values)
+        items = RatingHistograms.count(ratings.item_index, given, len(self.values), noise, bias)
+        return replace(
+            self,
+            users=replace(self.users, ratings=everything if self.keeps_ratings else None),
+            items=self.items.merged(items, merge),
+            # too few ratings to know who rates a new item: it is similar to none
+            directions=merge.rows_and_unknown(self.directions, 0),
         )
-        items = RatingHistograms(
-            merge.rows_and_unknown(old.counts, new.counts[:-1]),
-            merge.rows_and_unknown(old.log_noise, new.log_noise[:-1]),
-            merge.rows_and_unknown(old.bias, new.bias[:-1]),
-        )
-        # a new item has too few ratings to know who rates it: it is similar to none
-        directions = merge.rows_and_unknown(self.directions, 0)
-        users = replace(self.users, ratings=everything) if self.keeps_ratings else self.users
-        return replace(self, users=users, items=items, directions=directions)
 
     def smoothed(self, counts: npt.NDArray[np.floating]) -> Floats:
         """Relative frequencies of histograms, shrunk towards those of all training ratings; the shape of ``counts``."""
@@ -167,24 +179,7 @@ class RatingStatistics:
         biases = Biases(self.mean, users, items, ratings.user_counts, ratings.item_counts)
         return np.asarray((biases.residuals(ratings) / self.deviation) ** 2)
 
-    def _counts_by(self, ratings: Ratings, index: IntArray, size: int) -> npt.NDArray[np.float32]:
-        return _counts(index, value_index(self.values, ratings.values), (size, len(self.values)))
-
 
 def _shrunk_mean(squared: Floats, index: IntArray, counts: IntArray) -> Floats:
     """Mean of each row's squared residuals, with a few of average size added, shape ``(n,)``."""
     return np.asarray((np.bincount(index, squared, len(counts)) + _NOISE_DAMPING) / (counts + _NOISE_DAMPING))
-
-
-def _counts(index: IntArray, given: npt.NDArray[np.int64], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Number of ratings of each row at each value, with a row of zeros for the unknown one."""
-    table = np.zeros((shape[0] + 1, shape[1]), dtype=np.float32)
-    table[:-1] = np.bincount(index * np.int64(shape[1]) + given, minlength=shape[0] * shape[1]).reshape(shape)
-    return table
-
-
-def _histograms(
-    counts: npt.NDArray[np.float32], noise: Floats, bias: FloatArray, ratings: Ratings | None = None
-) -> RatingHistograms:
-    """With the unknown row, which has average noise and no bias."""
-    return RatingHistograms(counts, np.append(np.log(noise), 0.0), np.append(bias, 0.0), ratings)

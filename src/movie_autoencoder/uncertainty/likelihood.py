@@ -16,13 +16,12 @@ on them. A quadratic penalty holds all but the two constants near values that su
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ..data.ratings import FloatArray, IntArray
-from .histograms import DAMPING, RatingHistograms, RatingStatistics
+from .features import Features
 from .intervals import Floats
 
 _PENALTY = 16.0  # on half the squared distance of a parameter from where it starts, in log likelihood
@@ -35,8 +34,8 @@ class Parameters:
     Each group may have leading dimensions, such as one row a rating.
 
     Args:
-        location: of m' - m: constant, slopes on the prediction, the user's mean and the item's mean, ``(..., 4)``.
-        log_scale: of log sigma: constant, slopes on the log numbers of ratings of user and item, on their log noises,
+        location: of m' - m, the location of Student's distribution: constant, slopes on the prediction, the user's mean and the item's mean, ``(..., 4)``.
+        log_sigma: of log sigma: constant, slopes on the log numbers of ratings of user and item, on their log noises,
             on the prediction and its square, ``(..., 7)``.
         exponents: a, b, c and d: of the frequencies of the user, the item, all, and the user's at similar items
             relative to all of the user's, ``(..., 4)``.
@@ -45,13 +44,13 @@ class Parameters:
     """
 
     location: Floats
-    log_scale: Floats
+    log_sigma: Floats
     exponents: Floats
     log_positive: Floats
 
     def pack(self) -> Floats:
         """All groups in one array, shape ``(..., 19)``."""
-        return np.concatenate([self.location, self.log_scale, self.exponents, self.log_positive], axis=-1)
+        return np.concatenate([self.location, self.log_sigma, self.exponents, self.log_positive], axis=-1)
 
     @classmethod
     def unpack(cls, vector: Floats) -> Parameters:
@@ -66,7 +65,7 @@ class Parameters:
 
 START = Parameters(
     location=np.array([0.0, 1.9, -1.8, -0.5]),
-    log_scale=np.array([0.5, 0.0, 0.0, 0.45, 0.2, 0.0, 0.0]),
+    log_sigma=np.array([0.5, 0.0, 0.0, 0.45, 0.2, 0.0, 0.0]),
     exponents=np.array([0.9, 0.8, -0.8, 0.6]),
     log_positive=np.log([5.0, 150.0, 25.0, 3.0]),
 )
@@ -74,105 +73,13 @@ START = Parameters(
 
 _PENALTIES = Parameters(
     location=np.array([0.0, *[_PENALTY] * 3]),
-    log_scale=np.array([0.0, *[_PENALTY] * 6]),
+    log_sigma=np.array([0.0, *[_PENALTY] * 6]),
     exponents=np.full(4, _PENALTY),
     log_positive=np.full(4, _PENALTY),
 ).pack()
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What the likelihood reads of n pairs of a user and an item. Build one with `Features.of`.
-
-    Ratings and predictions are distances from the mean, in units of the statistics' ``deviation``.
-
-    Args:
-        values: the star values, shape ``(num_values,)``.
-        frequencies: fraction of the training ratings at each, same shape.
-        user_counts: rating histogram of the pair's user, shape ``(n, num_values)``.
-        item_counts: of the pair's item, same shape.
-        similar_counts: of the user again, each rating weighted by the similarity of its item, same shape.
-        user_frequencies: smoothed relative frequencies of the user's ratings, same shape.
-        predictions: shape ``(n,)``.
-        location: regressors of the location beside the prediction, ``(n, 4)``; see `Parameters`.
-        log_scale: regressors of the log scale, ``(n, 7)``.
-        num_ratings: of user and item, ``(n, 2)``.
-    """
-
-    values: Floats
-    frequencies: Floats
-    user_counts: Floats
-    item_counts: Floats
-    similar_counts: Floats
-    user_frequencies: Floats
-    predictions: Floats
-    location: Floats
-    log_scale: Floats
-    num_ratings: Floats
-
-    @classmethod
-    def of(
-        cls,
-        statistics: RatingStatistics,
-        predictions: FloatArray,
-        users: IntArray,
-        items: IntArray,
-        histograms: RatingHistograms | None = None,
-    ) -> Features:
-        """Features of pairs of a user and an item.
-
-        Args:
-            statistics: of the training ratings.
-            predictions: of a model, shape ``(n,)``, rating points; clipped to the scale.
-            users: row of each user in ``histograms``; -1 for an unknown user.
-            items: column of each item; -1 for an unknown item.
-            histograms: of the users; the training users when left out.
-        """
-        side = statistics.users if histograms is None else histograms
-        values = (statistics.values - statistics.mean) / statistics.deviation
-        user_counts, item_counts = (
-            one.counts[index].astype(np.float64) for one, index in ((side, users), (statistics.items, items))
-        )
-        num_ratings = [counts.sum(axis=1) for counts in (user_counts, item_counts)]
-        means = [
-            counts @ values / (number + DAMPING)
-            for counts, number in zip((user_counts, item_counts), num_ratings, strict=True)
-        ]
-        clipped = statistics.scale.clip(predictions)
-        predicted = np.asarray((clipped - statistics.mean) / statistics.deviation, dtype=np.float64)
-        one = np.ones(len(predicted))
-        # about 0 at 50 ratings, so that the slopes and the constant hardly depend on each other
-        log_numbers = np.log1p(np.column_stack(num_ratings)) - 4.0
-        log_noises = side.log_noise[users], statistics.items.log_noise[items]
-        return cls(
-            values=values,
-            frequencies=statistics.frequencies,
-            user_counts=user_counts,
-            item_counts=item_counts,
-            similar_counts=statistics.similar_counts(side, users, items),
-            user_frequencies=statistics.smoothed(user_counts),
-            predictions=predicted,
-            location=np.column_stack([one, predicted, *means]),
-            log_scale=np.column_stack([one, log_numbers, *log_noises, predicted, predicted**2]),
-            num_ratings=np.column_stack(num_ratings),
-        )
-
-    def take(self, rows: IntArray) -> Features:
-        """Features of some of the pairs."""
-        return replace(
-            self,
-            user_counts=self.user_counts[rows],
-            item_counts=self.item_counts[rows],
-            similar_counts=self.similar_counts[rows],
-            user_frequencies=self.user_frequencies[rows],
-            predictions=self.predictions[rows],
-            location=self.location[rows],
-            log_scale=self.log_scale[rows],
-            num_ratings=self.num_ratings[rows],
-        )
-
-
-def probabilities(features: Features, parameters: Parameters) -> Floats:
+def predict_probabilities(features: Features, parameters: Parameters) -> Floats:
     """Probability of each star value, shape ``(n, num_values)``; every row sums to 1."""
     return _softmax(_forward(features, parameters).logits)
 
@@ -192,11 +99,11 @@ def penalized_loss(
     """
     groups = Parameters.unpack(parameters)
     forward = _forward(features, groups)
-    chances, rows = _softmax(forward.logits), np.arange(len(observed))
+    probabilities, rows = _softmax(forward.logits), np.arange(len(observed))
     away = parameters - START.pack()
     pull = _PENALTIES * away
-    loss = -float(np.log(np.maximum(chances[rows, observed], 1e-300)).sum()) + float(pull @ away) / 2
-    errors = -chances  # derivative by the logits: 1 at what was observed, minus the probabilities
+    loss = -float(np.log(np.maximum(probabilities[rows, observed], 1e-300)).sum()) + float(pull @ away) / 2
+    errors = -probabilities  # derivative by the logits: 1 at what was observed, minus the probabilities
     errors[rows, observed] += 1.0
     gradients = _gradients(features, groups, forward, errors).pack()
     return loss, pull - gradients.sum(axis=0), gradients
@@ -233,8 +140,8 @@ class _Forward:
 
     Args:
         logits: shape ``(n, num_values)``, as are all below unless it says otherwise.
-        distance: of each value from the location, in scales.
-        scale: sigma, shape ``(n,)``.
+        distance: of each value from the location, in units of sigma.
+        sigma: shape ``(n,)``.
         ratio: of the squared distance to Student's degrees of freedom.
         tails: log of 1 + ``ratio``.
         logs: of the four frequencies, in the order of the exponents.
@@ -245,7 +152,7 @@ class _Forward:
 
     logits: Floats
     distance: Floats
-    scale: Floats
+    sigma: Floats
     ratio: Floats
     tails: Floats
     logs: tuple[Floats, Floats, Floats, Floats]
@@ -256,9 +163,9 @@ class _Forward:
 
 def _forward(features: Features, parameters: Parameters) -> _Forward:
     smoothing_users, smoothing_items, degrees, weight = np.exp(parameters.log_positive)
-    location = features.predictions + features.location @ parameters.location
-    scale = np.exp(features.log_scale @ parameters.log_scale)
-    distance = (features.values - location[:, None]) / scale[:, None]
+    location = features.predictions + features.location_regressors @ parameters.location
+    sigma = np.exp(features.sigma_regressors @ parameters.log_sigma)
+    distance = (features.values - location[:, None]) / sigma[:, None]
     smoothed = (
         features.user_counts + smoothing_users * features.frequencies,
         features.item_counts + smoothing_items * features.frequencies,
@@ -276,7 +183,7 @@ def _forward(features: Features, parameters: Parameters) -> _Forward:
     logits = -(degrees + 1) / 2 * tails
     for exponent, log in zip(parameters.exponents, logs, strict=True):
         logits += exponent * log
-    return _Forward(logits, distance, scale, ratio, tails, logs, smoothed, mixed, total)
+    return _Forward(logits, distance, sigma, ratio, tails, logs, smoothed, mixed, total)
 
 
 def _gradients(features: Features, parameters: Parameters, forward: _Forward, errors: Floats) -> Parameters:
@@ -297,8 +204,8 @@ def _gradients(features: Features, parameters: Parameters, forward: _Forward, er
         )
     )
     return Parameters(
-        location=features.location * -(by_distance.sum(axis=1) / forward.scale)[:, None],
-        log_scale=features.log_scale * -_row_sums(by_distance, distance)[:, None],
+        location=features.location_regressors * -(by_distance.sum(axis=1) / forward.sigma)[:, None],
+        log_sigma=features.sigma_regressors * -_row_sums(by_distance, distance)[:, None],
         exponents=np.column_stack([_row_sums(errors, log) for log in forward.logs]),
         log_positive=np.column_stack([*by_smoothing, _row_sums(errors, by_degrees), _row_sums(errors, by_weight)]),
     )
@@ -310,5 +217,5 @@ def _row_sums(left: Floats, right: Floats) -> Floats:
 
 
 def _softmax(logits: Floats) -> Floats:
-    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))

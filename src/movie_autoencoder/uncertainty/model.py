@@ -20,9 +20,10 @@ from ..data.splits import HeldOut
 from ..models.base import Merge, TrainedModel
 from ..models.held_out import IndexedHeldOut
 from .distribution import StarDistribution, value_index
+from .features import Features
 from .histograms import RatingHistograms, RatingStatistics
 from .intervals import LEVELS, ConformalAdjustment, Floats, conformity_scores
-from .likelihood import START, Features, Parameters, fit_parameters, probabilities
+from .likelihood import START, Parameters, fit_parameters, predict_probabilities
 
 _MOST_RATINGS = 30_000  # more validation ratings hardly change 19 parameters
 _FOLDS = 5
@@ -144,20 +145,20 @@ class StarModel:
             histograms: of the users (`fold_in`); the training users when left out.
             batch_size: pairs at a time; it bounds memory and changes no number.
         """
-        chances = np.empty((len(predictions), len(self.values)))
+        probabilities = np.empty((len(predictions), len(self.values)))
         adjusted = np.empty((len(predictions), len(LEVELS)))
         for start in range(0, len(predictions), batch_size):
             batch = slice(start, start + batch_size)
             features = Features.of(self.statistics, predictions[batch], users[batch], items[batch], histograms)
-            chances[batch] = probabilities(features, self.parameters)
+            probabilities[batch] = predict_probabilities(features, self.parameters)
             adjusted[batch] = self.adjustment.probabilities(features.num_ratings)
-        return StarDistribution(self.scale, self.values, chances, adjusted)
+        return StarDistribution(self.scale, self.values, probabilities, adjusted)
 
     def user_histogram(self, users: IntArray, *, histograms: RatingHistograms | None = None) -> StarDistribution:
         """Baseline: each user's smoothed rating histogram, for every item; its intervals are not adjusted."""
         side = self.users if histograms is None else histograms
-        chances = self.statistics.smoothed(side.counts[users])
-        return StarDistribution(self.scale, self.values, chances, np.tile(LEVELS, (len(chances), 1)))
+        probabilities = self.statistics.smoothed(side.counts[users])
+        return StarDistribution(self.scale, self.values, probabilities, np.tile(LEVELS, (len(probabilities), 1)))
 
     def residual_variance(
         self, users: IntArray, items: IntArray, *, histograms: RatingHistograms | None = None
@@ -245,9 +246,9 @@ def _out_of_fold(
     """Probabilities for each rating by parameters that were fitted to the other folds, ``(n, num_values)``."""
     number = len(observed)
     fold = rng.permutation(number) % _FOLDS
-    chances = probabilities(features, parameters)
+    probabilities = predict_probabilities(features, parameters)
     for index in range(min(_FOLDS, number - 1)):
         own, others = np.flatnonzero(fold == index), np.flatnonzero(fold != index)
         without = fit_parameters(features.take(others), observed[others], parameters)
-        chances[own] = probabilities(features.take(own), without)
-    return chances
+        probabilities[own] = predict_probabilities(features.take(own), without)
+    return probabilities
