@@ -17,8 +17,7 @@ from movie_autoencoder.models.base import Encoded, with_unknown
 from movie_autoencoder.models.baselines import DampedBias, damped_bias, fit_baselines
 from movie_autoencoder.recommend.recommender import Recommender
 from movie_autoencoder.storage import load_arrays, save_arrays
-from movie_autoencoder.training.train import _star_model
-from movie_autoencoder.uncertainty.stars import StarModel
+from movie_autoencoder.uncertainty import StarModel, fit_star_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,7 @@ def split_run(ratings: Ratings, run: Path, **settings: Any) -> tuple[Recommender
     split.save(run / "split.npz")
     train = split.refit_ratings
     training = split.training_ratings
-    stars = _star_model(damped_bias(training, 2.0), training, split.held_out("validation"), train)
+    stars = fit_star_model(damped_bias(training, 2.0), training, split.held_out("validation"), train)
     model = with_latent(cast(DampedBias, damped_bias(train, 2.0)))
     return recommender(model, train, run, stars=stars), split
 

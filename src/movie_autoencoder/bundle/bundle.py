@@ -22,7 +22,7 @@ from ..models.base import TrainedModel
 from ..models.baselines import BASELINES
 from ..models.registry import trained_model
 from ..storage import checksum, load_arrays, replacing, save_arrays, write_json
-from ..uncertainty.stars import StarModel
+from ..uncertainty import StarModel
 from .version_1 import upgraded_arrays, upgraded_manifest
 
 FORMAT_VERSION = 2

@@ -220,19 +220,23 @@ class Ratings:
         return stable_order(self.item_index, self.num_items)
 
     def to_csr(self, values: npt.NDArray[Any] | None = None) -> sparse.csr_array[Any, tuple[int, int]]:
-        """A SciPy CSR matrix of these cells, shape ``(num_users, num_items)``.
+        """A SciPy CSR matrix with one entry for each rating; an entry of 0 is stored like any other.
 
         Args:
-            values: what is stored at each cell, shape ``(num_ratings,)``; float32 ones when left out.
+            values: entry of each rating, in the order of the cells, shape ``(num_ratings,)``. When left out, every
+                entry is 1 (float32): the mask of the observed cells.
+
+        Returns:
+            Shape ``(num_users, num_items)``, of the dtype of ``values``.
 
         Example:
-            >>> Ratings.from_columns([1, 1, 2], [7, 9, 7], [4, 5, 2]).to_csr().toarray().tolist()
-            [[1.0, 1.0], [1.0, 0.0]]
+            >>> Ratings.from_columns([1, 2], [7, 9], [4.0, 2.0]).to_csr().toarray().tolist()
+            [[1.0, 0.0], [0.0, 1.0]]
         """
         from scipy import sparse
 
-        stored = np.ones(len(self), dtype=np.float32) if values is None else values
-        return sparse.csr_array((stored, self.item_index, self.user_starts), shape=(self.num_users, self.num_items))
+        entries = np.ones(len(self), dtype=np.float32) if values is None else values
+        return sparse.csr_array((entries, self.item_index, self.user_starts), shape=(self.num_users, self.num_items))
 
     def row(self, user_index: int) -> slice:
         """The cells of one user."""

@@ -26,7 +26,7 @@ from ..metrics.distributions import (
     risk_coverage,
     tenths,
 )
-from ..uncertainty.stars import StarModel, columns, like_threshold, one_point
+from ..uncertainty import StarModel, like_threshold, one_point, value_index
 from .cells import Cells
 
 LEVEL = 0.9  # of the intervals that are scored
@@ -119,7 +119,7 @@ def measure(
     values, threshold, far = stars.values, like_threshold(stars.scale), one_point(stars.scale)
     histogram = stars.user_histogram(cells.users, histograms=histograms)
     variance = stars.residual_variance(cells.users, cells.items, histograms=histograms)
-    places, liked = columns(values, given), given >= threshold - 1e-6
+    places, liked = value_index(values, given), given >= threshold - 1e-6
     chances = {name: distribution.probabilities, HISTOGRAM: histogram.probabilities}
     liking = {name: distribution.like_probability(), HISTOGRAM: histogram.like_probability()}
     error, doubt = predictions - given, distribution.error_probability(predictions)

@@ -46,8 +46,16 @@ class Biases:
     item_counts: npt.NDArray[Any]
 
     def residuals(self, ratings: Ratings, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
-        """What the biases leave of ratings with the same rows and columns, shape ``(num_ratings,)``, rating points."""
-        left = ratings.values - dtype(self.mean)
+        """What the biases leave unexplained: rating - mean - user bias - item bias.
+
+        Args:
+            ratings: rows and columns as in ``users`` and ``items``.
+            dtype: of the biases in the difference, and of the result.
+
+        Returns:
+            Shape ``(num_ratings,)``, rating points.
+        """
+        left = (ratings.values - np.float32(self.mean)).astype(dtype, copy=False)
         left -= self.users.astype(dtype)[ratings.user_index]
         left -= self.items.astype(dtype)[ratings.item_index]
         return left
