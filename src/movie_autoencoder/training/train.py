@@ -13,7 +13,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +21,10 @@ from typing import Any
 
 from ..bundle.bundle import Bundle, load_bundle, read_manifest, save_bundle
 from ..bundle.card import model_card
-from ..config import AutorecConfig, Config, DataConfig, DualConfig
+from ..config import AutorecConfig, Config, DualConfig
 from ..data.catalogue import Catalogue
-from ..data.matching.person import join_people
+from ..data.loading import read_data
 from ..data.ratings import Ratings
-from ..data.sources import find_data, read_catalogue, read_ratings
 from ..data.splits import HeldOut, Split, split_ratings
 from ..metrics.errors import mae, rmse
 from ..models.base import Learner, TrainedModel, in_vocabulary
@@ -327,48 +326,6 @@ def make_learner(
         learner = autorec.AutorecLearner(ratings, settings, batch_size=training.batch_size, **common)
         rate = autorec.default_learning_rate(training.optimizer, settings)
     return learner, training.learning_rate or rate
-
-
-def read_data(config: Config, *, notify: Callable[[str], None] | None = None) -> tuple[Path, Ratings, Catalogue | None]:
-    """Finds and reads the ratings that a configuration means, and what is known of their items.
-
-    Args:
-        config: its ``data`` section says which and how.
-        notify: told of what takes time, such as a download.
-    """
-    data = config.data
-    path = find_data(data.path, notify=notify)
-    columns = _columns(data)
-    ratings = read_ratings(path, format=data.format, scale=data.scale, columns=columns, on_bad_rows=data.on_bad_rows)
-    catalogue = read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
-    if data.people:
-        if config.split.by == "time" or (isinstance(config.model, DualConfig) and config.model.time_aware):
-            raise TrainingError(
-                "The files of data.people (--with) do not say when a rating was given, which split.by=time and "
-                "model.time_aware need. Leave one of them out."
-            )
-        ratings = join_people(ratings, catalogue, data.people, notify=notify)
-    return path, ratings, catalogue
-
-
-def read_as_trained(path: str, metadata: Mapping[str, Any]) -> Ratings:
-    """Reads other ratings the way that a bundle's training ratings were read: format, columns, bad rows.
-
-    Args:
-        path: file, folder or zip.
-        metadata: the bundle's.
-    """
-    data = Config.from_dict({"data": metadata["config"]["data"]}).data
-    return read_ratings(path, format=data.format, columns=_columns(data), on_bad_rows=data.on_bad_rows)
-
-
-def _columns(data: DataConfig) -> dict[str, str | None]:
-    return {
-        "user": data.user_column,
-        "item": data.item_column,
-        "rating": data.rating_column,
-        "timestamp": data.timestamp_column,
-    }
 
 
 def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
