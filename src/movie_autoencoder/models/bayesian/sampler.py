@@ -107,8 +107,8 @@ class Chain:
         """(x, b) of one side given the other: a linear regression of each row's ratings, all at once.
 
         A draw of the posterior is a draw of the prior moved by what noisy ratings say beyond it (Matheron's rule;
-        Hoffman and Ribak 1991). A row of many cells solves for its dim numbers, a row of few for its cells instead: the same by Woodbury's
-        identity, in a fraction of the time.
+        Hoffman and Ribak 1991). A row of many cells solves for its dim numbers, a row of few for its cells instead:
+        the same by Woodbury's identity, in a fraction of the time.
         """
         side, draw, other = self._sides[own], self.draws[own], self.draws[1 - own]
         dim = draw.latent.shape[1]
