@@ -16,9 +16,9 @@ from movie_autoencoder.data.splits import Split, split_ratings
 from movie_autoencoder.evaluation import Evaluation, evaluate
 from movie_autoencoder.models.base import Encoded, TrainedModel, with_unknown
 from movie_autoencoder.models.baselines import DampedBias, damped_bias, fit_baselines
+from movie_autoencoder.models.validation import Validation
 from movie_autoencoder.storage import load_arrays, save_arrays
-from movie_autoencoder.training.train import _star_model
-from movie_autoencoder.uncertainty.stars import StarModel
+from movie_autoencoder.uncertainty import StarModel, fit_star_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,9 @@ def split_run(ratings: Ratings, folder: Path, **settings: Any) -> tuple[Run, Spl
     split.save(folder / "split.npz")
     train = split.refit_ratings
     training = split.training_ratings
-    star_model = _star_model(damped_bias(training, 2.0), training, split.held_out("validation"), train)
+    held_out = split.held_out("validation")
+    validation = Validation(training, held_out) if len(held_out) else None
+    star_model = fit_star_model(damped_bias(training, 2.0), validation, train)
     model = with_latent(cast(DampedBias, damped_bias(train, 2.0)))
     return made_run(model, train, folder, star_model=star_model), split
 

@@ -16,7 +16,7 @@ from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.models.baselines import damped_bias, fit_baselines
 from movie_autoencoder.recommend.recommender import Recommender
-from movie_autoencoder.training.train import _star_model
+from movie_autoencoder.uncertainty import fit_star_model
 
 NAMES = ["Ash", "Birch", "Cedar", "Elm", "Fir", "Holly", "Larch", "Maple", "Oak", "Pine"]
 
@@ -36,7 +36,7 @@ def taste_bundle(ratings: Ratings) -> Bundle:
     """Trained for a second: dual and sibling averaged, with distributions over the stars."""
     split = split_ratings(ratings, test_fraction=0.1, validation_fraction=0.1)
     training = split.training_ratings
-    stars = _star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
+    stars = fit_star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
     return Bundle(
         blend(training, epochs=40),
         fit_baselines(training, 5.0),

@@ -17,7 +17,7 @@ from movie_autoencoder.models.baselines import fit_baselines
 from movie_autoencoder.models.dual.learner import DualLearner
 from movie_autoencoder.models.settings import DualSettings
 from movie_autoencoder.recommend.recommender import Recommender
-from movie_autoencoder.uncertainty.stars import StarModel
+from movie_autoencoder.uncertainty import StarModel
 
 _FACTS = {"settings": {}, "config": {"model": {"name": "dual"}}}
 

@@ -26,7 +26,7 @@ from movie_autoencoder.metrics import comparison, errors
 from movie_autoencoder.models.base import TrainedModel, in_vocabulary
 from movie_autoencoder.models.baselines import damped_bias
 from movie_autoencoder.storage import load_arrays
-from movie_autoencoder.uncertainty.stars import StarModel
+from movie_autoencoder.uncertainty import StarModel
 
 ONE_TO_FIVE = Scale(1.0, 5.0, 1.0)
 

@@ -24,7 +24,7 @@ from movie_autoencoder.models.dual.trained import DualWeights
 from movie_autoencoder.models.registry import TrainedAutorec, TrainedDual, TrainedEnsemble
 from movie_autoencoder.models.settings import AutorecSettings
 from movie_autoencoder.recommend.recommender import Recommender
-from movie_autoencoder.uncertainty.stars import StarModel
+from movie_autoencoder.uncertainty import StarModel
 
 KINDS = ["dual", "fast", "sampled", "blend", "autorec"]
 FACTS = {
@@ -106,7 +106,7 @@ class Case:
         model: TrainedModel = getattr(self, kind)
         ratings, stars = self.training, self.stars
         if not keep_ratings:
-            stars = replace(stars, users=replace(stars.users, ratings=None))
+            stars = StarModel.from_arrays(stars.to_arrays(), stars.scale)
         return Bundle(
             model,
             fit_baselines(ratings, 5.0),

@@ -26,7 +26,7 @@ from ..metrics.distributions import (
     risk_coverage,
     tenths,
 )
-from ..uncertainty.stars import StarModel, columns, like_threshold, one_point
+from ..uncertainty import StarModel, like_threshold, one_point, value_index
 from .targets import Targets
 
 LEVEL = 0.9  # of the prediction intervals
@@ -125,7 +125,7 @@ def measure(
     values, threshold, far = star_model.values, like_threshold(star_model.scale), one_point(star_model.scale)
     histogram = star_model.user_histogram(targets.users, histograms=histograms)
     variance = star_model.residual_variance(targets.users, targets.items, histograms=histograms)
-    index, liked = columns(values, ratings), ratings >= threshold - 1e-6
+    index, liked = value_index(values, ratings), ratings >= threshold - 1e-6
     probabilities = {name: distribution.probabilities, HISTOGRAM: histogram.probabilities}
     liking = {name: distribution.like_probability(), HISTOGRAM: histogram.like_probability()}
     error, error_probability = predictions - ratings, distribution.error_probability(predictions)

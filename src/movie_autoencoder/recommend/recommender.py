@@ -25,7 +25,7 @@ from ..models.base import Encoded, TrainedModel, in_vocabulary
 from ..models.baselines import DampedBias, imputed_hearts
 from ..models.neighbours import directions
 from ..models.person import EncodedPerson, PersonEncoder, Shares
-from ..uncertainty.stars import StarDistribution, StarModel, one_point
+from ..uncertainty import StarDistribution, StarModel, one_point
 from .explore import clusters, information, narrowed, plane
 from .schemas import (
     Comparison,

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from ...data.ratings import FloatArray, Ratings, Scale
 from ..base import Arrays, Encoded, Merge, TrainedModel, with_unknown
 from ..baselines import Biases, fold_in_bias
-from ..settings import AutorecSettings
 from .rows import Rows, unit
+from .settings import AutorecSettings
 
 Table = npt.NDArray[np.float32]
 
