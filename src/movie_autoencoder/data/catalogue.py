@@ -166,11 +166,8 @@ class Catalogue:
         return () if row is None else tuple(one for one in str(self.genres[row]).split("|") if one)
 
     def label(self, item_id: object) -> str:
-        """What people are shown: ``Title (Year)``; without a title the id, as ``movie 7`` when it is a number."""
-        title, year = self.title(item_id), self.year(item_id)
-        if not title:
-            return f"movie {item_id}" if str(item_id).isdigit() else str(item_id)
-        return title if year is None or _YEARS_AT_END.search(title) else f"{title} ({year})"
+        """What people are shown of an item (`label`)."""
+        return label(self.title(item_id), self.year(item_id), item_id)
 
     def align(self, item_ids: npt.ArrayLike) -> Catalogue:
         """The rows of these items in this order; unknown items get blank rows."""
@@ -208,6 +205,28 @@ def split_year(title: str) -> tuple[str, int | None]:
         return title[: found.start()].strip(), int(found[1])
     series = _YEARS_AT_END.search(title)
     return title.strip(), int(series[1]) if series else None
+
+
+def label(title: str, year: int | None, item_id: object = "") -> str:
+    """What people are shown of an item: ``Title (Year)``, the title as people write it.
+
+    Args:
+        title: without the year, as in a file; ``""`` where it is unknown.
+        year: of release; None where it is unknown.
+        item_id: shown where there is no title, as ``movie 7`` when it is a number.
+
+    Example:
+        >>> label("Matrix, The", 1999), label("Fleabag (2016–2019)", 2016), label("", None, 7)
+        ('The Matrix (1999)', 'Fleabag (2016–2019)', 'movie 7')
+    """
+    from .matching.title_keys import natural  # there, since matching knows more of articles; it imports this module
+
+    if not title:
+        return f"movie {item_id}" if str(item_id).isdigit() else str(item_id)
+    years = _YEARS_AT_END.search(title)
+    if years:
+        return f"{natural(title)} {years[0].strip()}"
+    return natural(title) if year is None else f"{natural(title)} ({year})"
 
 
 def _ids(texts: list[str]) -> Ids:
