@@ -1,4 +1,4 @@
-"""Writes the tables of benchmarks/results/*.json, which `figures.py`, `compare.py` and `fold_in.py` made.
+"""Writes tables from benchmarks/results/*.json, the results of `figures.py`, `compare.py` and `fold_in.py`.
 
 python benchmarks/table.py           writes them into README.md and docs/benchmarks.md
 python benchmarks/table.py --print   prints them; tests compare them with those pages
@@ -19,7 +19,7 @@ COMPARISON, COMPARISON_END = (
     "<!-- end of comparison -->",
 )
 FOLD_IN, FOLD_IN_END = "<!-- fold-in: written by python benchmarks/table.py -->\n", "<!-- end of fold-in -->"
-FIRST = "ml-latest-small"  # the data set whose seconds and intervals are shown too
+FIRST = "ml-latest-small"  # the data set with seconds and intervals
 MODELS = {
     "accuracy-dual": "`dual` (`--speed fast`)",
     "accuracy-autorec": "`autorec` (`--model autorec`)",
@@ -79,7 +79,7 @@ def table() -> str:
 
 
 def used() -> dict[str, str]:
-    """Rows on a trained model in use, as far as it was measured."""
+    """Rows about the use of a trained model; results that are missing have no row."""
     people = result("people")
     each = people["one_person_ms"]
     rows = {
@@ -103,7 +103,7 @@ def used() -> dict[str, str]:
 
 
 def measured(name: str) -> bool:
-    """Whether there is such a result."""
+    """Whether the result exists."""
     return (ROOT / "benchmarks" / "results" / f"{name}.json").is_file()
 
 
@@ -119,14 +119,14 @@ def median(runs: list[dict[str, Any]]) -> float:
 
 
 def comparisons() -> list[dict[str, Any]]:
-    """Saved results of `compare.py`, the data set that is shown in full first."""
+    """Saved results of `compare.py`, first the data set that is shown in full."""
     paths = sorted((ROOT / "benchmarks" / "results").glob("compare-*.json"))
     found: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return sorted(found, key=lambda one: one["data"] != FIRST)
 
 
 def comparison(results: list[dict[str, Any]]) -> str:
-    """Markdown: RMSE of every model on every data set, then the first data set in full; nothing without results."""
+    """Markdown: RMSE of every model on every data set, then the first data set in full; empty without results."""
     if not results:
         return ""
     first = results[0]
@@ -167,7 +167,7 @@ def comparison(results: list[dict[str, Any]]) -> str:
 
 
 def fold_in(found: dict[str, Any]) -> str:
-    """Markdown: RMSE of new users and items by the number of ratings folded in, and the share of the gap closed."""
+    """Markdown: RMSE of new users and items by the number of fold-in ratings, and the fraction of the gap closed."""
     numbers, sides = found["num_given"], found["sides"]
     lines = [f"{found['data']}, mean of {found['seeds']} draws; {found['machine']}.\n"]
     for side, one in sides.items():
@@ -186,13 +186,13 @@ def fold_in(found: dict[str, Any]) -> str:
 
 
 def mean_rmse(result: dict[str, Any], name: str) -> float:
-    """Mean RMSE of a model over splits; infinite where it did not take part."""
+    """Mean RMSE of a model over splits; infinite without results."""
     one = result["models"].get(name)
     return statistics.mean(one["rmse"]) if one else float("inf")
 
 
 def rounded(result: dict[str, Any], name: str) -> str:
-    """Its RMSE for the table, bold when no model has a lower one."""
+    """RMSE of a model for the table, bold when no model has a lower one; empty without results."""
     value = mean_rmse(result, name)
     if value == float("inf"):
         return ""
@@ -201,7 +201,7 @@ def rounded(result: dict[str, Any], name: str) -> str:
 
 
 def replaced(text: str, start: str, end: str, content: str) -> str:
-    """The text with what stands between two markers replaced."""
+    """The text with the part between two markers replaced."""
     before, _, rest = text.partition(start)
     _, _, after = rest.partition(end)
     return f"{before}{start}{content}{end}{after}"
