@@ -24,7 +24,7 @@ PROBABILITIES = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
 
 def test_scores_by_hand() -> None:
     assert negative_log_likelihood(PROBABILITIES, np.array([1, 1])) == pytest.approx(np.log(4) / 2)
-    # at most 1: 0.5 against 0; at most 2, two points wide: 0.75 against 1 -> 0.25 + 2 * 0.0625; the certain one is right
+    # up to 1: 0.5 against 0; up to 2, two points wide: 0.75 against 1 -> 0.25 + 2 * 0.0625; the second is right
     assert crps(PROBABILITIES, VALUES, np.array([2.0, 2.0])) == pytest.approx((0.25 + 2 * 0.0625) / 2)
     assert brier(np.array([0.25, 0.0]), np.array([True, False])) == pytest.approx(0.5625 / 2)
 

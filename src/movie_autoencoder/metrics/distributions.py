@@ -153,7 +153,11 @@ class Coverage:
     mean_width: float
 
     def p_value(self, level: float) -> float | None:
-        """Two-sided p-value of the deviation from a level, by the normal distribution; None without a standard error."""
+        """Two-sided p-value of the deviation from a level, by the normal distribution.
+
+        Returns:
+            None without a standard error.
+        """
         if not self.standard_error:
             return None
         return erfc(abs(self.share - level) / self.standard_error / sqrt(2))
