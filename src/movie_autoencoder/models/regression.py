@@ -198,8 +198,9 @@ class RowRegression:
             follow from them, in units of an average rating's.
         """
         dof = float(self.prior.noise_dof)
-        means, covariance, noise = prior_means, inverse, np.ones(np.shape(squares))
-        tau: npt.NDArray[Any] = noise * self.precision
+        means, covariance = prior_means, inverse
+        noise: Any = np.ones(np.shape(squares))
+        tau: Any = noise * self.precision
         pull = projected - _matvec(gram, prior_means)
         for _ in range(_ROUNDS):
             tau = np.asarray(noise * self.precision)

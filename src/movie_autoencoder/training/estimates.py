@@ -13,7 +13,6 @@ from ..config import Config
 from ..data.ratings import Ratings
 from ..models.registry import family_of
 
-
 _TENSORFLOW = 1.0e9  # bytes of a process that has imported it
 _SECONDS = 1.6e-9  # a unit of work, on two cores
 _OVERHEAD = 12.0  # seconds: imports, first compilation, saving

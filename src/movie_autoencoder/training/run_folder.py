@@ -1,9 +1,9 @@
 """The folder of a run: what lies in it, written whole or not at all, and whether a run there is finished.
 
-    bundle/                    the trained model (`bundle`); an older one is replaced when the new one is complete
-    split.npz                  held-out ratings with their ids
-    config.toml, history.csv   the configuration; every epoch
-    checkpoint/                while training, or after an interruption
+bundle/                    the trained model (`bundle`); an older one is replaced when the new one is complete
+split.npz                  held-out ratings with their ids
+config.toml, history.csv   the configuration; every epoch
+checkpoint/                while training, or after an interruption
 """
 
 from __future__ import annotations

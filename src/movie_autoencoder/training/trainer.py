@@ -79,9 +79,7 @@ class Trainer:
     catalogue: Catalogue | None = None
     fits: list[Fit] = field(default_factory=list)
 
-    def search(
-        self, family: ModelFamily, ratings: Ratings, damping: float, validation: Validation | None
-    ) -> list[Fit]:
+    def search(self, family: ModelFamily, ratings: Ratings, damping: float, validation: Validation | None) -> list[Fit]:
         """The best fit of each member of a family, by validation RMSE over the member's trials.
 
         Args:

@@ -41,12 +41,12 @@ class BayesianLearner:
         options: SamplerOptions | None = None,
     ) -> None:
         options = options or SamplerOptions()
-        self.ratings, self.settings, self._options = ratings, settings, options
+        self.ratings, self.settings, self.options = ratings, settings, options
         self._mean = float(ratings.values.mean(dtype=np.float64))
         self._standard_deviation = float(ratings.values.std(dtype=np.float64)) or 1.0
         values = ((ratings.values - np.float32(self._mean)) / np.float32(self._standard_deviation)).astype(np.float32)
         shortest = settings.latent_dim // 2
-        self._sides = [
+        self.sides = [
             Side(ratings, values, shortest=shortest, block_rows=options.block_rows),
             Side(
                 ratings.transposed(),
@@ -56,33 +56,33 @@ class BayesianLearner:
                 features=item_features,
             ),
         ]
-        self._chains = [
-            Chain(self._sides, settings.latent_dim, [seed, 5, chain], options) for chain in range(options.chains)
+        self.chains = [
+            Chain(self.sides, settings.latent_dim, [seed, 5, chain], options) for chain in range(options.chains)
         ]
-        self._summary = PosteriorSummary(settings.width, draws_per_compression=options.draws_per_compression)
+        self.summary = PosteriorSummary(settings.width, draws_per_compression=options.draws_per_compression)
 
     def epoch(self, epoch: int, learning_rate: float) -> float:
         """One sweep of each chain; returns the mean squared error of its draws, in squared rating points."""
         # threads of the linear algebra would fight with those of the chains over matrices of a dozen or two columns
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(self._chains)) as pool:
-            errors = list(pool.map(lambda chain: chain.sweep(epoch), self._chains))
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(len(self.chains)) as pool:
+            errors = list(pool.map(lambda chain: chain.sweep(epoch), self.chains))
             if epoch >= self.settings.burn_in:
-                for chain in self._chains:
-                    self._summary.add(self._sides, chain.draws, chain.tau)
+                for chain in self.chains:
+                    self.summary.add(self.sides, chain.draws, chain.tau)
         return float(np.mean(errors)) * self._standard_deviation**2
 
     def trained(self) -> TrainedBayesian:
         """The mean over all draws since burn-in."""
-        if not self._summary.biases:
+        if not self.summary.biases:
             raise ValueError("No draw has been kept yet: train for more epochs than settings.burn_in.")
-        stacks = self._summary.finished()
-        row_weights = self._summary.row_weights(
-            self._sides, [stack[: len(side)] for stack, side in zip(stacks, self._sides, strict=True)]
+        stacks = self.summary.finished()
+        row_weights = self.summary.row_weights(
+            self.sides, [stack[: len(side)] for stack, side in zip(stacks, self.sides, strict=True)]
         )
         stacks[0] *= np.float32(self._standard_deviation)  # users' factors carry the unit
         stacks[1][:, -1] *= np.float32(self._standard_deviation)
-        precision = self._summary.tau / self._summary.count / self._standard_deviation**2
-        rows = [stack[: len(side)] for stack, side in zip(stacks, self._sides, strict=True)]
+        precision = self.summary.tau / self.summary.count / self._standard_deviation**2
+        rows = [stack[: len(side)] for stack, side in zip(stacks, self.sides, strict=True)]
         priors = [
             self._prior(own, stacks[own], rows[own], rows[1 - own], row_weights[1 - own], precision) for own in (0, 1)
         ]
@@ -92,7 +92,7 @@ class BayesianLearner:
         self, own: int, stack: Table, rows: Table, others: Table, column_weights: Table, precision: float
     ) -> RowPrior:
         """The prior of new rows of one side. They meet the other side's mean factors; rows of the chains, a draw."""
-        side, ratings = self._sides[own], self._sides[own].ratings
+        side, ratings = self.sides[own], self.sides[own].ratings
         table, mean = stack[len(side) : -1], stack[-1]
         implicit, feature_table = table[: ratings.num_items], table[ratings.num_items :]
         weight = ratings.user_counts.astype(np.float32) / np.float32(len(ratings))
@@ -103,7 +103,7 @@ class BayesianLearner:
             (weight @ prior_means).astype(np.float32),
             (implicit - average_choice).astype(np.float32),
             np.eye(stack.shape[1], dtype=np.float32),
-            np.array(self._options.noise_dof[own]),
+            np.array(self.options.noise_dof[own]),
             unrated,
         )
         residuals = ratings.to_csr(ratings.values - np.float32(self._mean) - others[side.columns, -1])
@@ -112,11 +112,11 @@ class BayesianLearner:
 
     def state(self) -> Arrays:
         """Everything that a later `restore` needs to continue exactly."""
-        arrays: Arrays = {"tau": np.array([self._summary.tau, *(chain.tau for chain in self._chains)])}
-        for number, chain in enumerate(self._chains):
+        arrays: Arrays = {"tau": np.array([self.summary.tau, *(chain.tau for chain in self.chains)])}
+        for number, chain in enumerate(self.chains):
             for side, draw in enumerate(chain.draws):
                 arrays |= {f"chain{number}_{side}_{name}": value for name, value in vars(draw).items()}
-        summary = self._summary
+        summary = self.summary
         arrays["summary"] = np.array([summary.count, *summary.sizes])
         for side, (factors, bias) in enumerate(zip(summary.factors, summary.biases, strict=True)):
             arrays |= {f"factors_{side}": factors, f"biases_{side}": bias, f"variances_{side}": summary.variances[side]}
@@ -126,14 +126,14 @@ class BayesianLearner:
 
     def restore(self, state: Arrays) -> None:
         """Restores a `state` of a learner with the same ratings and settings."""
-        self._summary.tau, *taus = state["tau"].tolist()
-        for number, (chain, tau) in enumerate(zip(self._chains, taus, strict=True)):
+        self.summary.tau, *taus = state["tau"].tolist()
+        for number, (chain, tau) in enumerate(zip(self.chains, taus, strict=True)):
             chain.tau = tau
             chain.draws = [
                 Draw(**{name: state[f"chain{number}_{side}_{name}"] for name in Draw.__dataclass_fields__})
                 for side in (0, 1)
             ]
-        summary = self._summary
+        summary = self.summary
         summary.count, *summary.sizes = state["summary"].tolist()
         if summary.sizes:
             summary.factors = [state[f"factors_{side}"] for side in (0, 1)]

@@ -63,7 +63,7 @@ class Chain:
     def __init__(
         self, sides: Sequence[Side], latent_dim: int, seed: Sequence[int], options: SamplerOptions | None = None
     ) -> None:
-        self._sides, self._seed, self._options = sides, list(seed), options or SamplerOptions()
+        self.sides, self.seed, self.options = sides, list(seed), options or SamplerOptions()
         rng = np.random.default_rng([*seed, 0])
         dim = latent_dim + 1
         self.tau = 1.5
@@ -82,19 +82,19 @@ class Chain:
 
     def sweep(self, number: int) -> float:
         """One sweep; returns the mean squared error of the draw, in squared standard deviations of the ratings."""
-        rng = np.random.default_rng([*self._seed, 1, number])
+        rng = np.random.default_rng([*self.seed, 1, number])
         for own in (0, 1):
-            self._draw_rows(rng, own)
-            self._draw_prior(rng, own)
+            self.draw_rows(rng, own)
+            self.draw_prior(rng, own)
         users, items = self.draws
-        u, i = self._sides[0].rows, self._sides[0].columns
-        error = self._sides[0].values - users.latent[u, -1] - items.latent[i, -1]
+        u, i = self.sides[0].rows, self.sides[0].columns
+        error = self.sides[0].values - users.latent[u, -1] - items.latent[i, -1]
         factors = (np.ascontiguousarray(draw.latent[:, :-1]) for draw in self.draws)
         error -= inner_products(next(factors), u, next(factors), i)
         square = np.square(error, dtype=np.float64)
         for draw, index, other, other_index, dof in (
-            (users, u, items, i, self._options.noise_dof[0]),
-            (items, i, users, u, self._options.noise_dof[1]),
+            (users, u, items, i, self.options.noise_dof[0]),
+            (items, i, users, u, self.options.noise_dof[1]),
         ):
             total = np.bincount(index, square * other.noise[other_index], len(draw.noise))
             counts = np.bincount(index, minlength=len(draw.noise))
@@ -103,14 +103,14 @@ class Chain:
         self.tau = float(rng.gamma((len(square) + 1) / 2) / ((1 + weighted) / 2))
         return float(square.mean())
 
-    def _draw_rows(self, rng: np.random.Generator, own: int) -> None:
+    def draw_rows(self, rng: np.random.Generator, own: int) -> None:
         """(x, b) of one side given the other: a linear regression of each row's ratings, all at once.
 
         A draw of the posterior is a draw of the prior moved by what noisy ratings say beyond it (Matheron's rule;
-        Hoffman and Ribak 1991). A row of many cells solves for its dim numbers, a row of few for its cells instead: the same by Woodbury's
-        identity, in a fraction of the time.
+        Hoffman and Ribak 1991). A row of many cells solves for its dim numbers, a row of few for its cells instead:
+        the same by Woodbury's identity, in a fraction of the time.
         """
-        side, draw, other = self._sides[own], self.draws[own], self.draws[1 - own]
+        side, draw, other = self.sides[own], self.draws[own], self.draws[1 - own]
         dim = draw.latent.shape[1]
         design = other.latent.copy()
         design[:, -1] = 1.0
@@ -141,7 +141,7 @@ class Chain:
             latent[rows] += np.einsum("mn,mnk->mk", np.linalg.solve(between, missed)[:, :, 0], reach)
         draw.latent = latent
 
-    def _draw_prior(self, rng: np.random.Generator, own: int) -> None:
+    def draw_prior(self, rng: np.random.Generator, own: int) -> None:
         """Mean, precision and table of one side's prior given its rows (Macau, equations 5-9)."""
         draw = self.draws[own]
         size, dim = draw.latent.shape
@@ -157,28 +157,28 @@ class Chain:
         )
         small = root.T.astype(np.float32)
         target = draw.latent - draw.mean + rng.standard_normal((size, dim), dtype=np.float32) @ small
-        right = self._features_transposed(own, target)
+        right = self.features_transposed(own, target)
         right += np.float32(np.sqrt(draw.shrinkage)) * (rng.standard_normal(right.shape, dtype=np.float32) @ small)
-        draw.table = self._solve(own, right, draw.table, fitted, float(draw.shrinkage))
+        draw.table = self.solve_table(own, right, draw.table, fitted, float(draw.shrinkage))
         size_of_table = float(np.einsum("nk,kl,nl->", draw.table, draw.precision, draw.table, optimize=True))
         draw.shrinkage = np.array(rng.gamma((draw.table.size + 1) / 2) / ((1 + size_of_table) / 2))
-        draw.prior_means = self._features(own, draw.table) + draw.mean
+        draw.prior_means = self.features(own, draw.table) + draw.mean
 
-    def _features(self, own: int, table: Table) -> Table:
+    def features(self, own: int, table: Table) -> Table:
         """Features of one side's rows times a table."""
-        side, num_columns = self._sides[own], len(self._sides[1 - own])
+        side, num_columns = self.sides[own], len(self.sides[1 - own])
         out: Table = side.implicit @ table[:num_columns]
         out *= side.scale[:, None]
         out += side.features @ table[num_columns:]
         return out
 
-    def _features_transposed(self, own: int, rows: Table) -> Table:
+    def features_transposed(self, own: int, rows: Table) -> Table:
         """The transposed features times rows: a sum over the other side's cells."""
-        side, other = self._sides[own], self._sides[1 - own]
+        side, other = self.sides[own], self.sides[1 - own]
         implicit: Table = other.implicit @ (side.scale[:, None] * rows)
         return np.concatenate([implicit, side.features.T @ rows])
 
-    def _solve(self, own: int, right: Table, start: Table, fitted: Table, shrinkage: float) -> Table:
+    def solve_table(self, own: int, right: Table, start: Table, fitted: Table, shrinkage: float) -> Table:
         """Conjugate gradients on (F'F + shrinkage) table = right, each column by itself, from the last draw.
 
         Args:
@@ -188,18 +188,18 @@ class Chain:
             fitted: F start, shape ``(size, dim)``.
             shrinkage: precision of the table.
         """
-        side, other = self._sides[own], self._sides[1 - own]
+        side, other = self.sides[own], self.sides[1 - own]
         diagonal = np.append(other.implicit @ np.square(side.scale), np.square(side.features).sum(axis=0))
         invert = (1 / (diagonal + shrinkage)).astype(np.float32)[:, None]
         shrink = np.float32(shrinkage)
 
         def apply(table: Table) -> Table:
-            return self._features_transposed(own, self._features(own, table)) + shrink * table
+            return self.features_transposed(own, self.features(own, table)) + shrink * table
 
-        solution, rest = start, right - self._features_transposed(own, fitted) - shrink * start
+        solution, rest = start, right - self.features_transposed(own, fitted) - shrink * start
         scaled = invert * rest
         direction, size = scaled, np.einsum("nk,nk->k", rest, scaled)
-        for _ in range(self._options.conjugate_gradient_steps):
+        for _ in range(self.options.conjugate_gradient_steps):
             image = apply(direction)
             step = size / np.maximum(np.einsum("nk,nk->k", direction, image), np.float32(1e-20))
             solution = solution + step * direction
