@@ -19,6 +19,7 @@ COMPARISON, COMPARISON_END = (
     "<!-- end of comparison -->",
 )
 FOLD_IN, FOLD_IN_END = "<!-- fold-in: written by python benchmarks/table.py -->\n", "<!-- end of fold-in -->"
+OURS = {"dual-best": "`ensemble` (`--speed best`)", "dual-fast": "`dual` (`--speed fast`)"}  # their names in the tables
 FIRST = "ml-latest-small"  # the data set with seconds and intervals
 MODELS = {
     "accuracy-dual": "`dual` (`--speed fast`)",
@@ -37,10 +38,10 @@ def table() -> str:
     """Markdown: accuracy on real ratings, then seconds and memory."""
     dual = result("accuracy-dual")
     lines = [
-        f"ml-latest-small, random 90/10, {len(dual['runs'])} splits (seeds 0-{len(dual['runs']) - 1}), ids and stars "
-        "only; every choice made on validation, the test part scored once. Processor seconds of a whole run; "
-        f"{dual['machine']}.\n",
-        "| model | test RMSE, mean ± spread | below `damped_bias` | least | processor seconds | peak GB |",
+        f"ml-latest-small, random 90/10, {len(dual['runs'])} splits (seeds 0-{len(dual['runs']) - 1}), ids and ratings "
+        "only. Every choice is made on validation, and the test part is scored once. Processor seconds of a whole "
+        f"run; {dual['machine']}.\n",
+        "| model | test RMSE, mean ± standard deviation | below `damped_bias` | smallest | processor seconds | peak GB |",
         "|---|---|---|---|---|---|",
     ]
     bias = [run["damped_bias"] for run in dual["runs"]]
@@ -52,12 +53,12 @@ def table() -> str:
             f"| {title} | {one['rmse_mean']:.4f} ± {one['rmse_spread']:.4f} | {one['below_damped_bias_mean']:.4f} | "
             f"{one['below_damped_bias_least']:.4f} | {seconds:.0f} | {peak:.2f} |"
         )
-    spread = f"{statistics.mean(bias):.4f} ± {statistics.stdev(bias):.4f}"
-    lines.append(f"| `damped_bias`, the baseline | {spread} | | | | |")
+    figures = f"{statistics.mean(bias):.4f} ± {statistics.stdev(bias):.4f}"
+    lines.append(f"| `damped_bias`, the baseline | {figures} | | | | |")
     sparse, steps, wide, light = (result(name) for name in ("accuracy-sparse", "steps", "wide", "light"))
     rows = {
         "a random 30 % of ml-latest-small, `dual`, `--speed fast`: below `damped_bias`": (
-            f"{sparse['below_damped_bias_mean']:.4f} (least {sparse['below_damped_bias_least']:.4f})"
+            f"{sparse['below_damped_bias_mean']:.4f} (smallest {sparse['below_damped_bias_least']:.4f})"
         ),
         "`python train.py --speed fast` on the sample, to the saved bundle": whole(result("sample")["runs"]),
         "the same with `--speed best`, the default": whole(result("sample-best")["runs"]),
@@ -83,7 +84,7 @@ def used() -> dict[str, str]:
     people = result("people")
     each = people["one_person_ms"]
     rows = {
-        f"ten films for one person from {people['ratings_each']} stars, with intervals and reasons, of "
+        f"ten films for one person from {people['ratings_each']} ratings, with intervals and reasons, of "
         f"{people['items']:,} films, by id (by title)": (
             f"{each['by id']['p50']:.2f} ms ({each['by title']['p50']:.2f} ms)"
         ),
@@ -132,34 +133,35 @@ def comparison(results: list[dict[str, Any]]) -> str:
     first = results[0]
     names = sorted({name for one in results for name in one["models"]}, key=lambda name: mean_rmse(first, name))
     lines = [
-        "Test RMSE, mean over splits (in brackets how many), the same test ratings for all; lowest in bold.\n",
+        "Test RMSE, mean over splits (their number in brackets), on the same test ratings for all; lowest in bold.\n",
         "| model | " + " | ".join(f"{one['data']} ({len(one['splits'])})" for one in results) + " |",
         "|---" * (len(results) + 1) + "|",
     ]
     for name in names:
         cells = [rounded(one, name) for one in results]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        lines.append(f"| {shown(name)} | " + " | ".join(cells) + " |")
     if any("oracle" in one for one in results):
         cells = [f"{one['oracle']['rmse']:.4f}" if "oracle" in one else "" for one in results]
         lines.append("| best possible, of generated data | " + " | ".join(cells) + " |")
     lines += [
         "",
-        f"{first['data']} in full; {first['machine']}. Process seconds hold tuning; fit seconds are one fit.\n",
-        "| model | RMSE, mean ± spread | MAE | nats per rating | fit s | process s | peak MB | "
+        f"{first['data']} in full; {first['machine']}. Process seconds include tuning; fit seconds are those of one "
+        "fit.\n",
+        "| model | RMSE, mean ± standard deviation | MAE | nats per rating | fit s | process s | peak MB | "
         "ours minus it, 95 % interval | p (Holm) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     against = {line["model"]: line for line in first["differences"]}
     for name in (name for name in names if name in first["models"]):
         one = first["models"][name]
-        spread = statistics.stdev(one["rmse"]) if len(one["rmse"]) > 1 else 0.0
+        deviation = statistics.stdev(one["rmse"]) if len(one["rmse"]) > 1 else 0.0
         nats = f"{statistics.mean(one['nll']):.3f}" if one["nll"] else ""
         gap, p = "", ""
         if name in against:
             low, high = against[name]["ci95"]
             gap, p = f"{against[name]['difference']:+.4f} [{low:+.4f}, {high:+.4f}]", f"{against[name]['p_holm']:.2g}"
         lines.append(
-            f"| `{name}` {one['version']} | {statistics.mean(one['rmse']):.4f} ± {spread:.4f} | "
+            f"| {shown(name)} {one['version']} | {statistics.mean(one['rmse']):.4f} ± {deviation:.4f} | "
             f"{statistics.mean(one['mae']):.4f} | {nats} | {one['fit_seconds']:.1f} | {one['process_seconds']:.0f} | "
             f"{one['peak_mb']:.0f} | {gap} | {p} |"
         )
@@ -172,17 +174,23 @@ def fold_in(found: dict[str, Any]) -> str:
     lines = [f"{found['data']}, mean of {found['seeds']} draws; {found['machine']}.\n"]
     for side, one in sides.items():
         lines += [
-            f"| new {side}s: ratings folded in | {' | '.join(map(str, numbers))} |",
+            f"| new {side}s: number of fold-in ratings | {' | '.join(map(str, numbers))} |",
             "|---" * (1 + len(numbers)) + "|",
         ]
         for name, errors in one["mean_rmse"].items():
-            title = "`" + name.replace(",", "`,", 1) + ("" if "," in name else "`")
-            lines.append(f"| {title} | {' | '.join('' if error is None else f'{error:.4f}' for error in errors)} |")
+            model, comma, how = name.partition(",")
+            cells = ["" if error is None else f"{error:.4f}" for error in errors]
+            lines.append(f"| {shown(model)}{comma}{how} | {' | '.join(cells)} |")
         for name, shares in one["gap_closed"].items():
             cells = [f"{100 * shares[str(number)]:.0f} %" if str(number) in shares else "" for number in numbers]
-            lines.append(f"| share of the gap closed by `{name}` | {' | '.join(cells)} |")
+            lines.append(f"| fraction of the gap closed by {shown(name)} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines[:-1]) + "\n"
+
+
+def shown(name: str) -> str:
+    """The name of a model in a table."""
+    return OURS.get(name, f"`{name}`")
 
 
 def mean_rmse(result: dict[str, Any], name: str) -> float:

@@ -2,8 +2,8 @@
 
     python fold_in_with_lenskit.py FOLDER
 
-FOLDER holds `cells.npz` (training ratings; fold-in ratings, with their position in their user's order; pairs to predict,
-without their ratings; all by id) and `job.json` (settings, and numbers of fold-in ratings). The process writes
+FOLDER holds `cells.npz` (training ratings; fold-in ratings, with their position in their user's order; pairs to
+predict, without their ratings; all by id) and `job.json` (settings, and numbers of fold-in ratings). The process writes
 `predictions-NUMBER.npz` and `version.txt`.
 """
 
