@@ -139,10 +139,10 @@ class TrainedEnsemble(TrainedModel):
         times: IntArray | None = None,
     ) -> FloatArray:
         """Raw predictions at cells, corrections included; see the base class."""
-        found = super().reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items)
         side, other = encoded_users or self.users, encoded_items or self.items
         if not (isinstance(side, EnsembleEncoded) and isinstance(other, EnsembleEncoded)):
-            raise TypeError("Users and items must have been encoded by this model: its fold_in and fold_in_items.")
+            raise TypeError("Users and items must have been encoded by this model.")
+        found = super().reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items)
         weights, weight = self.weights, np.float32(self.weights.dual)
         both = np.flatnonzero((side.dual_weight != weight)[users] & (other.dual_weight != weight)[items])
         if len(both):
