@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from letterboxd_zip import letterboxd
 from taste_runs import served
 
 from movie_autoencoder.bundle import Bundle
@@ -184,8 +185,6 @@ def test_sliders_and_genre(page: Any) -> None:
 
 
 def test_a_file_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> None:
-    from test_web import letterboxd
-
     items = Recommender(tastes).items
     names = [f"2024-01-01,{items.title(item)},{items.year(item)},https://boxd.it/x" for item in tastes.item_ids[:12]]
     head = "Date,Name,Year,Letterboxd URI"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import signal
 import socket
 import subprocess
 import sys
-import time
-import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from letterboxd_zip import letterboxd
 
 pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")
@@ -24,7 +22,8 @@ httpx = pytest.importorskip("httpx")
 from movie_autoencoder.bundle import Bundle  # noqa: E402
 from movie_autoencoder.recommend.recommender import Recommender  # noqa: E402
 from movie_autoencoder.web import create_app  # noqa: E402
-from movie_autoencoder.web.guard import LARGEST_BODY, LARGEST_UPLOAD, Figures, Rates, Refused  # noqa: E402
+from movie_autoencoder.web.guard import LARGEST_BODY, LARGEST_UPLOAD, Rates, Refused  # noqa: E402
+from movie_autoencoder.web.metrics import Metrics  # noqa: E402
 
 OWN = "http://127.0.0.1:8000"
 POSTS = ("recommend", "predict", "explain", "similar", "next", "map", "reconstruction")
@@ -165,7 +164,7 @@ def test_items_by_title(client: Client, recommender: Recommender) -> None:
     assert client.get("/api/items", params={"q": "  "}).json() == {"items": []}
 
 
-def test_model_health_and_figures(client: Client, recommender: Recommender) -> None:
+def test_model_health_and_metrics(client: Client, recommender: Recommender) -> None:
     model = client.get("/api/model").json()
     assert model["num_items"] == len(recommender.item_ids) and model["genres"] == ["Comedy", "Drama", "Horror"]
     assert model["scale"]["maximum"] == recommender.scale.maximum and model["intervals"] is True
@@ -174,16 +173,81 @@ def test_model_health_and_figures(client: Client, recommender: Recommender) -> N
     text = client.get("/metrics").text
     assert 'movie_autoencoder_requests_total{route="/healthz",status="200"} ' in text
     assert 'route="other",status="404"' in text and "nothing-here" not in text
-    assert 'movie_autoencoder_request_seconds_bucket{route="/healthz",le="+Inf"}' in text
+    assert 'movie_autoencoder_request_seconds_bucket{le="+Inf",route="/healthz"}' in text
 
 
-def test_histograms_are_cumulative() -> None:
-    figures = Figures()
+def test_metrics_count_every_answer() -> None:
+    """Buckets are cumulative; the names are those that dashboards know, without the client library's own ones."""
+    metrics = Metrics()
     for seconds in (0.0005, 0.004, 0.004, 9):
-        figures.count("/x", 200, seconds)
-    lines = [line for line in figures.text().splitlines() if "_bucket" in line or "_count" in line]
-    numbers = [int(line.rpartition(" ")[2]) for line in lines]
-    assert numbers == sorted(numbers) and numbers[0] == 1 and numbers[2] == 3 and numbers[-1] == 4
+        metrics.count("/x", 200, seconds)
+    metrics.count("/y", 404, 0.2)
+    series = dict(line.rsplit(" ", 1) for line in metrics.text().splitlines() if not line.startswith("#"))
+    assert float(series['movie_autoencoder_requests_total{route="/x",status="200"}']) == 4
+    assert float(series['movie_autoencoder_requests_total{route="/y",status="404"}']) == 1
+    below = [
+        float(series[f'movie_autoencoder_request_seconds_bucket{{le="{edge}",route="/x"}}'])
+        for edge in ("0.001", "0.0025", "0.005", "2.5", "+Inf")
+    ]
+    assert below == [1, 1, 3, 3, 4] and float(series['movie_autoencoder_request_seconds_count{route="/x"}']) == 4
+    assert float(series['movie_autoencoder_request_seconds_sum{route="/x"}']) == pytest.approx(9.0085)
+    names = {name.partition("{")[0] for name in series}
+    assert names == {
+        "movie_autoencoder_requests_total",
+        "movie_autoencoder_start_time_seconds",
+        *(f"movie_autoencoder_request_seconds_{part}" for part in ("bucket", "count", "sum")),
+    }
+
+
+def test_each_application_has_metrics_of_its_own(recommender: Recommender) -> None:
+    one, other = Client(create_app(recommender)), Client(create_app(recommender))
+    one.get("/healthz")
+    assert "/healthz" in one.get("/metrics").text and "/healthz" not in other.get("/metrics").text
+
+
+def test_answers_are_as_described(client: Client, recommender: Recommender, stars: Any) -> None:
+    """Every answer has exactly the fields that the description at ``/openapi.json`` gives it."""
+    item = next(iter(stars))
+    described = client.get("/openapi.json").json()
+    answers = {
+        "/api/recommend": client.post("/api/recommend", json=body(stars | {10**9: 3.0})),
+        "/api/predict": client.post("/api/predict", json=body(stars, items=[item, 10**9])),
+        "/api/explain": client.post("/api/explain", json=body(stars, item_id=item)),
+        "/api/similar": client.post("/api/similar", json={"item_id": item}),
+        "/api/next": client.post("/api/next", json=body(stars)),
+        "/api/map": client.post("/api/map", json=body(stars)),
+        "/api/reconstruction": client.post("/api/reconstruction", json=body(stars)),
+        "/api/import": sent(client, "mine.csv", b"title,stars\nNothing of the kind,3\nCedar,2\n"),
+        "/api/items": client.get("/api/items", params={"q": "cedar"}),
+        "/api/groups": client.get("/api/groups"),
+        "/api/model": client.get("/api/model"),
+        "/healthz": client.get("/healthz"),
+    }
+    assert set(answers) == set(described["paths"]) - {"/metrics"}
+    for path, answer in answers.items():
+        (operation,) = described["paths"][path].values()
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        check_described(answer.json(), schema, described["components"]["schemas"], path)
+
+
+def check_described(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where: str) -> None:
+    """Fails where a value is not what a schema says: references, alternatives, lists, fields and plain types."""
+    schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if "anyOf" in schema:
+        kinds = [one for one in schema["anyOf"] if (value is None) == (one.get("type") == "null")]
+        assert kinds, (where, value)
+        schema = schemas[kinds[0]["$ref"].rpartition("/")[2]] if "$ref" in kinds[0] else kinds[0]
+    if schema.get("type") == "object":
+        assert set(value) == set(schema["properties"]) == set(schema["required"]), where
+        for name, one in schema["properties"].items():
+            check_described(value[name], one, schemas, f"{where}.{name}")
+    elif schema.get("type") == "array":
+        kinds = schema.get("prefixItems") or [schema["items"]] * len(value)
+        for one, kind in zip(value, kinds, strict=True):
+            check_described(one, kind, schemas, f"{where}[]")
+    else:
+        types = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+        assert isinstance(value, types[schema["type"]]) or where.endswith("item_id"), (where, value)
 
 
 def test_the_description_has_an_example_for_everything_that_is_sent(client: Client) -> None:
@@ -203,14 +267,6 @@ def test_the_docs_name_every_path(client: Client) -> None:
 
 
 # Files
-
-
-def letterboxd(**members: str) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name.replace("__", "/") + ".csv", text)
-    return stream.getvalue()
 
 
 def sent(client: Client, name: str, data: bytes) -> Any:
@@ -472,7 +528,7 @@ def test_remembered_addresses_are_bounded() -> None:
     rates = Rates(10)
     for number in range(12_000):
         rates.take(str(number), now=0.0)
-    assert len(rates._clients) <= 10_000
+    assert len(rates) == 10_000
 
 
 def test_no_film_of_these_years(client: Client) -> None:
@@ -536,11 +592,9 @@ def test_the_command_says_what_is_wrong_and_ends_cleanly(taste_run: Path) -> Non
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = time.perf_counter()
     server = _serve(taste_run, port)
     assert server.stdout and "Serving" in server.stdout.readline()
     assert httpx.get(f"http://localhost:{port}/api/items?q=cedar", trust_env=False).json()["items"]
-    assert time.perf_counter() - started < 10  # below 2 s on a quiet machine
     for wrong, said, code in ((port, f"port {port} cannot be listened on", 1), (70_000, "1 to 65535", 2)):
         other = _serve(taste_run, wrong)
         _, errors = other.communicate(timeout=60)
