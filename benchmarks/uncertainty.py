@@ -33,7 +33,7 @@ from movie_autoencoder.data.splits import load_held_out  # noqa: E402
 from movie_autoencoder.evaluation.uncertainty import HISTOGRAM, LEVEL, VARIANCE, constant_width, score_intervals  # noqa: E402
 from movie_autoencoder.metrics.distributions import auc, brier, crps, negative_log_likelihood  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.uncertainty.stars import columns, like_threshold, one_point  # noqa: E402
+from movie_autoencoder.uncertainty import like_threshold, one_point, value_index  # noqa: E402
 
 Array = npt.NDArray[Any]
 LOGISTIC = "logistic"
@@ -97,7 +97,11 @@ def one_split(
     if stars is None:
         sys.exit("the run has no validation part, so there are no distributions")
     distribution, histogram = stars.distribution(predictions, users, items), stars.user_histogram(users)
-    large, liked, places = np.abs(predictions - given) > far + 1e-6, given >= least - 1e-6, columns(stars.values, given)
+    large, liked, places = (
+        np.abs(predictions - given) > far + 1e-6,
+        given >= least - 1e-6,
+        value_index(stars.values, given),
+    )
     low, high = distribution.interval(LEVEL)
     doubts = {
         run.name: distribution.error_probability(predictions),

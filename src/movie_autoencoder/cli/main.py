@@ -114,13 +114,13 @@ def evaluate(
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
     """Score a trained model on ratings that it has never seen, and draw the results."""
+    from ..bundle import load_bundle
+    from ..data.loading import read_like
     from ..evaluation import evaluate as run_evaluation
-    from ..recommend.recommender import Recommender
-    from ..training.train import read_as_trained
 
-    recommender = Recommender.load(run)
-    held_out = read_as_trained(ratings, recommender.metadata) if ratings is not None else None
-    evaluation = run_evaluation(recommender, ratings=held_out)
+    bundle = load_bundle(run / "bundle")
+    held_out = read_like(ratings, bundle.metadata) if ratings is not None else None
+    evaluation = run_evaluation(bundle, folder=run, ratings=held_out)
     if as_json:
         typer.echo(json.dumps(evaluation.to_dict(), allow_nan=False))
     else:
@@ -148,9 +148,9 @@ def inspect(
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
     """Show statistics of a data set, and what training on it takes."""
-    from ..inspection import inspect_ratings
+    from ..data.loading import read_data
+    from ..data.statistics import inspect_ratings
     from ..training.estimates import estimate
-    from ..training.train import read_data
 
     config = _configured(None, [*(settings or []), *([f"data.path={json.dumps(data)}"] if data is not None else [])])
     _, ratings, _ = read_data(config, notify=lambda text: typer.echo(text, err=True))
@@ -212,7 +212,7 @@ class _Interrupted(Exception):
 
 @contextmanager
 def _answering_interrupts() -> Iterator[None]:
-    from ..training.train import Interrupted
+    from ..training import Interrupted
 
     try:
         yield

@@ -120,9 +120,9 @@ def by_rating_and_choice(shares: Shares) -> tuple[FloatArray, FloatArray]:
     Returns:
         Both of shape ``(n + num_seen, m)``, rating points.
     """
-    by_rating = np.zeros_like(shares.marks)
-    by_rating[: len(shares.stars)] = shares.stars
-    return by_rating, shares.marks
+    by_rating = np.zeros_like(shares.implicit)
+    by_rating[: len(shares.residuals)] = shares.residuals
+    return by_rating, shares.implicit
 
 
 def _largest_shares(shares: Shares) -> IntArray:

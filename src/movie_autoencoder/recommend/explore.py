@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..bundle.bundle import Bundle
 from ..data.ratings import IntArray, Scale
 from ..models.neighbours import directions
-from ..models.regression import design_of
+from ..models.regression import with_bias_column
 from .items import Items
 from .predictor import Predictor
 from .profile import Profile
@@ -245,7 +245,7 @@ class Explorer:
     @cached_property
     def _design(self) -> Floats:
         """Factors of the items, and a 1 for a person's bias."""
-        return design_of(self._model.items).astype(np.float64)
+        return with_bias_column(self._model.items.factors[:-1]).astype(np.float64)
 
     @cached_property
     def _covariance(self) -> Floats:

@@ -12,7 +12,7 @@ from ..bundle.bundle import Bundle
 from ..data.ratings import FloatArray, IntArray, Scale
 from ..models.baselines import DampedBias, imputed_hearts
 from ..models.person import EncodedPerson, PersonEncoder
-from ..uncertainty.stars import StarDistribution
+from ..uncertainty import StarDistribution
 from .errors import RecommenderError
 from .profile import Profile
 
@@ -68,7 +68,7 @@ class Predictor:
         if len(profile.liked):  # what a heart is worth depends on all other ratings and hearts
             hearts = imputed_hearts(self._biases, items, ratings, profile.liked)
             items, ratings = np.concatenate([items, profile.liked]), np.concatenate([ratings, hearts])
-        return self._encoder.read(items, ratings, profile.seen if len(profile.seen) else None)
+        return self._encoder.encode(items, ratings, profile.seen if len(profile.seen) else None)
 
     def reconstruct(self, encoded: EncodedPerson, profile: Profile, columns: IntArray) -> FloatArray:
         """The reconstruction at any number of columns, in blocks: each column is compared with all of the person's.

@@ -21,7 +21,7 @@ from ..data.matching.person import Person
 from ..data.matching.title_index import TitleIndex
 from ..data.ratings import FloatArray, Ids, IntArray, Ratings, Scale, locate
 from ..models.base import Encoded, TrainedModel, in_vocabulary
-from ..uncertainty.stars import StarDistribution, StarModel
+from ..uncertainty import StarDistribution, StarModel
 from .batch import best_columns
 from .compare import compare
 from .errors import RecommenderError, check_count

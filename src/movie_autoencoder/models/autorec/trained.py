@@ -14,8 +14,8 @@ from ...data.ratings import FloatArray, Ratings, Scale
 from ..base import Arrays, Encoded, Merge, TrainedModel, with_unknown
 from ..baselines import Biases, fold_in_bias
 from ..person import PersonEncoder
-from ..settings import AutorecSettings
 from .rows import Rows, unit
+from .settings import AutorecSettings
 
 Table = npt.NDArray[np.float32]
 
