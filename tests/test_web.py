@@ -1,4 +1,4 @@
-"""The REST interface: the recommender's own answers, and every request that must be refused."""
+"""The REST interface: the answers of the recommender, and requests that must be refused."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def body(stars: dict[Any, float], **more: Any) -> dict[str, Any]:
 # Answers
 
 
-def test_recommend_is_the_recommenders_answer(client: Client, recommender: Recommender, stars: Any) -> None:
+def test_recommend_gives_the_answer_of_the_recommender(client: Client, recommender: Recommender, stars: Any) -> None:
     answer = client.post("/api/recommend", json=body(stars, k=7)).json()
     assert answer == recommender.recommend(stars, 7).to_dict() | {"matched": answer["matched"]}
     assert [(one["item_id"], one["stars"]) for one in answer["matched"]] == list(stars.items())
@@ -84,7 +84,7 @@ def test_recommend_is_the_recommenders_answer(client: Client, recommender: Recom
     assert set(first) == {"rank", "item_id", "title", "year", "stars", "low", "high", "p_like", "why"}
 
 
-def test_every_filter_counts(client: Client, recommender: Recommender, stars: Any) -> None:
+def test_every_filter_changes_the_answer(client: Client, recommender: Recommender, stars: Any) -> None:
     plain = client.post("/api/recommend", json=body(stars, k=20)).json()["recommendations"]
     ids = [one["item_id"] for one in plain]
 
@@ -102,7 +102,7 @@ def test_every_filter_counts(client: Client, recommender: Recommender, stars: An
     assert asked(liked=[ids[0]]) != plain and ids[0] not in {one["item_id"] for one in asked(seen=[ids[0]])}
 
 
-def test_nobody_gets_popular_films_and_is_told(client: Client) -> None:
+def test_without_ratings_popular_films_come_with_a_note(client: Client) -> None:
     answer = client.post("/api/recommend", json={}).json()
     assert len(answer["recommendations"]) == 20 and "No rating to go by" in answer["notes"][0]
 
@@ -315,7 +315,7 @@ def test_an_imdb_file_by_its_ids(client: Client, recommender: Recommender) -> No
         ("../../etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n"),
     ],
 )
-def test_files_that_are_refused(client: Client, tmp_path: Path, name: str, data: bytes) -> None:
+def test_wrong_files_are_refused(client: Client, tmp_path: Path, name: str, data: bytes) -> None:
     answer = sent(client, name, data)
     assert 400 <= answer.status_code < 500 and answer.json()["detail"], answer.text
     assert not Path("/tmp/evil.csv").exists()
@@ -358,7 +358,7 @@ def test_files_that_are_refused(client: Client, tmp_path: Path, name: str, data:
         ({"ratings": [{"item_id": 1, "stars": 3}] * 20_001}, "ratings"),
     ],
 )
-def test_wrong_values(client: Client, more: dict[str, Any], said: str) -> None:
+def test_wrong_values_are_refused(client: Client, more: dict[str, Any], said: str) -> None:
     answer = client.post("/api/recommend", json=more)
     assert answer.status_code == 422 and said in answer.json()["detail"], answer.text
     assert len(answer.content) < 2000  # nothing that was sent comes back at length
@@ -387,19 +387,19 @@ def test_wrong_values(client: Client, more: dict[str, Any], said: str) -> None:
         b"PK\x03\x04",
     ],
 )
-def test_bodies_that_are_no_request(client: Client, text: bytes) -> None:
+def test_wrong_bodies_are_refused(client: Client, text: bytes) -> None:
     answer = client.post("/api/recommend", content=text, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422) and answer.json()["detail"]
 
 
 @pytest.mark.parametrize("name", ["explain", "similar"])
-def test_an_item_that_is_not_there(client: Client, name: str) -> None:
+def test_an_unknown_item_is_not_found(client: Client, name: str) -> None:
     for item in (10**12, "Nothing (1900)", "../../etc/passwd"):
         answer = client.post(f"/api/{name}", json={"item_id": item})
         assert answer.status_code == 404 and "/api/items" in answer.json()["detail"]
 
 
-def test_other_methods_paths_and_queries(client: Client) -> None:
+def test_wrong_methods_paths_and_queries_are_refused(client: Client) -> None:
     assert client.get("/api/recommend").status_code == 405
     for method in ("OPTIONS", "PUT", "DELETE", "HEAD"):
         for path, allowed in (("/api/items", "GET"), ("/api/recommend", "POST")):
@@ -420,7 +420,7 @@ def test_other_methods_paths_and_queries(client: Client) -> None:
     assert client.get("/api/groups", params={"n": 10**9}).status_code == 422
 
 
-def test_bodies_have_a_size(client: Client) -> None:
+def test_large_bodies_are_refused(client: Client) -> None:
     async def pieces(size: int) -> AsyncIterator[bytes]:  # without a Content-Length
         for _ in range(size // 100_000 + 1):
             yield b" " * 100_000
@@ -435,13 +435,13 @@ def test_bodies_have_a_size(client: Client) -> None:
         assert answer.status_code in (400, 413)
 
 
-# Who may call
+# Hosts, origins, headers and rates
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", ""]
 )
-def test_another_name_is_refused(client: Client, host: str) -> None:
+def test_another_host_name_is_refused(client: Client, host: str) -> None:
     answer = client.get("/api/model", headers={"host": host})
     assert answer.status_code == 421 and "not called" in answer.json()["detail"]
 
@@ -449,11 +449,11 @@ def test_another_name_is_refused(client: Client, host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "192.0.2.7:80"]
 )
-def test_own_names_and_addresses_are_not(client: Client, host: str) -> None:
+def test_own_names_and_addresses_are_allowed(client: Client, host: str) -> None:
     assert client.get("/api/model", headers={"host": host}).is_success
 
 
-def test_a_name_that_was_given(recommender: Recommender) -> None:
+def test_a_host_name_can_be_allowed(recommender: Recommender) -> None:
     app = create_app(recommender, hosts=frozenset({"films.example"}))
     assert Client(app, "http://films.example").get("/healthz").is_success
 
@@ -469,7 +469,7 @@ def test_pages_from_elsewhere_are_refused(client: Client, origin: str) -> None:
     assert not asked.is_success
 
 
-def test_the_own_page_may(client: Client) -> None:
+def test_the_page_of_the_server_is_allowed(client: Client) -> None:
     assert client.post("/api/recommend", json={}, headers={"origin": OWN}).is_success
 
 
@@ -484,7 +484,7 @@ def test_headers(client: Client, path: str) -> None:
     assert "server" not in headers
 
 
-def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
+def test_the_page_loads_nothing_from_elsewhere(client: Client) -> None:
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     folder = Path(sys.modules["movie_autoencoder.web"].__file__ or "").parent / "static"
@@ -505,33 +505,33 @@ def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
             assert client.get(f"/{path.relative_to(folder).as_posix()}").is_success
 
 
-def test_rates() -> None:
+def test_each_address_has_a_rate() -> None:
     rates = Rates(60)
     for _ in range(60):
         rates.take("a", now=0.0)
     with pytest.raises(Refused, match="At most 60 requests a minute"):
         rates.take("a", now=0.5)
     rates.take("b", now=0.5)
-    rates.take("a", now=1.01)  # one a second flows back
+    rates.take("a", now=1.01)  # one token a second comes back
     with pytest.raises(Refused):
         rates.take("a", now=1.02)
 
 
-def test_a_rate_limit(recommender: Recommender) -> None:
+def test_requests_above_the_rate_limit_are_refused(recommender: Recommender) -> None:
     client = Client(create_app(recommender, rate_limit=3))
     answers = [client.get("/healthz") for _ in range(4)]
     assert [one.status_code for one in answers] == [200, 200, 200, 429]
     assert answers[-1].headers["retry-after"] == "20" and "3 requests" in answers[-1].json()["detail"]
 
 
-def test_remembered_addresses_are_bounded() -> None:
+def test_the_number_of_remembered_addresses_is_limited() -> None:
     rates = Rates(10)
     for number in range(12_000):
         rates.take(str(number), now=0.0)
     assert len(rates) == 10_000
 
 
-def test_no_film_of_these_years(client: Client) -> None:
+def test_years_without_films(client: Client) -> None:
     answer = client.post("/api/recommend", json={"popularity": 0.5, "years": [3000, None]})
     assert answer.is_success and answer.json()["recommendations"] == []
     answer = client.post("/api/recommend", json={"years": [3000, 1000]})
@@ -569,7 +569,7 @@ def test_serving_needs_no_tensorflow(taste_run: Path) -> None:
     assert not done.stderr
 
 
-def test_a_port_in_use_is_said(recommender: Recommender) -> None:
+def test_a_port_in_use_is_named(recommender: Recommender) -> None:
     from movie_autoencoder.web import serve
 
     with socket.socket() as taken:
@@ -588,7 +588,7 @@ def _serve(run: Path, port: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_the_command_says_what_is_wrong_and_ends_cleanly(taste_run: Path) -> None:
+def test_the_command_names_errors_and_ends_cleanly(taste_run: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -604,8 +604,8 @@ def test_the_command_says_what_is_wrong_and_ends_cleanly(taste_run: Path) -> Non
     assert server.returncode in (0, 130) and not errors
 
 
-def test_a_fault_of_ours_is_not_called_the_askers(tastes: Bundle, stars: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what the recommender refuses on purpose is a refusal; numpy's errors are ValueErrors too."""
+def test_our_own_errors_are_not_refusals(tastes: Bundle, stars: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a RecommenderError is a refusal; NumPy raises ValueErrors too."""
     own = Recommender(tastes)
     client = Client(create_app(own))
     assert client.post("/api/recommend", json=body(stars) | {"genres": ["Western"]}).status_code == 422
@@ -614,8 +614,8 @@ def test_a_fault_of_ours_is_not_called_the_askers(tastes: Bundle, stars: Any, mo
         client.post("/api/recommend", json=body(stars))
 
 
-def test_many_films_are_answered_as_a_few_are(client: Client, recommender: Recommender, stars: Any) -> None:
-    """In a thread, so that others need not wait."""
+def test_requests_with_many_films_get_the_same_answer(client: Client, recommender: Recommender, stars: Any) -> None:
+    """They are answered in a thread, so that others need not wait."""
     few = client.post("/api/recommend", json=body(stars) | {"only": recommender.item_ids[:40].tolist()}).json()
     many = recommender.item_ids[:40].tolist() * 30
     assert client.post("/api/recommend", json=body(stars) | {"only": many}).json() == few
