@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ..ratings import Scale
+from ..scale import Scale
 from .columns import Columns, OnBadRows, TimeKind, check_rows, coded, plausible, to_seconds
 from .errors import SourceError, shown
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..catalogue import Catalogue
-from ..ratings import Scale
+from ..scale import Scale
+from .archive import Archive
 from .columns import Columns, OnBadRows, check_rows, coded, plausible, time_kind, to_seconds
 from .delimited import Layout, SkippedRows, convert, read_delimited
 from .errors import SourceError
 from .header import KNOWN_COLUMNS, choose_columns, plain_names, read_header
-from .places import Place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +30,17 @@ TITLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 def read_table(
-    place: Place, name: str, *, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
+    archive: Archive, name: str, *, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
 ) -> tuple[Columns, str]:
     """Reads the ratings in one CSV, TSV or Parquet file; also returns the name of its format."""
-    start = place.read(name, 4)
+    start = archive.read(name, 4)
     if start == b"PAR1":
-        return _read_parquet(place, name, scale, columns, on_bad_rows), "parquet"
-    header = read_header(place, name, columns)
-    chosen = choose_columns(header.names, columns, place.show(name), example=header.rows[0] if header.rows else ())
+        return _read_parquet(archive, name, scale, columns, on_bad_rows), "parquet"
+    header = read_header(archive, name, columns)
+    chosen = choose_columns(header.names, columns, archive.show(name))
     if not header.rows:
         raise SourceError(
-            place.show(name),
+            archive.show(name),
             None,
             "there is a header but no rating",
             "at least one row",
@@ -62,7 +62,7 @@ def read_table(
         multiline=header.multiline,
         decimal_point="," if any(re.fullmatch(r"\s*-?\d+,\d+\s*", star) for star in stars) else ".",
     )
-    read = read_delimited(place.show(name), lambda: place.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
+    read = read_delimited(archive.show(name), lambda: archive.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
     if header.names == ("userId", "movieId", "rating", "timestamp"):
         return read, "movielens-csv"
     return read, "tsv" if header.delimiter == "\t" else "csv"
@@ -75,7 +75,7 @@ def read_frame(
     import pyarrow as pa
 
     names = [str(name) for name in frame.columns]
-    chosen = choose_columns(names, columns, "DataFrame", example=())
+    chosen = choose_columns(names, columns, "DataFrame")
     arrays = {}
     for role, name in chosen.items():
         series = frame.iloc[:, names.index(name)]
@@ -87,33 +87,33 @@ def read_frame(
     return _from_arrow("DataFrame", arrays, scale, on_bad_rows)
 
 
-def read_titles(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue | None:
+def read_titles(archive: Archive, name: str, on_bad_rows: OnBadRows) -> Catalogue | None:
     """A table of titles, such as the sample's ``movies.parquet``."""
-    return titles_within(place, name, {})
+    return titles_within(archive, name, {})
 
 
-def column_names(place: Place, name: str, columns: Mapping[str, str | None]) -> Sequence[str]:
+def column_names(archive: Archive, name: str, columns: Mapping[str, str | None]) -> Sequence[str]:
     """The names of the columns of a text or Parquet table."""
-    if place.read(name, 4) == b"PAR1":
-        return list(_parquet(place, name).schema_arrow.names)
-    return read_header(place, name, columns).names
+    if archive.read(name, 4) == b"PAR1":
+        return list(_parquet(archive, name).schema_arrow.names)
+    return read_header(archive, name, columns).names
 
 
-def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) -> Catalogue | None:
+def titles_within(archive: Archive, name: str, columns: Mapping[str, str | None]) -> Catalogue | None:
     """The titles (and years, genres, links) that stand in a table, be it one of ratings; None when it has none."""
     import pyarrow as pa
 
-    names = column_names(place, name, columns)
+    names = column_names(archive, name, columns)
     plain = plain_names(names)
     item = columns.get("item") or next((plain[one] for one in KNOWN_COLUMNS["item"] if one in plain), None)
     roles = {role: next((plain[one] for one in known if one in plain), None) for role, known in TITLE_COLUMNS.items()}
     if item not in names or roles["title"] in (None, item):
         return None
     wanted = [item, *(column for column in roles.values() if column is not None and column != item)]
-    if place.read(name, 4) == b"PAR1":
-        read = _parquet(place, name).read(columns=wanted)
+    if archive.read(name, 4) == b"PAR1":
+        read = _parquet(archive, name).read(columns=wanted)
     else:
-        header = read_header(place, name, columns)
+        header = read_header(archive, name, columns)
         layout = Layout(
             header.delimiter,
             len(names),
@@ -126,7 +126,7 @@ def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) ->
         )
         places = [header.names.index(column) for column in wanted]
         read = convert(
-            lambda: place.open(name),
+            lambda: archive.open(name),
             layout,
             dict.fromkeys(places, pa.binary()),
             handler=SkippedRows(layout),
@@ -162,13 +162,13 @@ def _missing(value: Any) -> bool:
 
 
 def _read_parquet(
-    place: Place, name: str, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
+    archive: Archive, name: str, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
 ) -> Columns:
     import pyarrow as pa
 
-    file = place.show(name)
-    table = _parquet(place, name)
-    chosen = choose_columns(table.schema_arrow.names, columns, file, example=())
+    file = archive.show(name)
+    table = _parquet(archive, name)
+    chosen = choose_columns(table.schema_arrow.names, columns, file)
     try:
         read = table.read(columns=list(chosen.values()))
     except (pa.ArrowException, OSError) as error:
@@ -176,15 +176,15 @@ def _read_parquet(
     return _from_arrow(file, {role: read[column] for role, column in chosen.items()}, scale, on_bad_rows)
 
 
-def _parquet(place: Place, name: str) -> Any:
+def _parquet(archive: Archive, name: str) -> Any:
     import pyarrow as pa
     from pyarrow import parquet
 
-    path = place.path(name)
+    path = archive.path(name)
     try:
-        return parquet.ParquetFile(path if path is not None else pa.BufferReader(place.read(name)))
+        return parquet.ParquetFile(path if path is not None else pa.BufferReader(archive.read(name)))
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(place.show(name), error) from error
+        raise _damaged(archive.show(name), error) from error
 
 
 def _damaged(file: str, error: Exception) -> SourceError:
