@@ -255,6 +255,7 @@ def _as_source_errors(name: str, also: tuple[type[Exception], ...] = ()) -> Iter
         name: the file in messages.
         also: further errors that mean damage here.
     """
+    damage: tuple[type[Exception], ...] = (*_DAMAGE, *also)
     try:
         yield
     except SourceError:
@@ -267,7 +268,7 @@ def _as_source_errors(name: str, also: tuple[type[Exception], ...] = ()) -> Iter
             "a file that this user may read",
             "change its permissions or copy it to a folder of your own",
         ) from error
-    except (*_DAMAGE, *also) as error:
+    except damage as error:
         raise SourceError(
             name,
             None,

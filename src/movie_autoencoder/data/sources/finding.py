@@ -153,8 +153,8 @@ def _fetch(url: str, part: Path, say: Notify, name: str) -> str:
         while block := answer.read(1 << 20):
             digest.update(block)
             file.write(block)
-        if size and file.say() != size:
-            raise OSError(f"the connection broke after {file.say():,} of {size:,} bytes")
+        if size and file.tell() != size:
+            raise OSError(f"the connection broke after {file.tell():,} of {size:,} bytes")
     return digest.hexdigest()
 
 

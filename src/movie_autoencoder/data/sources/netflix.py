@@ -111,10 +111,10 @@ def _exact(
     def locate(row: int) -> tuple[str, int]:
         for name in names:
             with archive.open(name) as stream:
-                line, met = line_of_row(stream, row)
+                line, count = line_of_row(stream, row)
             if line is not None:
                 return archive.show(name), line
-            row -= met
+            row -= count
         return str(archive.root), 0
 
     if not len(is_item) or not is_item[0]:

@@ -1,4 +1,4 @@
-"""Ratings from tables with recognisable columns: CSV, TSV, Parquet, and a pandas DataFrame in memory."""
+"""Ratings and titles from tables whose columns have known names: CSV, TSV, Parquet, and a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -32,7 +32,21 @@ TITLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 def read_table(
     archive: Archive, name: str, *, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
 ) -> tuple[Columns, str]:
-    """Reads the ratings in one CSV, TSV or Parquet file; also returns the name of its format."""
+    """Reads the ratings of a CSV, TSV or Parquet file.
+
+    Args:
+        archive: where the file is.
+        name: its name.
+        scale: the ratings that are allowed; None for any.
+        columns: column by role that the user named.
+        on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them.
+
+    Returns:
+        The columns, and the name of the format.
+
+    Raises:
+        SourceError: a column is missing, a row is bad, or the file is damaged or empty.
+    """
     start = archive.read(name, 4)
     if start == b"PAR1":
         return _read_parquet(archive, name, scale, columns, on_bad_rows), "parquet"
@@ -48,7 +62,7 @@ def read_table(
         )
     position = {role: header.names.index(column) for role, column in chosen.items()}
     time = position.get("timestamp")
-    stars = [row[position["rating"]] for row in header.rows if len(row) > position["rating"]]
+    values = [row[position["rating"]] for row in header.rows if len(row) > position["rating"]]
     layout = Layout(
         header.delimiter,
         len(header.names),
@@ -60,7 +74,7 @@ def read_table(
         header_lines=header.lines,
         quoted=header.quoted,
         multiline=header.multiline,
-        decimal_point="," if any(re.fullmatch(r"\s*-?\d+,\d+\s*", star) for star in stars) else ".",
+        decimal_point="," if any(re.fullmatch(r"\s*-?\d+,\d+\s*", value) for value in values) else ".",
     )
     read = read_delimited(archive.show(name), lambda: archive.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
     if header.names == ("userId", "movieId", "rating", "timestamp"):
@@ -71,7 +85,7 @@ def read_table(
 def read_frame(
     frame: pd.DataFrame, *, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
 ) -> Columns:
-    """Reads the ratings in a DataFrame; rows in messages are counted from 1, whatever its index."""
+    """Reads the ratings of a DataFrame. Messages count its rows from 1, whatever its index is."""
     import pyarrow as pa
 
     names = [str(name) for name in frame.columns]
@@ -81,14 +95,14 @@ def read_frame(
         series = frame.iloc[:, names.index(name)]
         try:
             arrays[role] = pa.chunked_array([pa.Array.from_pandas(series)])
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed types: judged by its text
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed types is checked by its text
             texts = [None if _missing(one) else str(one) for one in series]
             arrays[role] = pa.chunked_array([pa.array(texts, pa.string())])
     return _from_arrow("DataFrame", arrays, scale, on_bad_rows)
 
 
 def read_titles(archive: Archive, name: str, on_bad_rows: OnBadRows) -> Catalogue | None:
-    """A table of titles, such as the sample's ``movies.parquet``."""
+    """Titles from a table of titles, such as ``movies.parquet`` of the sample."""
     return titles_within(archive, name, {})
 
 
@@ -100,7 +114,7 @@ def column_names(archive: Archive, name: str, columns: Mapping[str, str | None])
 
 
 def titles_within(archive: Archive, name: str, columns: Mapping[str, str | None]) -> Catalogue | None:
-    """The titles (and years, genres, links) that stand in a table, be it one of ratings; None when it has none."""
+    """The titles, years, genres and links in a table, which may be a table of ratings; None when it has no titles."""
     import pyarrow as pa
 
     names = column_names(archive, name, columns)
@@ -124,17 +138,17 @@ def titles_within(archive: Archive, name: str, columns: Mapping[str, str | None]
             quoted=header.quoted,
             multiline=header.multiline,
         )
-        places = [header.names.index(column) for column in wanted]
+        positions = [header.names.index(column) for column in wanted]
         read = convert(
             lambda: archive.open(name),
             layout,
-            dict.fromkeys(places, pa.binary()),
+            dict.fromkeys(positions, pa.binary()),
             handler=SkippedRows(layout),
             threads=True,
         ).rename_columns(wanted)
     item_column = read[item].cast("string").dictionary_encode().unify_dictionaries().combine_chunks()
     last = np.zeros(len(item_column.dictionary), dtype=np.int64)
-    last[item_column.indices.to_numpy()] = np.arange(len(item_column))  # of several rows for an item the last one stays
+    last[item_column.indices.to_numpy()] = np.arange(len(item_column))  # of several rows for an item, the last counts
     rows = read.take(last)
 
     def texts(role: str) -> list[str] | None:
@@ -205,13 +219,13 @@ def _from_arrow(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | No
             file, None, "there is no rating in it", "at least one row", "check that it is the right table"
         )
     try:
-        return _converted(arrays, scale) or _judged(file, arrays, scale, on_bad_rows)
+        return _fast(arrays, scale) or _exact(file, arrays, scale, on_bad_rows)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _judged(file, arrays, scale, on_bad_rows)
+        return _exact(file, arrays, scale, on_bad_rows)
 
 
-def _converted(arrays: dict[str, pa.ChunkedArray], scale: Scale | None) -> Columns | None:
-    """The columns converted whole; None when a row needs a second look."""
+def _fast(arrays: dict[str, pa.ChunkedArray], scale: Scale | None) -> Columns | None:
+    """Converts whole columns; None when a row must be checked by itself."""
     import pyarrow as pa
 
     if any(array.null_count for array in arrays.values()):
@@ -226,8 +240,8 @@ def _converted(arrays: dict[str, pa.ChunkedArray], scale: Scale | None) -> Colum
     return Columns(users, items, values, None if time is None else to_seconds(time), len(values))
 
 
-def _judged(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
-    """The same columns, every cell judged by its text."""
+def _exact(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
+    """The same columns, with every cell checked by its text."""
     import pyarrow as pa
 
     time = arrays.get("timestamp")
@@ -260,7 +274,7 @@ def _judged(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, 
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of ids or numbers as dictionary or text; whole floats lose their ``.0``."""
+    """A column of ids or numbers as dictionary or text, whole numbers without ``.0``."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
@@ -269,7 +283,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         numbers = column.to_numpy()
         missing = np.isnan(numbers)
         present = numbers[~missing]
-        if bool(np.all((np.floor(present) == present) & (np.abs(present) < 1e15))):  # integers in a column with gaps
+        if bool(np.all((np.floor(present) == present) & (np.abs(present) < 1e15))):  # integers with gaps
             whole = pa.array(np.where(missing, 0, numbers).astype(np.int64), mask=missing)
             return pa.chunked_array([whole.cast(pa.string())])
     if pa.types.is_integer(column.type):
