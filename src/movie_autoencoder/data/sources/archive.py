@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, cast
 
 from .errors import SourceError
-from .limits import DATA_SET, Limits, check_members
+from .limits import DATA_SET_LIMITS, Limits, check_members
 
 _MAX_DEPTH = 3  # ml-1m/ratings.dat is two deep in a folder of data sets, netflix/training_set/mv_1.txt three
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")  # the last one begins a zip in several parts
@@ -48,11 +48,11 @@ class Archive:
     root: Path
     kind: Literal["file", "folder", "zip", "tar"]
     names: tuple[str, ...]
-    limits: Limits = DATA_SET
+    limits: Limits = DATA_SET_LIMITS
     data: bytes | None = None
 
     @classmethod
-    def at(cls, path: Path, limits: Limits = DATA_SET) -> Archive:
+    def at(cls, path: Path, limits: Limits = DATA_SET_LIMITS) -> Archive:
         """Opens a path.
 
         Raises:

@@ -105,14 +105,14 @@ class Limits:
             )
 
 
-DATA_SET = Limits(
+DATA_SET_LIMITS = Limits(
     what="data set",
     paths="a file, a folder, a zip or the name of a data set",
     content="a header and at least one row",
     max_files=200_000,  # Netflix has 17,770 files; with more, it is somebody's home folder
 )
 _EXPORTS = "a Letterboxd export (zip or ratings.csv), IMDb ratings, a MovieLens.org export, or a table title,stars"
-EXPORT = Limits(
+EXPORT_LIMITS = Limits(
     what="export",
     paths=_EXPORTS,
     content=_EXPORTS,

@@ -16,7 +16,7 @@ from . import imdb, letterboxd
 from .archive import Archive
 from .entries import Entry, PersonalFile
 from .errors import SourceError, shown
-from .limits import EXPORT, Limits
+from .limits import EXPORT_LIMITS, Limits
 from .personal_table import Table, read_rows
 
 PERSONAL_FORMATS = ("auto", "letterboxd", "imdb", "movielens", "table")
@@ -34,7 +34,9 @@ _FORMS = (
 )
 
 
-def read_personal(path: str | os.PathLike[str], *, format: str = "auto", limits: Limits = EXPORT) -> PersonalFile:
+def read_personal(
+    path: str | os.PathLike[str], *, format: str = "auto", limits: Limits = EXPORT_LIMITS
+) -> PersonalFile:
     """Reads one person's own films from a file, a zip or a folder.
 
     Args:
@@ -53,7 +55,9 @@ def read_personal(path: str | os.PathLike[str], *, format: str = "auto", limits:
     return _read(Archive.at(Path(path).expanduser(), limits), format)
 
 
-def read_personal_bytes(name: str, data: bytes, *, format: str = "auto", limits: Limits = EXPORT) -> PersonalFile:
+def read_personal_bytes(
+    name: str, data: bytes, *, format: str = "auto", limits: Limits = EXPORT_LIMITS
+) -> PersonalFile:
     """Reads one person's own films from a file in memory, such as an upload, and writes nothing to disk.
 
     Args:
