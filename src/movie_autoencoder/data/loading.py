@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..config import Config, DataConfig, DualConfig
+from ..config import Config, DataConfig
 from .catalogue import Catalogue
 from .matching.join import join_people
 from .ratings import Ratings
@@ -38,7 +38,7 @@ def read_data(config: Config, *, notify: Callable[[str], None] | None = None) ->
     ratings = read_ratings(path, format=data.format, scale=data.scale, columns=columns, on_bad_rows=data.on_bad_rows)
     catalogue = read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
     if data.people:
-        if config.split.by == "time" or (isinstance(config.model, DualConfig) and config.model.time_aware):
+        if config.split.by == "time" or config.model.reads_times:
             raise LoadingError(
                 "The files of data.people (--with) do not say when a rating was given, which split.by=time and "
                 "model.time_aware need. Leave one of them out."
