@@ -26,7 +26,7 @@ def films() -> Catalogue:
 
 def test_lookup(films: Catalogue) -> None:
     assert (
-        films.label(1) == films.label("1") == "Matrix, The (1999)"
+        films.label(1) == films.label("1") == "The Matrix (1999)"
         and films.title(np.int64(20)) == "2001: A Space Odyssey"
     )
     assert films.year(3) is None and films.year(99) is None and films.genres_of(3) == films.genres_of(99) == ()

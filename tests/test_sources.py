@@ -110,7 +110,7 @@ def test_colons(write: Write, tmp_path: Path, encoding: str, users: bool, expect
         assert triples(ratings) == {(1, 1193, 5.0), (1, 661, 3.0), (2, 1193, 4.0)}
         assert ratings.source.format == expected
         films = read_catalogue(path)
-        assert films is not None and films.label(1193) == "Misérables, Les: Part :: Two (1995)"
+        assert films is not None and films.title(1193) == "Misérables, Les: Part :: Two"
         assert films.genres_of(1193) == ("Drama", "Musical")
 
 
@@ -192,7 +192,7 @@ def test_netflix_folder_tar_and_kaggle(write: Write, tmp_path: Path) -> None:
         assert ratings.timestamps is not None and ratings.timestamps.max() == 1135555200  # 2005-12-26
         films = read_catalogue(path)
         assert films is not None and films.label(1) == "Dinosaur Planet (2003)"
-        assert films.label(2) == "Señor, The: Part 2, Again" and films.year(2) is None
+        assert films.title(2) == "Señor, The: Part 2, Again" and films.year(2) is None
     assert triples(read_ratings(tmp_path / "nf" / "training_set" / "mv_0000001.txt")) == {
         one for one in NETFLIX if one[1] == 1
     }
