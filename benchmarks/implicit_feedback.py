@@ -37,10 +37,9 @@ from movie_autoencoder.data.sources import find_data  # noqa: E402
 from movie_autoencoder.data.splits import split_ratings  # noqa: E402
 from movie_autoencoder.metrics.errors import rmse  # noqa: E402
 from movie_autoencoder.models.base import in_vocabulary  # noqa: E402
-from movie_autoencoder.models.baselines import DampedBias, damped_bias, imputed_hearts  # noqa: E402
+from movie_autoencoder.models.baselines import DampedBias, choose_damping, damped_bias, imputed_hearts  # noqa: E402
 from movie_autoencoder.models.startup import start_tensorflow  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.training.search import choose_damping  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 Array = npt.NDArray[Any]
