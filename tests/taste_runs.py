@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from test_neighbours import blend
+from small_models import fit_ensemble
 
 from movie_autoencoder.bundle import Bundle, save_bundle
 from movie_autoencoder.data.catalogue import Catalogue
@@ -38,7 +38,7 @@ def taste_bundle(ratings: Ratings) -> Bundle:
     training = split.training_ratings
     stars = fit_star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
     return Bundle(
-        blend(training, epochs=40),
+        fit_ensemble(training, epochs=40),
         fit_baselines(training, 5.0),
         training.user_ids,
         training.item_ids,
