@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..data.catalogue import Catalogue
-from ..data.ratings import Ids, IntArray, Ratings, Scale
+from ..data.ratings import Ids, IntArray, Ratings, Scale, locate
 from ..models.base import TrainedModel
 from ..models.baselines import BASELINES
 from ..models.registry import trained_model
@@ -60,6 +60,14 @@ class Bundle:
     catalogue: Catalogue
     metadata: Mapping[str, Any]
     star_model: StarModel | None = None
+
+    def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Row of each user id in the model, -1 where training did not see it; shape of ``user_ids``."""
+        return locate(self.user_ids, user_ids)
+
+    def locate_items(self, item_ids: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Column of each item id in the model, -1 where training did not see it; shape of ``item_ids``."""
+        return locate(self.item_ids, item_ids)
 
 
 def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:

@@ -114,13 +114,13 @@ def evaluate(
     debug: Annotated[bool, _DEBUG] = False,
 ) -> None:
     """Score a trained model on ratings that it has never seen, and draw the results."""
+    from ..bundle import load_bundle
     from ..data.loading import read_like
     from ..evaluation import evaluate as run_evaluation
-    from ..recommend.recommender import Recommender
 
-    recommender = Recommender.load(run)
-    held_out = read_like(ratings, recommender.metadata) if ratings is not None else None
-    evaluation = run_evaluation(recommender, ratings=held_out)
+    bundle = load_bundle(run / "bundle")
+    held_out = read_like(ratings, bundle.metadata) if ratings is not None else None
+    evaluation = run_evaluation(bundle, folder=run, ratings=held_out)
     if as_json:
         typer.echo(json.dumps(evaluation.to_dict(), allow_nan=False))
     else:
