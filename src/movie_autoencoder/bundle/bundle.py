@@ -178,8 +178,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         return upgraded_manifest(manifest)
     if version != FORMAT_VERSION:
         raise BundleError(
-            f"{path}: bundle format {version}, and this version reads formats 1 to {FORMAT_VERSION}. Train again, or use "
-            f"the version that wrote it ({manifest.get('written_by')})."
+            f"{path}: bundle format {version}, and this version reads formats 1 to {FORMAT_VERSION}. Train again, or "
+            f"use the version that wrote it ({manifest.get('written_by')})."
         )
     return manifest
 
