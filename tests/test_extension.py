@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from movie_autoencoder.models.settings import AutorecSettings
 
 from movie_autoencoder.bundle import Bundle, BundleError, load_bundle, save_bundle
 from movie_autoencoder.bundle.add_items import Added, ExtensionError, add_items, extend
@@ -22,7 +23,6 @@ from movie_autoencoder.models.baselines import BiasSolver, fit_baselines
 from movie_autoencoder.models.bayesian.trained import Prior, TrainedBayesian
 from movie_autoencoder.models.dual.trained import DualWeights
 from movie_autoencoder.models.registry import TrainedAutorec, TrainedDual, TrainedEnsemble
-from movie_autoencoder.models.settings import AutorecSettings
 from movie_autoencoder.recommend.recommender import Recommender
 from movie_autoencoder.uncertainty import StarModel
 

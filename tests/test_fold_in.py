@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation_runs import by_hand, split_run
+from movie_autoencoder.models.settings import BayesianSettings, DualSettings
 from scipy import sparse
 
 from movie_autoencoder.data.ratings import Ratings, Scale
@@ -31,7 +32,6 @@ from movie_autoencoder.models.dual.learner import DualLearner, default_learning_
 from movie_autoencoder.models.dual.trained import DualWeights
 from movie_autoencoder.models.optimizer import scheduled
 from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble
-from movie_autoencoder.models.settings import BayesianSettings, DualSettings
 from movie_autoencoder.report import draw_pictures
 from movie_autoencoder.storage import load_arrays, save_arrays
 

@@ -212,7 +212,7 @@ class _Interrupted(Exception):
 
 @contextmanager
 def _answering_interrupts() -> Iterator[None]:
-    from ..training.train import Interrupted
+    from ..training import Interrupted
 
     try:
         yield

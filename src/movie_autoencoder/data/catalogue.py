@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .matching.title_keys import YEARS_OF_SERIES, split_year
+from .matching.title_keys import YEARS_OF_SERIES, natural, split_year
 from .vocabulary import Ids
 
-__all__ = ("Catalogue", "Text", "split_year")
+__all__ = ("Catalogue", "Text", "label", "split_year")
 
 Text = npt.NDArray[np.str_]
 
@@ -180,11 +180,8 @@ class Catalogue:
         return () if row is None else tuple(one for one in str(self.genres[row]).split("|") if one)
 
     def label(self, item_id: object) -> str:
-        """What people are shown: ``Title (Year)``; without a title the id, as ``movie 7`` when it is a number."""
-        title, year = self.title(item_id), self.year(item_id)
-        if not title:
-            return f"movie {item_id}" if str(item_id).isdigit() else str(item_id)
-        return title if year is None or YEARS_OF_SERIES.search(title) else f"{title} ({year})"
+        """What people are shown of an item (`label`)."""
+        return label(self.title(item_id), self.year(item_id), item_id)
 
     def align(self, item_ids: npt.ArrayLike) -> Catalogue:
         """The rows of some items in their order, with everything unknown in the row of an unknown item.
@@ -211,6 +208,26 @@ class Catalogue:
 
 
 _COLUMNS = ("item_ids", "titles", "years", "genres", "imdb_ids", "tmdb_ids")
+
+
+def label(title: str, year: int | None, item_id: object = "") -> str:
+    """What people are shown of an item: ``Title (Year)``, the title as people write it.
+
+    Args:
+        title: without the year, as in a file; ``""`` where it is unknown.
+        year: of release; None where it is unknown.
+        item_id: shown where there is no title, as ``movie 7`` when it is a number.
+
+    Example:
+        >>> label("Matrix, The", 1999), label("Fleabag (2016–2019)", 2016), label("", None, 7)
+        ('The Matrix (1999)', 'Fleabag (2016–2019)', 'movie 7')
+    """
+    if not title:
+        return f"movie {item_id}" if str(item_id).isdigit() else str(item_id)
+    years = YEARS_OF_SERIES.search(title)
+    if years:
+        return f"{natural(title)} {years[0].strip()}"
+    return natural(title) if year is None else f"{natural(title)} ({year})"
 
 
 def _ids(texts: list[str]) -> Ids:

@@ -141,10 +141,8 @@ class TrainedEnsemble(TrainedModel):
         """Raw predictions at cells, corrections included; see the base class."""
         found = super().reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items)
         side, other = encoded_users or self.users, encoded_items or self.items
-        if not isinstance(side, EnsembleEncoded):
-            return found
-        if not isinstance(other, EnsembleEncoded):
-            raise TypeError("Items must have been encoded by this model.")
+        if not (isinstance(side, EnsembleEncoded) and isinstance(other, EnsembleEncoded)):
+            raise TypeError("Users and items must have been encoded by this model: its fold_in and fold_in_items.")
         weights, weight = self.weights, np.float32(self.weights.dual)
         both = np.flatnonzero((side.dual_weight != weight)[users] & (other.dual_weight != weight)[items])
         if len(both):
