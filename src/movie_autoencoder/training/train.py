@@ -130,6 +130,7 @@ def train(
     out: str | Path = "runs/latest",
     resume: bool = False,
     reporter: Reporter | None = None,
+    tensorboard: str | Path | None = None,
 ) -> TrainResult:
     """Trains on the configured ratings and writes a run's folder; the test part is never scored.
 
@@ -139,6 +140,7 @@ def train(
         out: the run's folder. An older bundle there is replaced when the new one is complete.
         resume: go on with what an interrupted run left in ``out``.
         reporter: told of progress; silent when left out.
+        tensorboard: folder for TensorBoard's event files, with losses and validation errors; none when left out.
 
     Returns:
         The saved model and its validation figures.
