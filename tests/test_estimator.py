@@ -241,7 +241,7 @@ def test_the_scale_can_be_given(parts: tuple[Ratings, pd.DataFrame]) -> None:
 def test_transform_encodes_people_from_their_ratings_alone(
     parts: tuple[Ratings, pd.DataFrame], fitted: RatingAutoencoder
 ) -> None:
-    """Eight numbers of the dual autoencoder and 32 of Bayesian matrix factorization, which folds in training users too."""
+    """Eight numbers of the dual autoencoder, then 32 of Bayesian matrix factorization, which folds in everyone."""
     training = parts[0]
     latent = fitted.transform(training)
     trained = fitted.recommender_.model.users.latent
