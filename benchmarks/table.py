@@ -41,7 +41,7 @@ def table() -> str:
         f"ml-latest-small, random 90/10, {len(dual['runs'])} splits (seeds 0-{len(dual['runs']) - 1}), ids and ratings "
         "only. Every choice is made on validation, and the test part is scored once. Processor seconds of a whole "
         f"run; {dual['machine']}.\n",
-        "| model | test RMSE, mean ± standard deviation | below `damped_bias` | smallest | processor s | peak GB |",
+        "| model | test RMSE, mean ± deviation | below `damped_bias` | smallest | processor seconds | peak GB |",
         "|---|---|---|---|---|---|",
     ]
     bias = [run["damped_bias"] for run in dual["runs"]]
