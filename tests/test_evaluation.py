@@ -351,6 +351,9 @@ def test_distributions_are_scored_beside_trivial_baselines(planted, tmp_path, by
         assert sum(group.coverage.num_ratings for group in groups) == len(held_out)
         assert len(groups) == 10
     assert found.risk["dual"][-1] == pytest.approx(result.rmse) == found.risk["residual_variance"][-1]
+    for name in ("dual", "residual_variance"):  # certain predictions have smaller errors
+        assert found.auc[name] > 0.52
+        assert found.risk[name][4] < found.risk[name][-1]
     liked = sum(one.frequency * one.num_ratings for one in found.reliability["dual"])
     assert liked == pytest.approx(np.count_nonzero(held_out.values >= found.like_threshold))
     printed = json.loads(json.dumps(result.to_dict(), allow_nan=False))["uncertainty"]
