@@ -173,7 +173,8 @@ def imputed_hearts(biases: DampedBias, items: IntArray, stars: npt.ArrayLike, li
     Of the way from what the biases expect of this person at this item to the most stars that can be given, two thirds;
     less where hearts outnumber stars: people give hearts to what they love most, so that hearts by themselves say much
     of *which* films somebody prefers and nothing of how generous they are. By trial (docs/experiments.md,
-    benchmarks/implicit_feedback.py): with many stars this keeps nine tenths of what the stars themselves would have told.
+    benchmarks/implicit_feedback.py): with many stars this keeps nine tenths of what the stars themselves would have
+    told.
 
     Args:
         biases: the damped biases beside the model.
