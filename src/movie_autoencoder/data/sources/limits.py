@@ -54,7 +54,7 @@ class Limits:
                 None,
                 f"the {kind} holds more than {self.max_files:,} files",
                 f"a {kind} with one {self.what}",
-                f"name the folder or file of the {self.what} itself",
+                f"give the folder or file of the {self.what} itself",
             )
 
     def check_size(self, file: str, size: int) -> None:
