@@ -41,8 +41,9 @@ from install import complete, python_of  # noqa: E402
 
 from movie_autoencoder import Ratings, Scale, read_ratings, split_ratings  # noqa: E402
 from movie_autoencoder.data.sources import find_data  # noqa: E402
+from movie_autoencoder.metrics.comparison import bootstrap_rmse, interval  # noqa: E402
 from movie_autoencoder.metrics.distributions import holm  # noqa: E402
-from movie_autoencoder.metrics.errors import bootstrap_rmse, error_sums, interval  # noqa: E402
+from movie_autoencoder.metrics.errors import error_sums  # noqa: E402
 from movie_autoencoder.storage import save_arrays, write_json, write_text  # noqa: E402
 
 OURS = {

@@ -35,7 +35,7 @@ from peers.install import python_of  # noqa: E402
 from movie_autoencoder import Config, read_ratings  # noqa: E402
 from movie_autoencoder.data.ratings import Ratings  # noqa: E402
 from movie_autoencoder.data.sources import find_data  # noqa: E402
-from movie_autoencoder.evaluation.fold_in import NUM_GIVEN, drawn_order, fold_in_curve  # noqa: E402
+from movie_autoencoder.evaluation.fold_in import NUM_GIVEN, fold_in_curve, random_positions  # noqa: E402
 from movie_autoencoder.metrics.errors import rmse  # noqa: E402
 from movie_autoencoder.models.base import TrainedModel, in_vocabulary  # noqa: E402
 from movie_autoencoder.models.baselines import damped_bias  # noqa: E402
@@ -84,7 +84,7 @@ class Part:
         few = np.bincount(held.user_index, known, held.num_users) < most
         if few.any():  # too much of it is of columns that nobody else has
             held, known = held.take(~few[held.user_index]), known[~few[held.user_index]]
-        place = drawn_order(held, seed)
+        place = random_positions(held, seed)
         order = np.lexsort((place + len(held) * ~known, held.user_index))
         place = np.empty(len(held), dtype=np.int64)
         place[order] = np.arange(len(held)) - np.repeat(held.user_starts[:-1], held.user_counts)

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from test_neighbours import blend
+from small_models import small_ensemble
 
 from movie_autoencoder.bundle import Bundle, save_bundle
 from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.models.baselines import damped_bias, fit_baselines
+from movie_autoencoder.models.validation import Validation
 from movie_autoencoder.recommend.recommender import Recommender
-from movie_autoencoder.training.train import _star_model
+from movie_autoencoder.uncertainty import fit_star_model
 
 NAMES = ["Ash", "Birch", "Cedar", "Elm", "Fir", "Holly", "Larch", "Maple", "Oak", "Pine"]
 
@@ -36,9 +37,9 @@ def taste_bundle(ratings: Ratings) -> Bundle:
     """Trained for a second: dual and sibling averaged, with distributions over the stars."""
     split = split_ratings(ratings, test_fraction=0.1, validation_fraction=0.1)
     training = split.training_ratings
-    stars = _star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
+    stars = fit_star_model(damped_bias(training, 5.0), Validation(training, split.held_out("validation")), training)
     return Bundle(
-        blend(training, epochs=40),
+        small_ensemble(training, epochs=40),
         fit_baselines(training, 5.0),
         training.user_ids,
         training.item_ids,

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from movie_autoencoder.models.settings import DualSettings
 
 from movie_autoencoder.bundle import Bundle, BundleError, load_bundle, save_bundle
 from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.models.baselines import fit_baselines
 from movie_autoencoder.models.dual.learner import DualLearner
-from movie_autoencoder.models.settings import DualSettings
 from movie_autoencoder.recommend.recommender import Recommender
-from movie_autoencoder.uncertainty.stars import StarModel
+from movie_autoencoder.uncertainty import StarModel
 
 _FACTS = {"settings": {}, "config": {"model": {"name": "dual"}}}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from movie_autoencoder.models.settings import AutorecSettings
 
 from movie_autoencoder.bundle import Bundle, BundleError, load_bundle, save_bundle
 from movie_autoencoder.bundle.add_items import Added, ExtensionError, add_items, extend
@@ -22,9 +23,8 @@ from movie_autoencoder.models.baselines import BiasSolver, fit_baselines
 from movie_autoencoder.models.bayesian.trained import Prior, TrainedBayesian
 from movie_autoencoder.models.dual.trained import DualWeights
 from movie_autoencoder.models.registry import TrainedAutorec, TrainedDual, TrainedEnsemble
-from movie_autoencoder.models.settings import AutorecSettings
 from movie_autoencoder.recommend.recommender import Recommender
-from movie_autoencoder.uncertainty.stars import StarModel
+from movie_autoencoder.uncertainty import StarModel
 
 KINDS = ["dual", "fast", "sampled", "blend", "autorec"]
 FACTS = {
@@ -106,7 +106,7 @@ class Case:
         model: TrainedModel = getattr(self, kind)
         ratings, stars = self.training, self.stars
         if not keep_ratings:
-            stars = replace(stars, users=replace(stars.users, ratings=None))
+            stars = StarModel.from_arrays(stars.to_arrays(), stars.scale)
         return Bundle(
             model,
             fit_baselines(ratings, 5.0),

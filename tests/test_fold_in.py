@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluation_runs import by_hand, split_run
+from movie_autoencoder.models.settings import BayesianSettings, DualSettings
 from scipy import sparse
 
 from movie_autoencoder.data.ratings import Ratings, Scale
-from movie_autoencoder.evaluation import evaluate
-from movie_autoencoder.evaluation.cells import Cells
 from movie_autoencoder.evaluation.fold_in import (
     NUM_GIVEN,
     curve_of_users,
-    drawn_order,
-    first_given,
+    first_ratings,
     fold_in_curve,
     predict_folded,
+    random_positions,
 )
+from movie_autoencoder.evaluation.targets import Targets
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import TrainedModel, in_vocabulary
 from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
@@ -32,7 +32,6 @@ from movie_autoencoder.models.dual.learner import DualLearner, default_learning_
 from movie_autoencoder.models.dual.trained import DualWeights
 from movie_autoencoder.models.optimizer import scheduled
 from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble
-from movie_autoencoder.models.settings import BayesianSettings, DualSettings
 from movie_autoencoder.report import draw_pictures
 from movie_autoencoder.storage import load_arrays, save_arrays
 
@@ -62,7 +61,7 @@ class Parts:
         training = rows.take(~held)
         self.side, self.training = side, turned(training, side)
         self.ratings = in_vocabulary(rows.take(held), training.item_ids)
-        self.place = drawn_order(self.ratings, 0)
+        self.place = random_positions(self.ratings, 0)
         self.dual = dual_of(self.training)
         self.fast = self.dual.with_priors(self.training)
         learner = BayesianLearner(self.training, BayesianSettings(3, 6, 10), seed=0)
@@ -80,7 +79,7 @@ class Parts:
 
     def predict(self, model: TrainedModel, number: int, ratings: Ratings | None = None) -> np.ndarray:
         """Predictions of the scored cells after some ratings."""
-        given = first_given(ratings or self.ratings, self.place, number)
+        given = first_ratings(ratings or self.ratings, self.place, number)
         return predict_folded(model, given, *self.cells[:2], side=self.side)
 
 
@@ -110,12 +109,12 @@ def test_a_rating_that_is_given_cannot_be_scored() -> None:
 
 
 def test_the_order_is_one_of_each_row(planted: Ratings) -> None:
-    place = drawn_order(planted, 3)
+    place = random_positions(planted, 3)
     for user in (0, 17):
         assert sorted(place[planted.row(user)]) == list(range(planted.user_counts[user]))
-    assert (place == drawn_order(planted, 3)).all()
-    assert (place != drawn_order(planted, 4)).any()
-    given = first_given(planted, place, 3)
+    assert (place == random_positions(planted, 3)).all()
+    assert (place != random_positions(planted, 4)).any()
+    given = first_ratings(planted, place, 3)
     assert (given.user_counts == 3).all()
     assert (given.user_ids, given.item_ids) == (planted.user_ids, planted.item_ids)
 
@@ -135,7 +134,7 @@ def test_planted_tastes_are_found_from_few_ratings(parts: Parts) -> None:
 def test_folded_in_fast_is_as_good_as_trained_with_the_ratings(parts: Parts) -> None:
     """With 10 and 20 ratings at least 70 % of what training with them included would gain on the biases."""
     for number in (10, 20):
-        shown = first_given(parts.ratings, parts.place, number)
+        shown = first_ratings(parts.ratings, parts.place, number)
         rows = turned(parts.training, parts.side)
         both = [rows, shown]
         more = Ratings.from_columns(
@@ -176,7 +175,7 @@ def test_priors_by_hand(parts: Parts) -> None:
     u, i = training.user_index, training.item_index
     left = training.values - parts.dual.mean - parts.dual.user_bias[u] - parts.dual.item_bias[i]
     assert joining.precision == pytest.approx(1 / np.mean(np.square(left)), rel=1e-4)
-    nothing = first_given(parts.ratings, parts.place, 0)
+    nothing = first_ratings(parts.ratings, parts.place, 0)
     encoded = parts.fast.fold_in(nothing) if user else parts.fast.fold_in_items(nothing.transposed())
     np.testing.assert_allclose(encoded.factors[:-1], np.tile(prior.usual[:-1], (len(encoded), 1)), atol=1e-6)
     assert (encoded.factors[-1] == own.factors[-1]).all()  # who is unknown stays so
@@ -215,7 +214,7 @@ def test_all_ratings_of_trained_rows_give_the_trained_rows(parts: Parts) -> None
 
 def test_items_are_folded_in_as_users_are(parts: Parts) -> None:
     """Each model once more with users and items in each other's place, from swapped parts."""
-    given = first_given(parts.ratings, parts.place, 7)
+    given = first_ratings(parts.ratings, parts.place, 7)
     ratings, keep = parts.training, 0.9
     biases = BiasSolver(ratings, 4.0).solve()
     swapped = Biases(biases.mean, biases.items, biases.users, biases.item_counts, biases.user_counts)
@@ -255,7 +254,7 @@ def test_items_are_folded_in_as_users_are(parts: Parts) -> None:
 
 
 def test_a_row_without_ratings_is_a_usual_one(parts: Parts) -> None:
-    nothing = first_given(parts.ratings, parts.place, 0)
+    nothing = first_ratings(parts.ratings, parts.place, 0)
     assert not len(nothing)
     user = parts.side == "user"
     prior = parts.sampled.user_prior if user else parts.sampled.item_prior
@@ -269,7 +268,7 @@ def test_a_row_without_ratings_is_a_usual_one(parts: Parts) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 7, 20])
 def test_the_average_is_that_of_its_members(number: int, parts: Parts) -> None:
-    given = first_given(parts.ratings, parts.place, number)
+    given = first_ratings(parts.ratings, parts.place, number)
     rows, columns = parts.cells[:2]
     columns = np.where(np.arange(len(columns)) % 9 == 0, -1, columns)  # unknown columns too
 
@@ -294,7 +293,7 @@ def test_saved_and_loaded_it_folds_in_alike(parts: Parts, tmp_path: Path) -> Non
 @pytest.mark.parametrize("fold_in", [None, 5, 1])
 def test_evaluation_of_a_split_by_user_has_the_curve(fold_in: int | None, planted: Ratings, tmp_path: Path) -> None:
     run, split = split_run(planted, tmp_path, by="user", fold_in=fold_in)
-    result = evaluate(run)
+    result = run.evaluate()
     curve = result.fold_in
     assert curve is not None
     last = min(fold_in or 20, 20)
@@ -305,7 +304,7 @@ def test_evaluation_of_a_split_by_user_has_the_curve(fold_in: int | None, plante
     assert shown is not None
     enough = shown.user_ids[shown.user_counts >= last]
     whole = planted.user_counts[planted.locate_users(enough)].sum()
-    unread = len(shown) - len(in_vocabulary(shown, run.item_ids))
+    unread = len(shown) - len(in_vocabulary(shown, run.bundle.item_ids))
     assert (curve.num_rows, curve.num_ratings, unread) == (len(enough), whole - last * len(enough), 0)
     if fold_in == 5:  # the test part itself, so the last point is the run's error
         assert curve.rmse["dual"][-1] == pytest.approx(result.rmse)
@@ -316,13 +315,13 @@ def test_evaluation_of_a_split_by_user_has_the_curve(fold_in: int | None, plante
 
 def test_other_evaluations_have_no_curve(planted: Ratings, tmp_path: Path) -> None:
     run, split = split_run(planted, tmp_path / "rating")
-    result = evaluate(run)
+    result = run.evaluate()
     assert result.fold_in is None
-    assert not any("ratings read" in line for line in result.lines())
+    assert not any("fold-in ratings" in line for line in result.lines())
     by_user, split = split_run(planted, tmp_path / "user", by="user")
-    assert evaluate(by_user, ratings=split.ratings.take(split.test)).fold_in is None
+    assert by_user.evaluate(ratings=split.ratings.take(split.test)).fold_in is None
     nobody, _ = split_run(planted, tmp_path / "nothing", by="user", fold_in=0)
-    assert evaluate(nobody).fold_in is None
+    assert nobody.evaluate().fold_in is None
 
 
 @pytest.mark.parametrize(("counts", "last"), [((20, 10, 3, 3), 10), ((20, 20, 3, 3), 20), ((9, 0, 0, 0), None)])
@@ -333,7 +332,7 @@ def test_the_curve_ends_at_what_half_of_the_people_have(counts: tuple[int, ...],
     stars = np.full(len(users), 3.0, dtype=np.float32)
     shown = Ratings(users, items, stars, np.arange(len(counts)), np.arange(21), model.scale)
     test = Ratings.from_columns(range(len(counts)), [20] * len(counts), [5.0] * len(counts), scale=model.scale)
-    curve = curve_of_users({"dual": model}, Cells(test, test.user_index, np.full(4, 20), shown, 0, ""), seed=0)
+    curve = curve_of_users({"dual": model}, Targets(test, test.user_index, np.full(4, 20), shown, 0, ""), seed=0)
     if last is None:
         assert curve is None
     else:
@@ -439,7 +438,7 @@ def test_nothing_seen_changes_nothing_and_what_was_seen_its_own_row(name: str, p
     if parts.side == "item":
         pytest.skip("people see items")
     model = getattr(parts, name)
-    given = first_given(parts.ratings, parts.place, 5)
+    given = first_ratings(parts.ratings, parts.place, 5)
     plain = model.fold_in(given)
     nothing = sparse.csr_array((given.num_users, given.num_items), dtype=bool)
     unseen = np.setdiff1d(np.arange(given.num_items), given.item_index[given.row(2)])[:30]

@@ -8,7 +8,7 @@ import pytest
 
 from movie_autoencoder.config import Config
 from movie_autoencoder.data.ratings import Ratings, Scale
-from movie_autoencoder.inspection import inspect_ratings
+from movie_autoencoder.data.statistics import inspect_ratings
 from movie_autoencoder.training.estimates import Estimate, estimate
 
 

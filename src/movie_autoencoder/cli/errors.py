@@ -26,7 +26,7 @@ def explained_interrupts() -> Iterator[None]:
     Raises:
         CommandInterrupted: Ctrl-C.
     """
-    from ..training.train import Interrupted
+    from ..training import Interrupted
 
     try:
         yield

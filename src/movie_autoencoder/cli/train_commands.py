@@ -110,13 +110,13 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Evaluate a trained model on ratings that it has never seen, and write a report."""
+    from ..bundle import load_bundle
+    from ..data.loading import read_like
     from ..evaluation import evaluate as run_evaluation
-    from ..recommend.recommender import Recommender
-    from ..training.train import read_as_trained
 
-    recommender = Recommender.load(run)
-    held_out = read_as_trained(ratings, recommender.metadata) if ratings is not None else None
-    evaluation = run_evaluation(recommender, ratings=held_out)
+    bundle = load_bundle(run / "bundle")
+    held_out = read_like(ratings, bundle.metadata) if ratings is not None else None
+    evaluation = run_evaluation(bundle, folder=run, ratings=held_out)
     if as_json:
         print_json(evaluation.to_dict())
     else:
@@ -149,9 +149,9 @@ def inspect(
     debug: Debug = False,
 ) -> None:
     """Show statistics of a data set, and an estimate of the memory and time that training needs."""
-    from ..inspection import inspect_ratings
+    from ..data.loading import read_data
+    from ..data.statistics import inspect_ratings
     from ..training.estimates import estimate
-    from ..training.train import read_data
 
     config = _configured(None, [*(settings or []), *([] if data is None else [_setting("data.path", data)])])
     _, ratings, _ = read_data(config, notify=lambda text: print_lines([text], to_stderr=True))

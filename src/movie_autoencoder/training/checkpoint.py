@@ -15,7 +15,7 @@ import numpy as np
 
 from ..data.ratings import Scale
 from ..models.base import Arrays, TrainedModel
-from ..models.registry import TRAINED_MODELS
+from ..models.registry import trained_model
 from ..storage import load_arrays, save_arrays
 
 _FILE = "progress.npz"
@@ -129,7 +129,7 @@ class Checkpoint:
             if not path.is_file():
                 return None
             arrays = load_arrays(path)
-        return TRAINED_MODELS[str(arrays.pop("model"))].from_arrays(arrays, scale)
+        return trained_model(str(arrays.pop("model"))).from_arrays(arrays, scale)
 
     def save(
         self,

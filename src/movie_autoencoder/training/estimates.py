@@ -9,13 +9,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import AutorecConfig, Config
+from ..config import Config
 from ..data.ratings import Ratings
-from .search import planned_work
+from ..models.registry import family_of
 
 _TENSORFLOW = 1.0e9  # bytes of a process that has imported it
-_DUAL_RATING, _DUAL_NUMBER = 420, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
-_SAMPLED_RATING, _SAMPLED_ROW = 100, 5500  # bytes a rating and a row while the sibling is sampled
 _SECONDS = 1.6e-9  # a unit of work, on two cores
 _OVERHEAD = 12.0  # seconds: imports, first compilation, saving
 _LONG = 600.0  # seconds that nobody likes to wait for
@@ -51,23 +49,17 @@ class TooLargeError(ValueError):
 
 def estimate(ratings: Ratings, config: Config) -> Estimate:
     """What training on these ratings takes."""
-    rows = ratings.num_users + ratings.num_items
-    fast_seconds = None
-    if isinstance(config.model, AutorecConfig):
-        model = config.model
-        inputs = ratings.num_items if model.rows == "user" else ratings.num_users
-        outer = ratings.num_users if model.rows == "user" else ratings.num_items
-        numbers = inputs * (model.hidden[0] + model.hidden[-1]) + outer * model.hidden[-1]
-        memory = _TENSORFLOW + 60 * len(ratings) + 28 * numbers + 16 * config.training.batch_size * inputs
-    else:
-        width = config.model.latent_dim or 64
-        memory = _DUAL_RATING * len(ratings) + _DUAL_NUMBER * rows * width
-        if config.model.speed == "best":  # one after the other
-            memory = max(memory, _SAMPLED_RATING * len(ratings) + _SAMPLED_ROW * rows)
-            fast = config.with_settings(["model.speed=fast"])
-            fast_seconds = _OVERHEAD + _SECONDS * planned_work(ratings, fast)
-        memory += _TENSORFLOW
-    return Estimate(float(memory), _OVERHEAD + _SECONDS * planned_work(ratings, config), fast_seconds)
+    family = family_of(config)
+    faster = family.faster(config)
+    return Estimate(
+        _TENSORFLOW + family.memory(ratings, config),
+        _seconds(family.work(ratings, config)),
+        None if faster is None else _seconds(family_of(faster).work(ratings, faster)),
+    )
+
+
+def _seconds(work: float) -> float:
+    return _OVERHEAD + _SECONDS * work
 
 
 def check_fits(ratings: Ratings, config: Config) -> None:

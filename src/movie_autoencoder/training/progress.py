@@ -11,7 +11,7 @@ from ..config import Config
 from ..data.catalogue import Catalogue
 from ..data.ratings import Ratings
 from ..data.splits import Split
-from .search import Trial
+from ..models.family import Trial
 
 
 class Reporter:

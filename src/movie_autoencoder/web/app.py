@@ -26,7 +26,7 @@ from ..data.sources import read_personal_bytes
 from ..data.sources.entries import Entry
 from ..data.sources.errors import SourceError
 from ..recommend.recommender import Recommender, RecommenderError
-from ..uncertainty.stars import like_threshold
+from ..uncertainty import like_threshold
 from . import bodies, replies
 from .guard import Figures, Guard
 

@@ -19,9 +19,9 @@ from ...data.ratings import Ratings
 from ..base import Arrays
 from ..baselines import BiasSolver
 from ..optimizer import Stepper
-from ..settings import AutorecSettings
 from ..sparse import Cells, Matrix, Tensor, compressed, dense_matrix, inner_products, squared_error, times
 from .rows import Rows, read, unit
+from .settings import AutorecSettings
 from .trained import AutorecWeights, TrainedAutorec
 
 # By trial on validation parts.

@@ -22,8 +22,8 @@ from ...data.ratings import IntArray, Ratings, stable_order
 from ..base import Arrays
 from ..baselines import BiasSolver
 from ..optimizer import Stepper
-from ..settings import DualSettings
 from ..sparse import Cells, Matrix, Tensor, compressed, inner_products, product, squared_error
+from .settings import DualSettings
 from .trained import DualWeights, TrainedDual
 
 # By trial on validation parts; one rate fits 20 thousand ratings and 20 million, see `_step_eagerly`.
@@ -222,6 +222,8 @@ class DualLearner:
     def trained(self) -> TrainedDual:
         """The model of the averaged weights, all training ratings visible, in NumPy."""
         names = [variable.name for variable in self._stepper.variables]
+        new = {"stars": "residual_table", "marks": "implicit_table", "shift": "intercept", "tilt": "weights"}
+        names = [f"{name[:5]}{new[name[5:]]}" for name in names]
         weights = DualWeights(**dict(zip(names, self._stepper.averaged(), strict=True)))
         settings = self.settings
         return TrainedDual.from_weights(

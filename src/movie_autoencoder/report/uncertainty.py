@@ -1,4 +1,4 @@
-"""Pictures of certainty: chances beside what came, the error of the surest predictions, coverage of intervals."""
+"""Pictures of uncertainty: calibration, error of the most certain predictions, coverage of intervals."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BASELINE = "#8C8C8C"
 
 
 def draw_certainty(found: Uncertainty) -> Figure:
-    """Left a reliability diagram of the chance of liking, right the RMSE at the most certain predictions."""
+    """Left: reliability diagram of the probability of liking. Right: RMSE of the most certain predictions."""
     figure = new_figure(9.6, 4.3)
     left, right = figure.subplots(1, 2)
-    left.plot([0, 100], [0, 100], color=INK, linestyle=(0, (4, 3)), linewidth=1, label="chance = frequency")
+    left.plot([0, 100], [0, 100], color=INK, linestyle=(0, (4, 3)), linewidth=1, label="probability = frequency")
     for (name, bins), (colour, marker) in zip(
         reversed(list(found.reliability.items())), ((_BASELINE, "v"), (MODEL, "o")), strict=True
     ):
@@ -36,21 +36,21 @@ def draw_certainty(found: Uncertainty) -> Figure:
     left.set_ylim(-2, 102)
     tidy(
         left,
-        title=f"Chance of liking ({found.like_threshold:g} stars or more)",
-        xlabel="chance that was given, %",
-        ylabel="share that was liked, %",
+        title=f"Probability of liking ({found.like_threshold:g} stars or more)",
+        xlabel="predicted probability, %",
+        ylabel="fraction liked, %",
         grid="both",
     )
     for (name, errors), (colour, dashes) in zip(
         reversed(list(found.risk.items())), ((_BASELINE, (0, (4, 2))), (MODEL, "solid")), strict=True
     ):
         right.plot(
-            [100 * share for share in found.risk_shares],
+            [100 * fraction for fraction in found.risk_shares],
             errors,
             color=colour,
             linestyle=dashes,
             linewidth=2,
-            label=f"sure by {name}",
+            label=f"ordered by {name}",
         )
     right.legend(fontsize=8.5, frameon=False, loc="upper left")
     right.set_xlim(0, 102)
@@ -58,7 +58,7 @@ def draw_certainty(found: Uncertainty) -> Figure:
     tidy(
         right,
         title="Error of the most certain predictions",
-        xlabel="share of the ratings kept, most certain first, %",
+        xlabel="fraction of the ratings, most certain first, %",
         ylabel="RMSE, stars",
         grid="both",
     )
@@ -66,20 +66,20 @@ def draw_certainty(found: Uncertainty) -> Figure:
 
 
 def draw_intervals(found: Uncertainty) -> Figure:
-    """How often intervals cover by popularity and by activity, and how wide they are."""
+    """Coverage and width of the intervals, by popularity and by activity."""
     figure = new_figure(9.6, 4.6)
     plots = figure.subplots(2, 2, sharex="col", height_ratios=[2, 1])
-    shares = [100 * one.coverage.share for group in (found.by_popularity, found.by_activity) for one in group]
+    covered = [100 * one.coverage.share for group in (found.by_popularity, found.by_activity) for one in group]
     errors = [
         196 * (one.coverage.standard_error or 0.0)
         for group in (found.by_popularity, found.by_activity)
         for one in group
     ]
-    reach = max(3.0, *(abs(share - 100 * found.level) + error for share, error in zip(shares, errors, strict=True)))
-    for place, (groups, what) in enumerate(
+    reach = max(3.0, *(abs(one - 100 * found.level) + error for one, error in zip(covered, errors, strict=True)))
+    for column, (groups, what) in enumerate(
         ((found.by_popularity, "training ratings of the movie"), (found.by_activity, "ratings of the user"))
     ):
-        top, bottom = plots[0][place], plots[1][place]
+        top, bottom = plots[0][column], plots[1][column]
         _draw_coverage(top, groups, found.level)
         top.set_ylim(100 * found.level - 1.1 * reach, min(100 * found.level + 1.1 * reach, 101))
         widths = [one.coverage.mean_width for one in groups]
@@ -89,12 +89,12 @@ def draw_intervals(found: Uncertainty) -> Figure:
         bottom.set_xticks(
             range(len(groups)), [one.label for one in groups], rotation=35, ha="right", rotation_mode="anchor"
         )
-        tidy(top, ylabel="covered, %" if not place else "", grid="y")
-        tidy(bottom, xlabel=what, ylabel="width, stars" if not place else "")
+        tidy(top, ylabel="covered, %" if not column else "", grid="y")
+        tidy(bottom, xlabel=what, ylabel="width, stars" if not column else "")
         bottom.tick_params(axis="x", labelsize=7.5)
-    whole = f"{100 * found.level:g} % intervals cover {100 * found.coverage.share:.1f} % in all"
-    plots[0][0].set_title(f"{whole}, bars are 95 %", loc="left", fontsize=10, color=INK)
-    constant = f"dashed: a constant width that covers as often, {found.constant_width.mean_width:.2f} stars"
+    whole = f"{100 * found.level:g} % intervals cover {100 * found.coverage.share:.1f} % of the ratings"
+    plots[0][0].set_title(f"{whole} (bars: 95 %)", loc="left", fontsize=10, color=INK)
+    constant = f"dashed: constant width of equal coverage, {found.constant_width.mean_width:.2f} stars"
     plots[1][1].set_title(constant, loc="left", fontsize=9, color=HELD_OUT)
     return figure
 

@@ -1,4 +1,4 @@
-"""Pictures of people: stars beside their reconstruction, what surprises about one person, a map of taste."""
+"""Pictures of users: ratings beside their reconstruction, errors of one user, a map of latent vectors."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from ..data.ratings import Scale
-from ..evaluation.examples import Panel, Person, Starred, TasteMap
+from ..evaluation.examples import Panel, RatingExample, UserExample
+from ..evaluation.latent_map import LatentMap
 from ..evaluation.text import shorten
 from .style import ERROR_MAP, HELD_OUT, INK, MODEL, PALE, STARS_MAP, drawable, new_figure, number, readable_on, tidy
 
-_HELD_OUT_LABEL = "held out: the encoder has not seen it"
-_SHOWN_LABEL = "shown: as a rule reconstructed better, the encoder has read it"
+_HELD_OUT_LABEL = "held out: not shown to the encoder"
+_SHOWN_LABEL = "shown to the encoder: usually reconstructed better"
 
 Grid = npt.NDArray[np.float64]
 
 
 def draw_panel(panel: Panel, scale: Scale) -> Figure:
-    """Three matrices of the same movies and people: stars given, their reconstruction, and its error where known."""
+    """Three matrices of the same movies and users: ratings, their reconstruction, and its error where it is known."""
     shown, held_out = _grid(panel.shown), _grid(panel.held_out)
     given = np.where(np.isnan(shown), held_out, shown)
     made = _grid(panel.reconstruction)
@@ -40,8 +41,8 @@ def draw_panel(panel: Panel, scale: Scale) -> Figure:
         _draw_grid(axes, values, norm, colours, scale.span)
         for item, user in np.argwhere(~np.isnan(held_out)):
             frame = Rectangle((user - 0.45, item - 0.43), 0.9, 0.86, fill=False, edgecolor=INK, linewidth=1.6)
-            frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])  # seen on dark cells too
-            frame.set_in_layout(False)  # inside the matrix: measuring it would only take time
+            frame.set_path_effects([withStroke(linewidth=3.2, foreground="white")])  # visible on dark colours too
+            frame.set_in_layout(False)  # it is inside the matrix, so the layout need not measure it
             axes.add_patch(frame)
         ids = [drawable(_middle(user)) for user in panel.users]
         upright = max(map(len, ids)) <= 4
@@ -50,7 +51,7 @@ def draw_panel(panel: Panel, scale: Scale) -> Figure:
             for user, count in zip(ids, panel.num_shown, strict=True)
         ]
         axes.set_xticks(range(num_users), labels, rotation=0 if upright else 90, parse_math=False)
-        tidy(axes, title=title, xlabel="user, and ratings the encoder read")
+        tidy(axes, title=title, xlabel="user, and ratings shown to the encoder")
         axes.tick_params(labelsize=8.5, length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -60,13 +61,13 @@ def draw_panel(panel: Panel, scale: Scale) -> Figure:
     if not np.isnan(shown).all():
         handles.append(Rectangle((0, 0), 1, 1, facecolor=colormaps[STARS_MAP](0.7), label=_SHOWN_LABEL))
     if np.isnan(given).any():
-        handles.append(Rectangle((0, 0), 1, 1, facecolor=PALE, label="no rating known"))
+        handles.append(Rectangle((0, 0), 1, 1, facecolor=PALE, label="no rating"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 
 def _draw_grid(axes: Axes, values: Grid, norm: Normalize, colours: str, span: float) -> None:
-    """One matrix with its numbers, empty cells pale."""
+    """One matrix with its numbers; entries without a value are pale."""
     palette = colormaps[colours].with_extremes(bad=PALE)
     axes.imshow(np.ma.masked_invalid(values), cmap=palette, norm=norm, aspect="auto", interpolation="nearest")
     axes.set_xticks(np.arange(values.shape[1] + 1) - 0.5, minor=True)
@@ -80,26 +81,26 @@ def _draw_grid(axes: Axes, values: Grid, norm: Normalize, colours: str, span: fl
         text.set_in_layout(False)
 
 
-def draw_person(person: Person, scale: Scale) -> Figure:
-    """The held-out ratings of one person that surprise most and least, each with what was predicted."""
-    parts = [("Most surprising", person.most_surprising), ("Least surprising", person.least_surprising)]
-    rows: list[tuple[float, Starred]] = []
+def draw_user_example(example: UserExample, scale: Scale) -> Figure:
+    """The held-out ratings of one user with the largest and smallest errors, each beside its prediction."""
+    parts = [("Largest errors", example.most_surprising), ("Smallest errors", example.least_surprising)]
+    rows: list[tuple[float, RatingExample]] = []
     heads: list[tuple[float, str]] = []
-    place = 0.0
+    height = 0.0
     for name, entries in parts:
         if entries:
-            heads.append((place, name))
-            rows += [(place + 1 + step, one) for step, one in enumerate(entries)]
-            place += len(entries) + 1.5
-    figure = new_figure(8.6, 1.5 + 0.3 * place)
+            heads.append((height, name))
+            rows += [(height + 1 + step, one) for step, one in enumerate(entries)]
+            height += len(entries) + 1.5
+    figure = new_figure(8.6, 1.5 + 0.3 * height)
     axes = figure.add_subplot()
-    heights = [height for height, _ in rows]
+    positions = [position for position, _ in rows]
     axes.hlines(
-        heights, [one.stars for _, one in rows], [one.reconstruction for _, one in rows], color="#B5B5B5", linewidth=2
+        positions, [one.stars for _, one in rows], [one.reconstruction for _, one in rows], color="#B5B5B5", linewidth=2
     )
     axes.plot(
         [one.stars for _, one in rows],
-        heights,
+        positions,
         linestyle="",
         marker="o",
         markersize=8,
@@ -108,7 +109,7 @@ def draw_person(person: Person, scale: Scale) -> Figure:
     )
     axes.plot(
         [one.reconstruction for _, one in rows],
-        heights,
+        positions,
         linestyle="",
         marker="D",
         markersize=7,
@@ -118,15 +119,15 @@ def draw_person(person: Person, scale: Scale) -> Figure:
         label="stars predicted",
     )
     titles = [drawable(shorten(one.title, 44)) for _, one in rows]
-    ticks = sorted([*zip(heights, titles, strict=True), *heads])
-    axes.set_yticks([height for height, _ in ticks], [text for _, text in ticks], parse_math=False)
-    axes.set_ylim(place - 0.7, -0.7)
+    ticks = sorted([*zip(positions, titles, strict=True), *heads])
+    axes.set_yticks([position for position, _ in ticks], [text for _, text in ticks], parse_math=False)
+    axes.set_ylim(height - 0.7, -0.7)
     margin = 0.04 * scale.span
     low = min(scale.minimum, *(one.stars for _, one in rows))
     high = max(scale.maximum, *(one.stars for _, one in rows))
     axes.set_xlim(low - margin, high + margin)
     figure.legend(fontsize=9, frameon=False, ncols=2, loc="outside lower center")
-    tidy(axes, title=f"User {drawable(_middle(person.user))}, held-out ratings", xlabel="stars", grid="x")
+    tidy(axes, title=f"User {drawable(_middle(example.user))}, held-out ratings", xlabel="stars", grid="x")
     axes.tick_params(axis="y", length=0)
     for tick, (_, text) in zip(axes.get_yticklabels(), ticks, strict=True):
         if text in dict(parts):
@@ -134,16 +135,16 @@ def draw_person(person: Person, scale: Scale) -> Figure:
     return figure
 
 
-def draw_map(taste: TasteMap) -> Figure:
-    """Users as points along the two directions in which their latent vectors differ most."""
+def draw_latent_map(found: LatentMap) -> Figure:
+    """Users as points along the first two principal components of their latent vectors."""
     figure = new_figure(7.6, 5.8)
     axes = figure.add_subplot()
-    size = float(np.clip(9000 / max(len(taste.first), 1), 6, 45))
-    low, high = np.quantile(taste.colour, [0.02, 0.98])  # not all colours for a few extreme users
+    size = float(np.clip(9000 / max(len(found.first), 1), 6, 45))
+    low, high = np.quantile(found.colour, [0.02, 0.98])  # a few extreme users do not use up the colours
     points = axes.scatter(
-        taste.first,
-        taste.second,
-        c=taste.colour,
+        found.first,
+        found.second,
+        c=found.colour,
         cmap=STARS_MAP,
         vmin=low,
         vmax=high,
@@ -153,23 +154,23 @@ def draw_map(taste: TasteMap) -> Figure:
         edgecolor="white",
     )
     bar = figure.colorbar(points, ax=axes, pad=0.02, extend="both")
-    bar.set_label(taste.colour_name, fontsize=9.5)
+    bar.set_label(found.colour_name, fontsize=9.5)
     bar.ax.tick_params(labelsize=8.5)
     axes.axhline(0, color="#DADADA", linewidth=0.8, zorder=0)
     axes.axvline(0, color="#DADADA", linewidth=0.8, zorder=0)
-    first, second = (f"{share:.0%}".replace("%", " %") for share in taste.explained)
-    drawn = "" if len(taste.first) == taste.num_users else f"{len(taste.first):,} of "
+    first, second = (f"{fraction:.0%}".replace("%", " %") for fraction in found.explained)
+    drawn = "" if len(found.first) == found.num_users else f"{len(found.first):,} of "
     tidy(
         axes,
-        title=f"Latent vectors of {drawn}{taste.num_users:,} users",
-        xlabel=f"direction 1 ({first} of the variance)",
-        ylabel=f"direction 2 ({second} of the variance)",
+        title=f"Latent vectors of {drawn}{found.num_users:,} users",
+        xlabel=f"principal component 1 ({first} of the variance)",
+        ylabel=f"principal component 2 ({second} of the variance)",
     )
     return figure
 
 
 def _middle(text: str) -> str:
-    """An id short enough for a label: its ends when it is long."""
+    """An id short enough for a label: both ends of a long one."""
     return text if len(text) <= 10 else f"{text[:5]}…{text[-4:]}"
 
 

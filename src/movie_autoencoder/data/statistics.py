@@ -1,4 +1,4 @@
-"""What a data set looks like: `inspect_ratings` returns a frozen value that prints as text or as JSON."""
+"""Statistics of a data set: `inspect_ratings` counts, and its result prints as plain lines or as JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .data.ratings import IntArray, Ratings
+from .ratings import Ratings
+from .vocabulary import IntArray
 
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-_FEW = 3  # ratings; with so few an item or user can hardly be learnt
+_FEW = 3  # ratings; a model can learn little of a user or item with so few
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,16 @@ class Inspection:
     """Statistics of a data set.
 
     Args:
-        num_ratings, num_users, num_items: counts after duplicates were merged.
-        density: share of the cells of the matrix that are observed.
-        mean, std: of the stars, rating points.
-        scale: minimum, maximum and step (0 when continuous).
-        histogram: number of ratings of each star; of ten equal ranges, by their lower end, when there are many levels.
-        ratings_per_user, ratings_per_item: quantiles, by their share (0 = smallest, 1 = largest).
-        few_users, few_items: share with at most 3 ratings.
-        first, last: ISO dates of the oldest and newest rating, or None without times.
-        format: file family it was read from.
-        num_rows, num_skipped, num_duplicates: what reading met.
+        num_ratings, num_users, num_items: counts without duplicates.
+        density: fraction of the matrix that is observed.
+        mean, std: mean and standard deviation of the ratings, rating points.
+        scale: minimum, maximum and step (0 for a continuous scale), rating points.
+        histogram: number of ratings by their value, or by the lower end of ten equal ranges when there are many values.
+        ratings_per_user, ratings_per_item: quantiles of the counts, by their level (0 = smallest, 1 = largest).
+        few_users, few_items: fraction with at most 3 ratings.
+        first, last: ISO dates of the oldest and the newest rating; None without times.
+        format: name of the file family.
+        num_rows, num_skipped, num_duplicates: rows of the file, bad rows left out, and rows replaced by another.
     """
 
     num_ratings: int
@@ -62,13 +63,13 @@ class Inspection:
         ]
         largest = max(self.histogram.values())
         for star, count in self.histogram.items():
-            share = count / self.num_ratings
-            text.append(f"  {star:>7g} {'#' * round(30 * count / largest):<30} {100 * share:5.1f} %  {count:,}")
+            fraction = count / self.num_ratings
+            text.append(f"  {star:>7g} {'#' * round(30 * count / largest):<30} {100 * fraction:5.1f} %  {count:,}")
         for name, quantiles, few in (
             ("user", self.ratings_per_user, self.few_users),
             ("movie", self.ratings_per_item, self.few_items),
         ):
-            listed = ", ".join(f"{_quantile_name(share)} {value:,.0f}" for share, value in quantiles.items())
+            listed = ", ".join(f"{_quantile_name(level)} {value:,.0f}" for level, value in quantiles.items())
             text.append(f"ratings per {name}: {listed}; {100 * few:.1f} % have at most {_FEW}")
         if self.first and self.last:
             text.append(f"rated between {self.first} and {self.last}")
@@ -80,8 +81,8 @@ class Inspection:
         return text
 
     def to_dict(self) -> dict[str, Any]:
-        """The statistics for JSON."""
-        return dict(_plain(asdict(self)))
+        """The statistics as values that JSON has."""
+        return {name: _json(value) for name, value in asdict(self).items()}
 
 
 def inspect_ratings(ratings: Ratings) -> Inspection:
@@ -122,19 +123,19 @@ def inspect_ratings(ratings: Ratings) -> Inspection:
 def _histogram(ratings: Ratings) -> dict[float, int]:
     scale, values = ratings.scale, ratings.values
     if scale.step and len(scale.levels) <= 21:
-        position = np.clip(np.rint((values - scale.minimum) / scale.step), 0, len(scale.levels) - 1).astype(np.int64)
-        counts = np.bincount(position, minlength=len(scale.levels))
+        level = np.clip(np.rint((values - scale.minimum) / scale.step), 0, len(scale.levels) - 1).astype(np.int64)
+        counts = np.bincount(level, minlength=len(scale.levels))
         return {round(float(level), 6): int(count) for level, count in zip(scale.levels, counts, strict=True)}
     counts, edges = np.histogram(values, bins=10, range=(scale.minimum, scale.maximum))
     return {round(float(edge), 6): int(count) for edge, count in zip(edges[:-1], counts, strict=True)}
 
 
 def _quantiles(counts: IntArray) -> dict[float, float]:
-    return {share: float(value) for share, value in zip(_QUANTILES, np.quantile(counts, _QUANTILES), strict=True)}
+    return {level: float(value) for level, value in zip(_QUANTILES, np.quantile(counts, _QUANTILES), strict=True)}
 
 
-def _quantile_name(share: float) -> str:
-    return {0.0: "smallest", 0.5: "median", 1.0: "largest"}.get(share, f"{100 * share:.0f} %")
+def _quantile_name(level: float) -> str:
+    return {0.0: "smallest", 0.5: "median", 1.0: "largest"}.get(level, f"{100 * level:.0f} %")
 
 
 def _span(ratings: Ratings) -> tuple[str | None, str | None]:
@@ -143,13 +144,13 @@ def _span(ratings: Ratings) -> tuple[str | None, str | None]:
     ends = int(ratings.timestamps.min()), int(ratings.timestamps.max())
     try:
         first, last = (datetime.fromtimestamp(end, tz=UTC).date().isoformat() for end in ends)
-    except (ValueError, OverflowError, OSError):  # numbers that are no seconds since 1970
+    except (ValueError, OverflowError, OSError):  # the numbers are not seconds since 1970
         return None, None
     return first, last
 
 
-def _plain(value: Any) -> Any:
-    """Mappings with text keys and lists, as JSON knows them."""
+def _json(value: Any) -> Any:
+    """A mapping with text as keys, or a list, as JSON has them."""
     if isinstance(value, Mapping):
-        return {f"{key:g}" if isinstance(key, float) else str(key): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+        return {f"{key:g}": one for key, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
