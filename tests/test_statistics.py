@@ -1,4 +1,4 @@
-"""Statistics of data sets against values counted by hand; estimates of memory and time."""
+"""Statistics of a data set against those counted by hand."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 
 import pytest
 
-from movie_autoencoder.config import Config
 from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.data.statistics import inspect_ratings
-from movie_autoencoder.training.estimates import Estimate, estimate
 
 
 def test_statistics_of_a_matrix_counted_by_hand() -> None:
@@ -41,11 +39,3 @@ def test_continuous_scale_and_impossible_times() -> None:
     found = inspect_ratings(ratings)
     assert sum(found.histogram.values()) == 3 and len(found.histogram) == 10 and found.first is None
     assert "continuous" in "\n".join(found.lines())
-
-
-def test_a_long_training_is_announced_with_the_faster_option(planted: Ratings) -> None:
-    best, fast = estimate(planted, Config()), estimate(planted, Config().with_settings(["model.speed=fast"]))
-    assert best.fast_seconds == fast.seconds < best.seconds and fast.fast_seconds is None
-    assert len(best.lines()) == 1  # so short a time needs no advice
-    lines = Estimate(1e9, 2400.0, 600.0).lines()
-    assert lines[0].endswith("about 40 min on two cores") and lines[1].strip() == "--speed fast takes about 10 min"
