@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,16 @@ import pytest
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.models.base import in_vocabulary
-from movie_autoencoder.models.baselines import Biases, damped_bias
+from movie_autoencoder.models.baselines import Biases, DampedBias, damped_bias
 from movie_autoencoder.models.held_out import IndexedHeldOut, predict_held_out
+
+
+@dataclass(frozen=True, eq=False)
+class PredictsTimes(DampedBias):
+    """A model whose prediction is the time of the rating."""
+
+    def predict(self, users: Any, items: Any, *, times: Any = None, **rest: Any) -> Any:
+        return times
 
 
 def test_training_users_are_found_by_id(planted: Ratings) -> None:
@@ -46,6 +55,16 @@ def test_users_and_items_that_training_does_not_know_have_index_minus_1(planted:
     assert set(indexed.users.tolist()) == set(indexed.items.tolist()) == {-1}
     model = damped_bias(split.training_ratings, 5.0)
     assert indexed.predict(model) == pytest.approx(np.full(len(odd), model.mean))
+
+
+def test_models_that_are_aware_of_time_are_told_when_a_rating_was_given(planted: Ratings) -> None:
+    timed = replace(planted, timestamps=np.arange(len(planted)))
+    split = split_ratings(timed, seed=1)
+    training, held_out = split.training_ratings, split.held_out("validation")
+    plain = damped_bias(training, 5.0)
+    model = PredictsTimes(plain.mean, plain.scale, plain.users, plain.items, 5.0)
+    assert held_out.times is not None
+    assert np.array_equal(predict_held_out(model, training, held_out), held_out.times)
 
 
 def test_residuals_by_hand() -> None:
