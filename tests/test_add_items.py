@@ -291,7 +291,7 @@ def test_from_a_file_to_another_run(kind: str, case: Case, tmp_path: Path) -> No
     ]
     assert digests(run) == before
     recommender = Recommender.load(tmp_path / "more")
-    assert recommender.catalogue.label(items[0]) == "Long Night, The (2031)"
+    assert recommender.catalogue.label(items[0]) == "The Long Night (2031)"
     assert recommender.catalogue.genres_of(items[0]) == ("Drama", "War")
     assert recommender.catalogue.title(bundle.item_ids[0]) == ""  # as it was
     assert (recommender.catalogue.item_ids == recommender.item_ids).all()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from letterboxd_zip import letterboxd
 from taste_runs import served
 
 from movie_autoencoder.bundle import Bundle
@@ -43,12 +44,12 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    """A fresh browser state on the page; errors, complaints and requests elsewhere fail the test."""
+    """The page in a fresh browser state; errors, warnings and requests to other servers fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if _complaint(message) else None)
+    page.on("console", lambda message: wrong.append(message.text) if _warning(message) else None)
     page.on("request", lambda asked: None if asked.url.startswith((address, "blob:")) else wrong.append(asked.url))
     page.goto(address)
     page.wait_for_selector("#picks > li h3")
@@ -57,8 +58,8 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     assert not wrong
 
 
-def _complaint(message: Any) -> bool:
-    """Whether the browser complains of the page; a refusal (422) is what the page is made to show."""
+def _warning(message: Any) -> bool:
+    """Whether the browser logs an error or a warning; the page handles refusals (422) itself."""
     return message.type in ("error", "warning") and "status of 422" not in message.text
 
 
@@ -92,7 +93,7 @@ def own(page: Any) -> dict[str, str]:
     }
 
 
-def test_three_stars_by_mouse_change_the_list_and_stay(page: Any) -> None:
+def test_stars_given_by_mouse_change_the_list_and_survive_a_reload(page: Any) -> None:
     before = films(page)
     titles = rate_three(page)
     assert own(page) == dict(zip(reversed(titles), ["5 of 5 stars", "1 of 5 stars", "4.5 of 5 stars"], strict=True))
@@ -103,7 +104,7 @@ def test_three_stars_by_mouse_change_the_list_and_stay(page: Any) -> None:
     assert films(page) == after and len(own(page)) == 3
 
 
-def test_every_star_asks_again(page: Any) -> None:
+def test_every_change_of_stars_updates_the_list(page: Any) -> None:
     rate_three(page)
     row = page.locator("#rated li", has=page.locator("input")).first
     with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
@@ -115,7 +116,7 @@ def test_every_star_asks_again(page: Any) -> None:
     assert len(own(page)) == 2
 
 
-def test_by_keyboard_alone(page: Any) -> None:
+def test_keyboard(page: Any) -> None:
     page.focus("#search")
     with page.expect_response(lambda answer: "/api/items" in answer.url):
         page.keyboard.type("cedar elm", delay=5)
@@ -135,7 +136,7 @@ def test_by_keyboard_alone(page: Any) -> None:
     page.wait_for_selector("#map svg .you")
 
 
-def test_own_and_predicted_stars_are_unlike(page: Any) -> None:
+def test_own_and_predicted_stars_look_different(page: Any) -> None:
     rate_three(page)
     mine, theirs = page.locator("#rated .stars").first, page.locator("#picks .prediction").first
     assert "predicted" in theirs.inner_text().lower() and "interval" in theirs.inner_text()
@@ -146,7 +147,7 @@ def test_own_and_predicted_stars_are_unlike(page: Any) -> None:
     assert "Nine times in ten" in page.locator("#legend").inner_text()
 
 
-def test_reasons_show_both_figures_by_name(page: Any) -> None:
+def test_reasons_show_share_and_without_it(page: Any) -> None:
     rate_three(page)
     with page.expect_response(lambda answer: "/api/explain" in answer.url) as asked:
         page.locator("#picks details summary").first.click()
@@ -183,9 +184,7 @@ def test_sliders_and_genre(page: Any) -> None:
     assert page.input_value("#popularity") == "-1" and page.input_value("#genre") == "Horror"
 
 
-def test_a_file_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> None:
-    from test_web import letterboxd
-
+def test_import_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> None:
     items = Recommender(tastes).items
     names = [f"2024-01-01,{items.title(item)},{items.year(item)},https://boxd.it/x" for item in tastes.item_ids[:12]]
     head = "Date,Name,Year,Letterboxd URI"
@@ -213,7 +212,7 @@ def test_a_file_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> 
     assert not set(tonight) & {one for one in films(page)}
 
 
-def test_a_file_that_is_none(page: Any, tmp_path: Path) -> None:
+def test_a_wrong_file_is_named(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "nothing.csv"
     path.write_text("a,b\n1,2\n")
     page.set_input_files("#file", path)
@@ -234,7 +233,7 @@ def test_map_and_reconstruction(page: Any) -> None:
     assert "without" in page.locator("#beside").inner_text()
 
 
-def test_the_download_gives_no_stars_away(page: Any) -> None:
+def test_the_download_has_no_ratings(page: Any) -> None:
     rate_three(page)
     films(page)
     with page.expect_download() as waiting:
@@ -245,17 +244,17 @@ def test_the_download_gives_no_stars_away(page: Any) -> None:
     assert len(lines) > 10
 
 
-def test_a_newcomer_picks_groups(page: Any) -> None:
+def test_groups_for_a_person_without_ratings(page: Any) -> None:
     before = films(page)
     groups = page.locator(".groups button")
     groups.first.wait_for()
     with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
         groups.first.click()
     assert asked.value.request.post_data_json["liked"] and films(page) != before
-    assert page.locator(".start .stars input").count() >= 5  # films whose stars tell most
+    assert page.locator(".start .stars input").count() >= 5  # films whose rating would teach most
 
 
-def test_forget(page: Any) -> None:
+def test_forget_everything(page: Any) -> None:
     rate_three(page)
     page.on("dialog", lambda dialog: dialog.accept())
     with page.expect_response(lambda answer: "/api/recommend" in answer.url):
@@ -275,7 +274,7 @@ def test_nothing_is_wider_than_the_window(page: Any, width: int) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
 
 
-def test_by_touch(browser: Any, address: str) -> None:
+def test_touch(browser: Any, address: str) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(address)
@@ -289,8 +288,8 @@ def test_by_touch(browser: Any, address: str) -> None:
     context.close()
 
 
-def test_a_title_is_text(browser: Any, tastes: Bundle) -> None:
-    """A catalogue is a file from somewhere: what stands in it must not run."""
+def test_titles_are_shown_as_text(browser: Any, tastes: Bundle) -> None:
+    """A catalogue is a file from anywhere: markup in its titles must not run."""
     rows = range(len(tastes.item_ids))
     catalogue = Catalogue.from_rows(
         [str(one) for one in tastes.item_ids.tolist()],

@@ -1,4 +1,4 @@
-"""A model from outside the package (`toy_plugin`): trained, saved, loaded, evaluated and used like the package's own."""
+"""A model from outside the package (`toy_plugin`) is trained, saved, loaded, evaluated and used like its own."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ class RowRegression:
     precision: float
 
     def posterior(
-        self, chosen: Any, residuals: Any, design: Table, *, block_rows: int = _BLOCK_ROWS
+        self, chosen: Any, residuals: Any, design: Table, *, rounds: int = _ROUNDS, block_rows: int = _BLOCK_ROWS
     ) -> tuple[Table, Floats]:
         """Posterior means of rows, and the precision of each one's noise.
 
@@ -160,6 +160,7 @@ class RowRegression:
             chosen: CSR mask of the columns that each row chose.
             residuals: CSR matrix of ratings less mean and column bias.
             design: factors of the columns and a 1 for the row's bias (`with_bias_column`).
+            rounds: as for `regress`.
             block_rows: rows whose matrices are held at a time.
 
         Returns:
@@ -177,11 +178,21 @@ class RowRegression:
             projected = (weighted[part] @ design).astype(np.float64)
             squares = np.asarray(weighted[part].multiply(residuals[part]).sum(axis=1), dtype=np.float64)
             prior_means = means[part].astype(np.float64)
-            means[part], _, _, noise[part] = self.regress(prior_means, gram, projected, squares, counts[part], inverse)
+            means[part], _, _, noise[part] = self.regress(
+                prior_means, gram, projected, squares, counts[part], inverse, rounds=rounds
+            )
         return means, noise
 
     def regress(
-        self, prior_means: Floats, gram: Floats, projected: Floats, squares: Any, counts: Any, inverse: Floats
+        self,
+        prior_means: Floats,
+        gram: Floats,
+        projected: Floats,
+        squares: Any,
+        counts: Any,
+        inverse: Floats,
+        *,
+        rounds: int = _ROUNDS,
     ) -> tuple[Floats, Floats, Any, Any]:
         """The regression itself, for any number of rows or for one, by the leading shape.
 
@@ -192,6 +203,7 @@ class RowRegression:
             squares: weighted sum of squared residuals, shape ``(...)``.
             counts: number of ratings, shape ``(...)``.
             inverse: of the prior covariance, shape ``(dim, dim)``.
+            rounds: of the row's factors and its noise in turn; the first has the noise of an average rating.
 
         Returns:
             Posterior means, their covariances, the noise precisions that these rest on, and the noise precisions that
@@ -202,7 +214,7 @@ class RowRegression:
         noise: Any = np.ones(np.shape(squares))
         tau: Any = noise * self.precision
         pull = projected - _matvec(gram, prior_means)
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             tau = np.asarray(noise * self.precision)
             covariance = np.linalg.inv(inverse + tau[..., None, None] * gram)
             means = prior_means + _matvec(covariance, tau[..., None] * pull)
