@@ -19,10 +19,7 @@ def settings(tmp_path: Path) -> list[str]:
     rows = [f"{n % 7},{n % 5},{n % 4 + 1},{n % 3 + 1},{100 + n},{n}" for n in range(35)]
     path.write_text("who,what,points,stars,late,early\n" + "\n".join(rows) + "\n7,1,bad,2,1,1\n")
     names = {"user": "who", "item": "what", "rating": "stars", "timestamp": "late"}
-    return [
-        f"data.path={json.dumps(str(path))}",
-        *(f"data.{column}_column={name}" for column, name in names.items()),
-    ]
+    return [f"data.path={json.dumps(str(path))}", *(f"data.{column}_column={name}" for column, name in names.items())]
 
 
 def read(*settings: str) -> Ratings:

@@ -24,7 +24,6 @@ from movie_autoencoder import Config, evaluate, read_ratings
 from movie_autoencoder.bundle import load_bundle
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import load_held_out, split_ratings
-from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import ModelError
 from movie_autoencoder.models.dual.trained import TrainedDual
 from movie_autoencoder.models.ensemble.trained import TrainedEnsemble
@@ -511,7 +510,9 @@ def test_what_cannot_fit_into_memory_is_refused_before_any_work(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("movie_autoencoder.training.estimates.free_memory", lambda: 1e8)
-    with pytest.raises(TooLargeError, match=r"needs about 1\.0 GB of memory, and 0\.1 GB are free.*model\.latent_dim\."):
+    with pytest.raises(
+        TooLargeError, match=r"needs about 1\.0 GB of memory, and 0\.1 GB are free.*model\.latent_dim\."
+    ):
         train(configured(data), out=tmp_path)
     assert list(tmp_path.iterdir()) == []
 

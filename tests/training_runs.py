@@ -1,15 +1,17 @@
-"""Reporters that end training at a chosen moment, and the numbers of a saved run."""
+"""Reporters that end training at a chosen moment, the numbers of a saved run, and ratings without content."""
 
 from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from movie_autoencoder.bundle import load_bundle
+from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.training.progress import Reporter
 
 
@@ -49,3 +51,19 @@ def assert_same_numbers(first: dict[str, np.ndarray], second: dict[str, np.ndarr
     """Bit for bit."""
     assert first.keys() == second.keys()
     assert [name for name in first if not np.array_equal(first[name], second[name])] == []
+
+
+@dataclass(frozen=True)
+class Size:
+    """Ratings of which nothing but their number is known."""
+
+    num_ratings: int
+    num_users: int = 0
+    num_items: int = 0
+
+    def __len__(self) -> int:
+        return self.num_ratings
+
+    @classmethod
+    def of(cls, num_ratings: int, num_users: int = 0, num_items: int = 0) -> Ratings:
+        return cast(Ratings, cls(num_ratings, num_users, num_items))
