@@ -30,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 from compare import machine  # noqa: E402
+from movie_autoencoder.training.search import Trial, bayesian_trial, choose_damping, next_trial  # noqa: E402
 from peers.install import python_of  # noqa: E402
 
 from movie_autoencoder import Config, read_ratings  # noqa: E402
@@ -43,7 +44,6 @@ from movie_autoencoder.models.bayesian.trained import TrainedBayesian  # noqa: E
 from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble  # noqa: E402
 from movie_autoencoder.models.startup import start_tensorflow  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.training.search import Trial, bayesian_trial, choose_damping, next_trial  # noqa: E402
 from movie_autoencoder.training.train import make_learner  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]

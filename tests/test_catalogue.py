@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movie_autoencoder.data.catalogue import Catalogue, split_year
+from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.matching.title_keys import split_year
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_columns_of_unequal_length_are_refused(films: Catalogue) -> None:
         films.titles[0] = "x"
 
 
-def test_facts_that_a_model_can_read() -> None:
+def test_features_are_genres_decade_and_year() -> None:
     films = Catalogue.from_rows(
         ["1", "2", "3"], ["Heat (1995)", "Alien (1979)", "M"], genres=["Crime|Action", "Horror", "(no genres listed)"]
     )

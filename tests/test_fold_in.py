@@ -457,7 +457,7 @@ def test_nothing_seen_changes_nothing_and_what_was_seen_its_own_row(name: str, p
 
 def test_the_recorded_figures_of_films_without_stars() -> None:
     """Seen films help everywhere; no other rule for hearts is nearer to the held-out stars, but by chance."""
-    saved = json.loads((ROOT / "benchmarks" / "results" / "marks.json").read_text(encoding="utf-8"))
+    saved = json.loads((ROOT / "benchmarks" / "results" / "implicit-feedback.json").read_text(encoding="utf-8"))
     for name, scenario in saved["scenarios"].items():
         for speed in ("dual-best", "dual-fast"):
             figures = {what: one["rmse"] for what, one in scenario[speed].items()}

@@ -20,12 +20,12 @@ Table = npt.NDArray[np.float32]
 _SQUARINGS = 3  # similarity is the cosine to the eighth power: little but near copies counts
 _DAMPING = 0.5  # sum of similarities at which the confidence is a half
 _SESSION_SECONDS, _SESSION_DAMPING = 170.0, 1.0  # seconds in which nearness falls to 1/e; as `_DAMPING`
-_MAX_NUMBERS = 1 << 22  # similarities held at a time
+_MAX_NUMBERS = 1 << 22
 _TINY = 1e-12
 
 
 def neighbour_means(
-    residuals: Any, latent: Table, wanted: Table, users: IntArray, items: IntArray
+    residuals: Any, latent: Table, wanted: Table, users: IntArray, items: IntArray, *, max_numbers: int = _MAX_NUMBERS
 ) -> tuple[FloatArray, FloatArray]:
     """Mean residual of each cell's user at similar items, and the confidence in it.
 
@@ -35,6 +35,7 @@ def neighbour_means(
         wanted: latent vectors of the items to predict, same width.
         users: row of each cell in ``residuals``, shape ``(n,)``; -1 for an unknown user.
         items: row of each cell in ``wanted``, shape ``(n,)``; -1 for an unknown item.
+        max_numbers: similarities held at a time; it bounds memory and changes no number.
 
     Returns:
         Means in rating points and confidences from 0 to 1, both of shape ``(n,)``; 0 and 0 where nothing is similar.
@@ -47,7 +48,7 @@ def neighbour_means(
     for owner, cells in zip(owners.tolist(), np.split(order, starts)[1:], strict=True):
         row = slice(residuals.indptr[owner], residuals.indptr[owner + 1])
         near, values = rated[residuals.indices[row]], residuals.data[row]
-        step = max(1, _MAX_NUMBERS // max(len(values), 1))
+        step = max(1, max_numbers // max(len(values), 1))
         for start in range(0, len(cells), step):
             some = cells[start : start + step]
             similar = similarities(asked[items[some]], near)

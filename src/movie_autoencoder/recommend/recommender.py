@@ -88,6 +88,15 @@ class Recommender:
         return cls(load_bundle(Path(run) / "bundle"))
 
     @property
+    def keras_model(self) -> Any:
+        """The Keras network with the model's weights (docs/keras.md); TensorFlow is loaded now.
+
+        Raises:
+            ModelError: the model was not trained with Keras.
+        """
+        return self.model.keras_model()
+
+    @property
     def scale(self) -> Scale:
         """The scale of the predictions."""
         return self.model.scale

@@ -139,12 +139,10 @@ class TrainedEnsemble(TrainedModel):
         times: IntArray | None = None,
     ) -> FloatArray:
         """Raw predictions at cells, corrections included; see the base class."""
-        found = super().reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items)
         side, other = encoded_users or self.users, encoded_items or self.items
-        if not isinstance(side, EnsembleEncoded):
-            return found
-        if not isinstance(other, EnsembleEncoded):
-            raise TypeError("Items must have been encoded by this model.")
+        if not (isinstance(side, EnsembleEncoded) and isinstance(other, EnsembleEncoded)):
+            raise TypeError("Users and items must have been encoded by this model.")
+        found = super().reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items)
         weights, weight = self.weights, np.float32(self.weights.dual)
         both = np.flatnonzero((side.dual_weight != weight)[users] & (other.dual_weight != weight)[items])
         if len(both):
@@ -219,6 +217,10 @@ class TrainedEnsemble(TrainedModel):
             residuals = sparse.csr_array((residuals.data, columns, residuals.indptr), shape=shape)
         dual, bayesian = self.dual.with_items(ratings, merge), self.bayesian.with_items(ratings, merge)
         return self._assembled(dual, bayesian, self.weights, residuals, self.users.timestamps, trust)
+
+    def keras_model(self) -> Any:
+        """The network of the dual autoencoder."""
+        return self.dual.keras_model()
 
     def person_encoder(self) -> PersonEncoder:
         """Encodes one person by plain arrays."""
