@@ -170,7 +170,7 @@ def test_files_become_users(data: Path) -> None:
 
 
 def test_a_file_of_unknown_films_is_an_error(data: Path) -> None:
-    with pytest.raises(SourceError, match="of its 1 films none with stars is known"):
+    with pytest.raises(SourceError, match="none of its 1 films has stars and is in the data set"):
         read_data(configured(data, "stranger.csv"))
 
 

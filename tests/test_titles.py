@@ -166,7 +166,7 @@ def test_films_are_found_or_not(index: TitleIndex, title: str, year: int | None,
         ("7", 1995, FILMS[7:8]),  # for there are films named by a digit and others by its word
         ("The Professional", None, FILMS[9:11]),
         ("Borat", None, FILMS[18:19]),  # half a title and no year
-        ("Snakes on a Planes", 2007, FILMS[36:37]),  # "planes" is a word of this catalogue: perhaps no slip
+        ("Snakes on a Planes", 2007, FILMS[36:37]),  # "planes" is a word of this catalogue: perhaps not a typing error
         ("Uncut: Train to Busan", 2016, FILMS[37:38]),
     ],
 )
