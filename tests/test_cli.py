@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import call, run
@@ -19,6 +20,7 @@ from typer.main import get_command
 
 from movie_autoencoder import cli
 from movie_autoencoder.cli import doctor as machine
+from movie_autoencoder.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXED = ["--set", "model.latent_dim=4", "--set", "model.l2=8", "--set", "model.hidden_fraction=0.2"]
@@ -111,7 +113,7 @@ def test_json_is_one_object_and_nothing_else(trained: Trained) -> None:
     assert done.stdout.count("\n") == 1 and done.stderr == ""
     contract = "model num_ratings num_fallback num_overlap mse rmse mae reconstruction_mse rmse_ci95 baselines seconds"
     assert set(contract.split()) <= set(result)
-    assert result["num_ratings"] == 500 and result["model"] == "dual" and result["num_overlap"] == 0
+    assert result["num_ratings"] == 500 and result["model"] == "ensemble" and result["num_overlap"] == 0
     assert result["mse"] == pytest.approx(result["rmse"] ** 2)
     assert {name: set(one) >= {"rmse", "mae"} for name, one in result["baselines"].items()} == {
         "global_mean": True,
@@ -217,21 +219,56 @@ def test_ratings_in_the_data_folder_are_the_default(
     assert "damped_bias" in run("evaluate", "--no-report")
 
 
-def test_tensorboard_reaches_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stop(Exception):
-        """Ends the command where training would start."""
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the command gives to `training.train`, which does not start."""
+    arguments: dict[str, Any] = {}
 
-    given = {}
-
-    def stop(*args: object, **options: object) -> None:
-        given.update(options)
-        raise Stop
+    def stop(config: Config, **options: Any) -> None:
+        arguments.update(options, config=config)
+        raise ValueError("stopped")
 
     monkeypatch.setattr(importlib.import_module("movie_autoencoder.training.train"), "train", stop)
-    assert "Stop" in run("train", "--tensorboard", tmp_path / "events", code=1)
+    return arguments
+
+
+def test_tensorboard_reaches_training(given: dict[str, Any], tmp_path: Path) -> None:
+    assert "stopped" in run("train", "--tensorboard", tmp_path / "events", code=1)
     assert given["tensorboard"] == tmp_path / "events"
     run("train", code=1)
     assert given["tensorboard"] is None
+
+
+def test_options_override_settings_and_settings_the_file(given: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[training]\nseed = 1\nepochs = 2\n[model]\nl2 = 3.0\n")
+    words = ["--config", tmp_path / "config.toml", "--set", "training.epochs=4", "--set", "training.seed=5"]
+    run("train", *words, "--seed", "6", "--data", "1984", code=1)
+    config = given["config"]
+    assert (config.training.seed, config.training.epochs, config.model.l2) == (6, 4, 3.0)
+    assert config.data.path == "1984"  # text, though it looks like a number
+    run("train", *words, "--model", "autorec", "--set", "model.hidden=[8]", code=1)
+    assert (given["config"].model.name, given["config"].model.hidden, given["config"].model.l2) == (
+        "autorec",
+        (8,),
+        50.0,
+    )
+
+
+def test_model_may_be_one_that_a_plugin_registers(
+    given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin.dist-info").mkdir()
+    (tmp_path / "plugin.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    entry_point = "[movie_autoencoder.models]\nplugged = plugged_in:Family\n"
+    (tmp_path / "plugin.dist-info" / "entry_points.txt").write_text(entry_point)
+    (tmp_path / "plugged_in.py").write_text(
+        "from movie_autoencoder.config import ModelConfig\n"
+        "class Settings(ModelConfig):\n    name: str = 'plugged'\n    size: int = 1\n"
+        "class Family:\n    config = Settings\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    run("train", "--model", "plugged", "--set", "model.size=3", code=1)
+    assert given["config"].to_dict()["model"] == {"name": "plugged", "size": 3}
 
 
 def test_inspect_prints_statistics_and_an_estimate(data: Path) -> None:

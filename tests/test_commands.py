@@ -210,6 +210,7 @@ def test_encode(recommender: Recommender, taste_run: Path, tmp_path: Path) -> No
         (["recommend", "RUN"], "Give either --ratings FILE or --user ID."),
         (["recommend", "RUN", "--user", "1", "--ratings", "x.csv"], "Give either --ratings FILE or --user ID."),
         (["recommend", "RUN", "--user", "1", "--year", "1999-1990"], "must not be later than the last"),
+        (["recommend", "RUN", "--user", "1", "--year", "-"], "Years are written 1994, 1990-, -1980 or 1990-1999"),
         (["compare", "RUN", "1", "2", "--format", "csv"], "compare writes table or json"),
         (["encode", "RUN", "--items", "--ratings", "x.csv", "--out", "x.npy"], "Leave --ratings out."),
         (["recommend", "RUN", "--user", "1", "--year", "199x"], "Years are written 1994, 1990-, -1980 or 1990-1999"),

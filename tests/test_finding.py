@@ -132,7 +132,7 @@ def test_what_lies_in_the_data_folder(tmp_path: Path) -> None:
     put(data / "mine" / "ratings.csv")
     assert find_data(None, data) == data / "mine"
     put(data / "mine.zip", "an archive of the same name is the same data set")
-    put(data / "sample" / "ratings.parquet", "the sample never stands in the way")
+    put(data / "sample" / "ratings.parquet", "the sample comes last")
     assert find_data("", data) == data / "mine"
     put(data / "ml-1m" / "ratings.dat", "1::2::3::4\n")
     with pytest.raises(SourceError, match=r"there are two data sets: .*/mine and .*/ml-1m") as caught:

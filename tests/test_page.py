@@ -15,7 +15,7 @@ from letterboxd_zip import letterboxd
 from taste_runs import served
 
 from movie_autoencoder.bundle import Bundle
-from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.catalogue import Catalogue, label
 from movie_autoencoder.recommend.recommender import Recommender
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -190,7 +190,7 @@ def test_import_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> 
     head = "Date,Name,Year,Letterboxd URI"
     path = tmp_path / "letterboxd-me.zip"
     ratings = "".join(f"{name},{1 + number % 5}\n" for number, name in enumerate(names[:8]))
-    odd = "2024-01-01,<img src=x onerror=alert(1)>,1999,https://boxd.it/y,3\n"
+    odd = "2024-01-01,<img src=x onerror=alert`1`>,1999,https://boxd.it/y,3\n"
     path.write_bytes(
         letterboxd(ratings=f"{head},Rating\n{ratings}{odd}", watchlist=f"{head}\n" + "\n".join(names[8:]) + "\n")
     )
@@ -201,7 +201,7 @@ def test_import_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> 
     report = page.locator("#imported").inner_text()
     assert "12 of your 13 films" in report and "1 are not in this model" in report.replace("1 is", "1 are")
     page.locator("#imported summary").first.click()
-    assert "<img src=x onerror=alert(1)>" in page.locator("#imported").inner_text()  # text, and nothing more
+    assert "<img src=x onerror=alert`1`>" in page.locator("#imported").inner_text()  # text, and nothing more
     assert page.locator("#imported img").count() == 0
     page.click("#tab-tonight")
     tonight = films(page)
@@ -254,6 +254,24 @@ def test_groups_for_a_person_without_ratings(page: Any) -> None:
     assert page.locator(".start .stars input").count() >= 5  # films whose rating would teach most
 
 
+def test_labels_are_those_of_the_package(page: Any) -> None:
+    """The page writes titles by rules of its own language, which must agree with `data.catalogue.label`."""
+    titles = [
+        ("Matrix, The", 1999),
+        ("Avventura, L' (a.k.a. Adventure, The)", 1960),
+        ("Hate (Haine, La)", 1995),
+        ("Misérables, Les: Part Two", 1995),
+        ("(500) Days of Summer", 2009),
+        ("Fleabag (2016–2019)", 2016),
+        ("Office, The (2005- )", 2005),
+        ("1984", None),
+        ("", None),
+    ]
+    films = [{"title": title, "year": year, "item_id": 7} for title, year in titles]
+    script = "async (films) => { const { label } = await import('/js/elements.js'); return films.map(label); }"
+    assert page.evaluate(script, films) == [label(title, year, 7) for title, year in titles]
+
+
 def test_forget_everything(page: Any) -> None:
     rate_three(page)
     page.on("dialog", lambda dialog: dialog.accept())
@@ -293,7 +311,7 @@ def test_titles_are_shown_as_text(browser: Any, tastes: Bundle) -> None:
     rows = range(len(tastes.item_ids))
     catalogue = Catalogue.from_rows(
         [str(one) for one in tastes.item_ids.tolist()],
-        [f"<img src=x onerror=alert(1)> {row} (1999)" for row in rows],
+        [f"<img src=x onerror=alert`1`> {row} (1999)" for row in rows],
         genres=["<b>Drama</b>"] * len(rows),
     )
     with served(replace(tastes, catalogue=catalogue)) as address:
@@ -303,7 +321,7 @@ def test_titles_are_shown_as_text(browser: Any, tastes: Bundle) -> None:
         page.on("dialog", lambda dialog: asked.append(f"a dialog says {dialog.message}"))
         page.goto(address)
         page.wait_for_selector("#picks > li h3")
-        assert "<img src=x onerror=alert(1)>" in films(page)[0]
+        assert "<img src=x onerror=alert`1`>" in films(page)[0]
         page.fill("#search", "img")
         page.wait_for_selector("#found li input")
         page.locator("#found input").first.press("End")

@@ -102,6 +102,14 @@ def test_the_last_rating_counts() -> None:
     assert [one.source for one in ann.matched] == ["ratings.csv:4", "ratings.csv:3"]
 
 
+def test_stars_count_before_a_heart_and_a_heart_before_watching() -> None:
+    kinds = ("watchlist", "watched", "liked")
+    ann = person(*(Entry("Heat", 1995, None, kind) for kind in kinds), rated("Heat", 1995, 2.0))
+    assert [(one.item_id, one.kind) for one in ann.matched] == [(20, "rated")] and ann.liked.tolist() == []
+    ann = person(*(Entry("Heat", 1995, None, kind) for kind in kinds))
+    assert [(one.item_id, one.kind) for one in ann.matched] == [(20, "liked")] and ann.seen.tolist() == []
+
+
 def test_a_person_from_ids() -> None:
     ann = Person.of_stars([20, 10, 20], [3, 4, 5], liked=[60, 10], seen=[30, 60], catalogue=FILMS)
     assert sorted(zip(ann.item_ids.tolist(), ann.stars.tolist(), strict=True)) == [(10, 4.0), (20, 5.0)]
@@ -170,7 +178,7 @@ def test_files_become_users(data: Path) -> None:
 
 
 def test_a_file_of_unknown_films_is_an_error(data: Path) -> None:
-    with pytest.raises(SourceError, match="of its 1 films none with stars is known"):
+    with pytest.raises(SourceError, match="none of its 1 films has stars and is in the data set"):
         read_data(configured(data, "stranger.csv"))
 
 

@@ -225,12 +225,12 @@ def test_a_zip_around_one_table() -> None:
         ("title,stars\nAlien,101\n", r"mine.csv:2: the rating is '101'"),
         ("title,stars\nAlien,-1\n", r"mine.csv:2: the rating is '-1'"),
         ("title,year,stars\nAlien,19x9,4\n", r"mine.csv:2: the year is '19x9'. Allowed: four digits"),
-        ("title,year,stars\nAlien,4\n", r"mine.csv:2: the row has 2 fields where 3 belong: 'Alien,4'"),
+        ("title,year,stars\nAlien,4\n", r"mine.csv:2: the row has 2 fields instead of 3: 'Alien,4'"),
         ("title,stars\n,4\n", r"mine.csv:2: there is neither a title nor an id"),
         ("title,stars\n", r"mine.csv: there is no film below the header"),
         ("a,b,c,d\n1,2,3,4\n", r"mine.csv:1: no column of titles is known in the header 'a,b,c,d'"),
         (" \n\n", r"mine.csv: the file is empty"),
-        ("<!DOCTYPE html><html>", r"mine.csv: it is no table but starts with '<!doctype html><html'"),
+        ("<!DOCTYPE html><html>", r"mine.csv: it is not a table, it starts with '<!doctype html><html'"),
         ("userId,movieId,rating\n1,2,3\n2,2,3\n", r"mine.csv:3: it holds the ratings of several people"),
         ("Date,Name,Year,Letterboxd URI,Rating\n1,A,1979,u,5.5\n", r"mine.csv:2: the rating is '5.5'. .* 0.5 to 5"),
         ("Date,Name,Year,Letterboxd URI,Rating\n1,,1979,u,5\n", r"mine.csv:2: the film has no name"),
@@ -245,7 +245,7 @@ def test_a_zip_around_one_table() -> None:
 def test_wrong_files_say_what_to_do(text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
         read_personal_bytes("mine.csv", text.encode())
-    assert "To mend it: " in str(caught.value)
+    assert "To fix it: " in str(caught.value)
 
 
 def test_letterboxd_without_its_columns() -> None:
@@ -338,7 +338,7 @@ def test_any_bytes_are_read_or_refused(data: bytes, start: str) -> None:
     try:
         file = read_personal_bytes("mine.csv", start.encode() + data)
     except SourceError as error:
-        assert "To mend it: " in str(error)
+        assert "To fix it: " in str(error)
     else:
         assert file.entries
 
@@ -348,4 +348,4 @@ def test_any_zip_is_read_or_refused(members: dict[str, bytes]) -> None:
     try:
         read_personal_bytes("mine.zip", zipped(dict(members)))
     except SourceError as error:
-        assert "To mend it: " in str(error)
+        assert "To fix it: " in str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import socket
@@ -19,36 +18,15 @@ from letterboxd_zip import letterboxd
 pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")
 
+from web_client import OWN, Client, body  # noqa: E402
+
 from movie_autoencoder.bundle import Bundle  # noqa: E402
 from movie_autoencoder.recommend.recommender import Recommender  # noqa: E402
 from movie_autoencoder.web import create_app  # noqa: E402
 from movie_autoencoder.web.guard import LARGEST_BODY, LARGEST_UPLOAD, Rates, Refused  # noqa: E402
 from movie_autoencoder.web.metrics import Metrics  # noqa: E402
 
-OWN = "http://127.0.0.1:8000"
 POSTS = ("recommend", "predict", "explain", "similar", "next", "map", "reconstruction")
-
-
-class Client:
-    """Requests to an application in this process."""
-
-    def __init__(self, app: Any, base_url: str = OWN) -> None:
-        self._app = app
-        self._base_url = base_url
-
-    def request(self, method: str, path: str, **more: Any) -> Any:
-        async def answer() -> Any:
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url=self._base_url) as client:
-                return await client.request(method, path, **more)
-
-        return asyncio.run(answer())
-
-    def get(self, path: str, **more: Any) -> Any:
-        return self.request("GET", path, **more)
-
-    def post(self, path: str, **more: Any) -> Any:
-        return self.request("POST", path, **more)
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +44,6 @@ def stars(recommender: Recommender) -> dict[int, float]:
     """Five ratings of well known items."""
     best = recommender.item_ids[recommender.item_counts.argsort()[::-1][:5]].tolist()
     return dict(zip(best, [5.0, 4.5, 1.0, 3.0, 0.5], strict=True))
-
-
-def body(stars: dict[Any, float], **more: Any) -> dict[str, Any]:
-    return {"ratings": [{"item_id": item, "stars": given} for item, given in stars.items()], **more}
 
 
 # Answers

@@ -94,16 +94,6 @@ def signed(value: float) -> str:
     return f"{value:+.3f}"
 
 
-def titled(title: str, year: int | None) -> str:
-    """A title with its year, which is added only where the title does not contain it.
-
-    Example:
-        >>> titled("Heat", 1995), titled("Heat (1995)", 1995), titled("Heat", None)
-        ('Heat (1995)', 'Heat (1995)', 'Heat')
-    """
-    return title if year is None or f"({year})" in title else f"{title} ({year})"
-
-
 def write_table(frame: Any, path: Path) -> None:
     """Writes a DataFrame to a .csv or .parquet file, completely or not at all."""
     from ..storage import replacing

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .formatting import titled
-
 if TYPE_CHECKING:
     from ..data.matching.person import Person
     from ..data.ratings import Ratings
@@ -82,6 +80,8 @@ def films_of(recommender: Recommender, person: Person, name: str) -> tuple[list[
     Raises:
         ValueError: the person has no watchlist.
     """
+    from ..data.catalogue import label
+
     if name == "watchlist" and not Path(name).exists():
         if not len(person.watchlist):
             raise ValueError("There is no watchlist in these ratings; a Letterboxd zip has one. Give a file instead.")
@@ -89,8 +89,8 @@ def films_of(recommender: Recommender, person: Person, name: str) -> tuple[list[
     listed = recommender.person(name)
     notes = []
     if listed.unmatched or listed.ambiguous:
-        titles = [titled(one.name, one.year) for one in listed.unmatched]
-        titles += [titled(one.title, one.year) for one in listed.ambiguous]
+        titles = [label(one.name, one.year) for one in listed.unmatched]
+        titles += [label(one.title, one.year) for one in listed.ambiguous]
         more = "; …" if len(titles) > _SHOWN else ""
         notes.append(
             f"{name}: {len(listed.unmatched):,} unmatched, {len(listed.ambiguous):,} ambiguous: "

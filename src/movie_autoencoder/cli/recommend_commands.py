@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .formatting import aligned, csv_text, number, print_csv, print_json, print_lines, signed, titled
+from .formatting import aligned, csv_text, number, print_csv, print_json, print_lines, signed
 from .inputs import films_of, load_recommender, person_named, person_of
 from .options import (
     Count,
@@ -217,12 +217,14 @@ def _recommendation_lines(answer: Recommendations) -> list[str]:
 
 def _match_lines(person: Person) -> list[str]:
     """How many of the person's titles were matched, and the first of those that were not."""
+    from ..data.catalogue import label
+
     ambiguous, unmatched = person.ambiguous, person.unmatched
     lines = [f"Matched {len(person.matched):,}, ambiguous {len(ambiguous):,}, unmatched {len(unmatched):,}."]
     for entry in ambiguous[:_LISTED]:
-        candidates = "; ".join(titled(one.title, one.year) for one in entry.candidates[:3])
-        lines.append(f"  ambiguous  {titled(entry.title, entry.year)}: {candidates}?")
-    lines += [f"  unmatched  {titled(entry.name, entry.year)}" for entry in unmatched[:_LISTED]]
+        candidates = "; ".join(label(one.title, one.year, one.item_id) for one in entry.candidates[:3])
+        lines.append(f"  ambiguous  {label(entry.title, entry.year)}: {candidates}?")
+    lines += [f"  unmatched  {label(entry.name, entry.year)}" for entry in unmatched[:_LISTED]]
     hidden = max(0, len(ambiguous) - _LISTED) + max(0, len(unmatched) - _LISTED)
     if hidden:
         lines.append(f"  and {hidden:,} more; --matches FILE saves them all")

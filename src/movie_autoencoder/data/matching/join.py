@@ -54,7 +54,7 @@ def join_people(
             raise SourceError(
                 path,
                 None,
-                f"of its {len(person.unmatched) + len(person.ambiguous):,} films none with stars is known",
+                f"none of its {len(person.unmatched) + len(person.ambiguous):,} films has stars and is in the data set",
                 "ratings of films that the data set has",
                 "check the file, or leave it out",
             )

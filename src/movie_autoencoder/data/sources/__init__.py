@@ -59,7 +59,7 @@ def read_ratings(
         scale: the ratings that can be given, as a `Scale` or as text such as ``"0.5-5"``; a rating outside is a bad
             row. Detected from the ratings when left out.
         columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``), for a table
-            whose names are not recognised. Positions such as ``"#1"`` are for a table without a header, and ``"-"``
+            whose names are not recognized. Positions such as ``"#1"`` are for a table without a header, and ``"-"``
             leaves the timestamp out.
         on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them in
             ``ratings.source.num_skipped``.

@@ -196,7 +196,7 @@ def check_rows(
             None,
             f"{num_bad:,} of {num_rows:,} rows are bad",
             "at least half of the rows good",
-            'look at the first of them with on_bad_rows="error"; is this the right file, are these the right columns?',
+            'look at the first of them with on_bad_rows="error", and check the file and the names of its columns',
         )
     if num_bad == num_rows:
         raise SourceError(file, None, "there is no rating in it", "at least one row", "check that it is the right file")
@@ -282,7 +282,7 @@ def _describe(cells: list[Any], scale: Scale | None, kind: TimeKind | None) -> t
         return f"the rating {shown(rating)} lies outside the scale {scale}", f"a number{span}, or set data.scale"
     dates = "an ISO 8601 date such as 2005-09-06 or 2005-09-06 12:30:00"
     allowed = "seconds since 1970" if kind in ("seconds", "number") else dates
-    what = "is missing" if time is None or not time.strip() else f"{shown(time)} is no such time"
+    what = "is missing" if time is None or not time.strip() else f"{shown(time)} is not such a time"
     return f"the timestamp {what}", f"{allowed}; leave the column out with data.timestamp_column=-"
 
 

@@ -158,7 +158,7 @@ def as_bytes(name: str, opener: Opener, layout: Layout, positions: Iterable[int]
             name,
             None,
             f"it cannot be split into rows and fields ({str(error).splitlines()[0]})",
-            "one rating a line, fields between commas, tabs or the like",
+            "one rating in each line, fields between commas, tabs or the like",
             "check that this is the right file",
         ) from error
 
@@ -186,7 +186,7 @@ class SkippedRows:
             if len(self.texts) < 2:
                 fields = "1 field" if row.actual_columns == 1 else f"{row.actual_columns} fields"
                 text = row.text.replace("\t", "::") if self.swap == COLONS else row.text
-                self.texts[number] = f"the row has {fields} where {row.expected_columns} belong: {shown(text)}"
+                self.texts[number] = f"the row has {fields} instead of {row.expected_columns}: {shown(text)}"
         return "skip"
 
     def describe(self, row: int) -> str:

@@ -74,7 +74,7 @@ def detect(archive: Archive, format: str = "auto", columns: Mapping[str, str | N
     elif format == "netflix":
         main = []
     if not main:
-        main = _recognised(archive, format, columns or {})
+        main = _recognized(archive, format, columns or {})
     if len(main) > 1:
         raise SourceError(
             root,
@@ -128,7 +128,7 @@ def _family(archive: Archive, name: str, format: str) -> str:
     return family
 
 
-def _recognised(archive: Archive, format: str, columns: Mapping[str, str | None]) -> list[str]:
+def _recognized(archive: Archive, format: str, columns: Mapping[str, str | None]) -> list[str]:
     """The files that look like ratings; an only candidate even if it does not, so that its own error is reported."""
     known = {name.lower() for name in TITLES} | {"tags.csv", "tags.dat", "users.dat", "u.user", "u.info", "readme.txt"}
     candidates = [
@@ -171,7 +171,7 @@ def _within(archive: Archive, format: str, columns: Mapping[str, str | None] | N
     raise SourceError(
         archive.root,
         None,
-        f"the {archive.kind} holds no ratings that can be recognised ({listed})",
+        f"the {archive.kind} holds no ratings that can be recognized ({listed})",
         "MovieLens, Netflix Prize, or a CSV, TSV or Parquet with columns for user, item and rating",
         "name the file itself, and its columns with --set data.user_column=NAME and so on",
     )

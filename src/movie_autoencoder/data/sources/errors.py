@@ -20,7 +20,7 @@ class SourceError(ValueError):
 
     Example:
         >>> print(SourceError("ratings.csv", 7, "the rating is 'abc'", "a finite number", "correct the line"))
-        ratings.csv:7: the rating is 'abc'. Allowed: a finite number. To mend it: correct the line.
+        ratings.csv:7: the rating is 'abc'. Allowed: a finite number. To fix it: correct the line.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SourceError(ValueError):
         where = self.file
         if self.line is not None:
             where += f":{self.line}" if self.unit == "line" else f", {self.unit} {self.line}"
-        return f"{where}: {self.value}. Allowed: {self.allowed}. To mend it: {self.remedy}."
+        return f"{where}: {self.value}. Allowed: {self.allowed}. To fix it: {self.remedy}."
 
 
 def shown(value: object, limit: int = 60) -> str:

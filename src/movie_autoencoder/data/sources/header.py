@@ -138,7 +138,7 @@ def _no_column(role: str, wanted: str | None, names: Sequence[str], file: str) -
         return SourceError(
             file,
             1,
-            f"the first line is no header but data ({listed})",
+            f"the first line is data and not a header ({listed})",
             "a line with the names of the columns",
             "add one, or give positions: --set data.user_column=#1 --set data.item_column=#2 "
             "--set data.rating_column=#3",
@@ -156,7 +156,7 @@ def _no_text(file: str, data: bytes) -> SourceError:
     return SourceError(
         file,
         1,
-        f"this is no UTF-8 text (it begins with {data[:8]!r})",
+        f"this is not UTF-8 text (it begins with {data[:8]!r})",
         "CSV, TSV or Parquet, text in UTF-8",
         "save it as CSV in UTF-8, or check that this is the right file",
     )

@@ -57,7 +57,7 @@ def read_table(table: Table, name: str) -> PersonalFile:
             table.where,
             None,
             f"there is no film in it{', only series' if left_out else ''}",
-            "a row a film",
+            "a row for each film",
             "export your ratings again at imdb.com",
         )
     entries.sort(key=lambda entry: entry.stars is None)

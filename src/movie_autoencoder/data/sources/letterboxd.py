@@ -112,7 +112,9 @@ def read_table(table: Table, name: str) -> PersonalFile:
             latest[_film(entry)] = (moment, entry)
     entries = sorted((entry for _, entry in latest.values()), key=lambda entry: entry.stars is None)
     if not entries:
-        raise SourceError(name, None, "there is no film in this table", "a row a film", "download the export again")
+        raise SourceError(
+            name, None, "there is no film in this table", "a row for each film", "download the export again"
+        )
     return PersonalFile("letterboxd", SCALE, tuple(entries), name)
 
 

@@ -7,7 +7,7 @@ so everything in it has a limit, and a hostile file costs neither memory nor tim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from zipfile import ZipInfo
 
 from .errors import SourceError, shown
@@ -54,7 +54,7 @@ class Limits:
                 None,
                 f"the {kind} holds more than {self.max_files:,} files",
                 f"a {kind} with one {self.what}",
-                f"name the folder or file of the {self.what} itself",
+                f"give the folder or file of the {self.what} itself",
             )
 
     def check_size(self, file: str, size: int) -> None:
@@ -131,7 +131,7 @@ def check_members(file: str, members: list[ZipInfo], limits: Limits) -> None:
     """
     for member in members:
         name = member.filename
-        if name.startswith("/") or ".." in PurePosixPath(name).parts or any(sign in name for sign in ("\\", ":", "\0")):
+        if name.startswith("/") or ".." in name.split("/") or any(sign in name for sign in ("\\", ":", "\0")):
             raise SourceError(
                 file,
                 None,

@@ -123,7 +123,7 @@ def _exact(
         raise SourceError(
             name,
             line,
-            f"the first line names no movie but is {first}",
+            f"the first line begins with {first} and names no movie",
             "a line such as 1: before its ratings",
             "check that this is a file of the Netflix Prize, or choose another format",
         )

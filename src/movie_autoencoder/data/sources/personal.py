@@ -84,7 +84,9 @@ def _read(archive: Archive, format: str) -> PersonalFile:
             raise SourceError(
                 archive.label,
                 None,
-                f"it holds {len(texts)} tables, none of which Letterboxd makes" if texts else "there is no table in it",
+                f"it holds {len(texts)} tables, and none is one of Letterboxd's"
+                if texts
+                else "there is no table in it",
                 _FORMS,
                 "name the file with your films",
             )
@@ -192,7 +194,9 @@ def _read_plain(table: Table, name: str, format: str) -> PersonalFile:
                 line.where, line.number, "there is neither a title nor an id", "a film in every row", "delete the line"
             )
     if not entries:
-        raise SourceError(table.where, None, "there is no film below the header", "a row a film", "add your films")
+        raise SourceError(
+            table.where, None, "there is no film below the header", "a row for each film", "add your films"
+        )
     notes = []
     if all(entry.stars is None for entry in entries):
         notes.append(

@@ -34,7 +34,7 @@ def read_rows(archive: Archive, name: str, *, strict: bool = True) -> Iterator[t
         raise SourceError(
             where,
             None,
-            f"it is no table but starts with {shown(start[:20])}",
+            f"it is not a table, it starts with {shown(start[:20])}",
             limits.content,
             "download the export itself, not a page about it",
         )
@@ -103,7 +103,7 @@ class Table:
                 raise SourceError(
                     self.where,
                     number,
-                    f"the row has {len(row)} fields where {len(self.header)} belong: {shown(','.join(row))}",
+                    f"the row has {len(row)} fields instead of {len(self.header)}: {shown(','.join(row))}",
                     ",".join(self.header),
                     "correct the line; quote a field that holds a comma",
                 )
