@@ -13,10 +13,13 @@ from movie_autoencoder.data.ratings import IntArray, Ratings
 from movie_autoencoder.models.base import Encoded, TrainedModel
 from movie_autoencoder.models.bayesian.learner import BayesianLearner
 from movie_autoencoder.models.bayesian.settings import BayesianSettings
-from movie_autoencoder.models.dual.learner import DualLearner
+from movie_autoencoder.models.bayesian.trained import TrainedBayesian
+from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
 from movie_autoencoder.models.dual.settings import DualSettings
+from movie_autoencoder.models.dual.trained import TrainedDual
 from movie_autoencoder.models.ensemble.trained import TrainedEnsemble
 from movie_autoencoder.models.ensemble.weights import BlendWeights
+from movie_autoencoder.models.schedule import scheduled
 
 
 def small_ensemble(
@@ -29,6 +32,23 @@ def small_ensemble(
         dual.epoch(epoch, 0.02)
         bayesian.epoch(epoch, 0.0)
     return TrainedEnsemble.of(dual.trained(), bayesian.trained(), weights or BlendWeights(0.4, 0.6), ratings=ratings)
+
+
+def small_dual(ratings: Ratings, *, epochs: int = 100) -> TrainedDual:
+    """The dual autoencoder after a schedule of so many epochs."""
+    learner = DualLearner(ratings, DualSettings(8, 10.0, 0.2, 0.0, 5.0), optimizer="adam", average=0.95, seed=0)
+    rate = default_learning_rate("adam", ratings)
+    for epoch in range(epochs):
+        learner.epoch(epoch, rate * scheduled("cosine", epoch / epochs))
+    return learner.trained()
+
+
+def small_bayesian(ratings: Ratings, *, sweeps: int = 30) -> TrainedBayesian:
+    """Bayesian matrix factorization after so many sweeps of each chain."""
+    learner = BayesianLearner(ratings, BayesianSettings(3, 6, sweeps // 3), seed=0)
+    for sweep in range(sweeps):
+        learner.epoch(sweep, 0.0)
+    return learner.trained()
 
 
 def some_cells(ratings: Ratings, cells: npt.NDArray) -> Ratings:

@@ -1,4 +1,4 @@
-"""A small trained run with titles, years and genres, for whatever uses a trained model."""
+"""A small trained run with titles, years and genres, for tests of whatever uses a trained model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def catalogue(ratings: Ratings) -> Catalogue:
 
 
 def taste_bundle(ratings: Ratings) -> Bundle:
-    """Trained for a second: dual and sibling averaged, with distributions over the stars."""
+    """A small ensemble, trained in about a second, with distributions over the stars."""
     split = split_ratings(ratings, test_fraction=0.1, validation_fraction=0.1)
     training = split.training_ratings
     stars = fit_star_model(damped_bias(training, 5.0), Validation(training, split.held_out("validation")), training)
@@ -53,14 +53,14 @@ def taste_bundle(ratings: Ratings) -> Bundle:
 
 
 def save_taste_run(bundle: Bundle, run: Path) -> Path:
-    """The run's folder, with nothing but the bundle."""
+    """Saves the bundle alone as a run; returns the run's folder."""
     save_bundle(bundle, run / "bundle", card="a card")
     return run
 
 
 @contextmanager
 def served(bundle: Bundle) -> Iterator[str]:
-    """A server of a bundle in this process, on a free port; its address."""
+    """Serves a bundle in this process on a free port; yields the address."""
     import uvicorn
 
     from movie_autoencoder.web import create_app

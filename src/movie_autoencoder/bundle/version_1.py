@@ -14,6 +14,8 @@ import numpy.typing as npt
 Arrays = dict[str, npt.NDArray[Any]]
 
 _MODELS = {"dual and sampled": "ensemble", "sampled": "bayesian"}
+_STAGES = {"sampled": "bayesian", "refit sampled": "refit bayesian"}
+_BLEND = {"share": "dual", "lean": "neighbours", "sitting": "session"}
 _ENSEMBLE = {"given": "timestamps", "likeness": "similarity_trust"}
 _WEIGHTS = {"stars": "residual_table", "marks": "implicit_table", "shift": "intercept", "tilt": "weights"}
 _PRIOR = {
@@ -33,8 +35,14 @@ def upgraded_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest of a version 1 bundle with the names of version 2."""
     values = dict(manifest)
     metadata = dict(values.pop("facts"))
-    figures = metadata.get("validation", {})
-    metadata["validation"] = {_MODELS.get(name, name): one for name, one in figures.items()}
+    if "validation" in metadata:
+        figures = metadata["validation"]
+        metadata["validation"] = {_MODELS.get(name, name): one for name, one in figures.items()}
+    if "fits" in metadata:
+        metadata["fits"] = [fit | {"stage": _STAGES.get(fit["stage"], fit["stage"])} for fit in metadata["fits"]]
+    blend = metadata.pop("weights", {})
+    if len(blend) > 1:  # the dual autoencoder alone had a share of 1
+        metadata["weights"] = {_BLEND.get(name, name): weight for name, weight in blend.items()}
     return values | {"model": _MODELS.get(values["model"], values["model"]), "metadata": metadata}
 
 

@@ -262,11 +262,10 @@ class Ratings:
         """A SciPy matrix with a value at each cell.
 
         Args:
-            values: one value for each cell, shape ``(num_ratings,)``; ones in float32 when left out. The matrix uses
-                the memory of this array, so writing to one changes the other.
+            values: one value for each cell, shape ``(num_ratings,)``; ones in float32 when left out.
 
         Returns:
-            A CSR array of shape ``(num_users, num_items)`` with sorted columns.
+            A CSR array of shape ``(num_users, num_items)`` with sorted columns and memory of its own.
 
         Example:
             >>> ratings = Ratings.from_columns([1, 1, 2], [7, 8, 8], [4, 2, 5])
@@ -275,8 +274,11 @@ class Ratings:
         """
         from scipy import sparse
 
-        data = np.ones(len(self), dtype=np.float32) if values is None else np.asarray(values)
-        return sparse.csr_array((data, self.item_index, self.user_starts), shape=(self.num_users, self.num_items))
+        data = np.ones(len(self), dtype=np.float32) if values is None else np.array(values)
+        index = np.int32 if len(self) < 1 << 31 else np.int64
+        # Everything is copied, because methods of SciPy such as `eliminate_zeros` write into the arrays.
+        indices, starts = self.item_index.astype(index), self.user_starts.astype(index)
+        return sparse.csr_array((data, indices, starts), shape=(self.num_users, self.num_items))
 
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Row of each id, -1 for an unknown user."""

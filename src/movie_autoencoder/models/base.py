@@ -167,6 +167,14 @@ class TrainedModel(ABC):
         """What a bundle's metadata says of the fitted model: plain values by name."""
         return {}
 
+    def keras_model(self) -> Any:
+        """The Keras network with this model's weights; of an ensemble, its dual member's.
+
+        Raises:
+            ModelError: the model has no Keras network.
+        """
+        raise ModelError(f"A {self.name} model has no Keras network: it was not trained with Keras.")
+
     def person_encoder(self) -> PersonEncoder:
         """Encodes one person at a time.
 

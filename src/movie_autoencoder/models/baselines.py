@@ -168,12 +168,12 @@ class DampedBias(TrainedModel):
 
 
 def imputed_hearts(biases: DampedBias, items: IntArray, stars: npt.ArrayLike, liked: IntArray) -> FloatArray:
-    """Stars that a person's hearts stand for, where they gave a heart and no stars.
+    """Ratings that hearts without ratings stand for.
 
-    Of the way from what the biases expect of this person at this item to the most stars that can be given, two thirds;
-    less where hearts outnumber stars: people give hearts to what they love most, so that hearts by themselves say much
-    of *which* films somebody prefers and nothing of how generous they are. By trial (docs/experiments.md, benchmarks/
-    marks.py): with many stars this keeps nine tenths of what the stars themselves would have told.
+    Two thirds of the way from what the biases expect of this person at this item to the maximum of the scale, less
+    where hearts outnumber ratings: people give hearts to what they love most, so hearts alone say much of *which* films
+    somebody prefers and nothing of how generous they are. By trial (docs/experiments.md,
+    benchmarks/implicit_feedback.py): beside many ratings this keeps nine tenths of what the hidden ratings would add.
 
     Args:
         biases: the damped biases beside the model.

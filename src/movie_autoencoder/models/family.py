@@ -54,11 +54,15 @@ class ModelFamily(ABC):
 
     Attributes:
         name: of the family, and of its trained models.
+        title: what the model is, in words, for the model card; the name when empty.
+        size_setting: the setting that makes a fit smaller when it is lowered; empty where there is none.
         config: its section of the configuration; None where another family's section chooses it.
         trained: its trained form.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""
+    size_setting: ClassVar[str] = ""
     config: ClassVar[type[ModelConfig] | None] = None
     trained: ClassVar[type[TrainedModel]]
 
@@ -129,5 +133,5 @@ class ModelFamily(ABC):
         """Work of a training run, in ratings x latent_dim x epochs."""
 
     def faster(self, config: Config) -> Config | None:
-        """A configuration that takes less time; None where there is none."""
+        """The configuration with ``model.speed=fast``; None for a model without that setting."""
         return None

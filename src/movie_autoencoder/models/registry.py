@@ -27,8 +27,12 @@ def register(family: type[ModelFamily]) -> type[ModelFamily]:
         family: with a name of its own; its ``config`` can then be chosen by ``model.name``.
 
     Raises:
-        ValueError: another family has this name.
+        ValueError: another family has this name, or the trained form has another name than its family.
     """
+    if family.trained.name != family.name:
+        raise ValueError(
+            f"A model family and its trained form have one name. Received: {family.name!r} and {family.trained.name!r}."
+        )
     known = _FAMILIES.get(family.name)
     if known is not None and type(known) is not family:
         raise ValueError(f"There is a model family {family.name!r} already: {type(known).__name__}.")

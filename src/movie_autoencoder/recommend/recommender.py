@@ -1,7 +1,8 @@
 """Recommender: a trained model in use, without TensorFlow.
 
 It takes anyone's ratings and returns predictions, recommendations and reasons (`schemas`). It only composes what the
-other modules of this package do: a person's input becomes a `Profile`, the `Predictor` predicts, `filters` choose.
+other modules of this package do: a person's input becomes a `Profile`, the `Predictor` predicts, `ranking`, `explain`,
+`explore` and `compare` answer. The module is long because every public method is documented here.
 """
 
 from __future__ import annotations
@@ -57,18 +58,15 @@ class Recommender:
 
     Args:
         bundle: what `train` saved.
-        run: the run's folder, when it came from one.
 
     Example:
         ``Recommender.load("runs/latest").recommend({"Alien (1979)": 4.5, "Heat (1995)": 3}, k=10)``
     """
 
-    def __init__(self, bundle: Bundle, run: Path | None = None) -> None:
-        self.run = run
+    def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.name: str = bundle.metadata["config"]["model"]["name"]
         self.model: TrainedModel = bundle.model
-        self.baselines: Mapping[str, TrainedModel] = bundle.baselines
         self.user_ids: Ids = bundle.user_ids
         self.item_ids: Ids = bundle.item_ids
         self.user_counts: IntArray = bundle.user_counts
@@ -87,7 +85,16 @@ class Recommender:
         Raises:
             BundleError: no bundle there, or a damaged one; the message names the file.
         """
-        return cls(load_bundle(Path(run) / "bundle"), Path(run))
+        return cls(load_bundle(Path(run) / "bundle"))
+
+    @property
+    def keras_model(self) -> Any:
+        """The Keras network with the model's weights (docs/keras.md); TensorFlow is loaded now.
+
+        Raises:
+            ModelError: the model was not trained with Keras.
+        """
+        return self.model.keras_model()
 
     @property
     def scale(self) -> Scale:

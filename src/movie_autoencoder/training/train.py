@@ -41,6 +41,7 @@ def train(
     out: str | Path = "runs/latest",
     resume: bool = False,
     reporter: Reporter | None = None,
+    tensorboard: str | Path | None = None,
 ) -> TrainResult:
     """Trains on the configured ratings and writes a run's folder; the test part is never scored.
 
@@ -50,6 +51,7 @@ def train(
         out: the run's folder. An older bundle there is replaced when the new one is complete.
         resume: continue an interrupted run in ``out``.
         reporter: told of progress; silent when left out.
+        tensorboard: folder for TensorBoard's event files, with losses and validation errors; none when left out.
 
     Returns:
         The saved model and its validation figures.

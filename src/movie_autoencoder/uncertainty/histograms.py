@@ -172,7 +172,7 @@ class RatingStatistics:
 
     def similar_counts(self, histograms: RatingHistograms, users: IntArray, items: IntArray) -> Floats:
         """Each pair's user's ratings, weighted by the similarity of their items to the pair's, ``(n, num_values)``."""
-        return similar_counts(histograms.ratings, self.directions, self.values, (users, items))
+        return similar_counts(histograms.ratings, self.directions, self.values, users, items)
 
     def _squared(self, ratings: Ratings, users: FloatArray, items: FloatArray) -> Floats:
         """Squared residuals on given biases, in units of the average variance, shape ``(num_ratings,)``."""

@@ -34,8 +34,7 @@ class Parameters:
     Each group may have leading dimensions, such as one row a rating.
 
     Args:
-        location: of m' - m, the location of Student's distribution: constant, slopes on the prediction, the user's mean
-            and the item's mean, ``(..., 4)``.
+        location: of m' - m: constant, slopes on the prediction, the user's mean and the item's mean, ``(..., 4)``.
         log_sigma: of log sigma: constant, slopes on the log numbers of ratings of user and item, on their log noises,
             on the prediction and its square, ``(..., 7)``.
         exponents: a, b, c and d: of the frequencies of the user, the item, all, and the user's at similar items

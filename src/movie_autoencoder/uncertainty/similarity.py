@@ -46,7 +46,7 @@ def item_directions(ratings: Ratings) -> Directions:
 
 
 def similar_counts(
-    ratings: Ratings | None, directions: Directions, values: Floats, pairs: tuple[IntArray, IntArray]
+    ratings: Ratings | None, directions: Directions, values: Floats, users: IntArray, items: IntArray
 ) -> Floats:
     """Rating histograms of users, each rating weighted by the similarity of its item to the item of the pair.
 
@@ -54,12 +54,12 @@ def similar_counts(
         ratings: the users' ratings, or None where they are not kept: all counts are then 0.
         directions: of the items (`item_directions`).
         values: the star values, ascending.
-        pairs: user (row in ``ratings``, -1 for an unknown user) and item of each pair, both of shape ``(n,)``.
+        users: row of each pair's user in ``ratings``, shape ``(n,)``; -1 for an unknown user.
+        items: column of each pair's item, same shape; -1 for an unknown item.
 
     Returns:
         Shape ``(n, num_values)``.
     """
-    users, items = pairs
     table = np.zeros((len(users), len(values)))
     if ratings is None:
         return table

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..catalogue import Catalogue
+from ..catalogue import Catalogue, label
 from ..ratings import Ratings
 from ..sources import SourceError, read_personal
 from ..vocabulary import Coded
@@ -54,7 +54,7 @@ def join_people(
             raise SourceError(
                 path,
                 None,
-                f"of its {len(person.unmatched) + len(person.ambiguous):,} films none with stars is known",
+                f"none of its {len(person.unmatched) + len(person.ambiguous):,} films has stars and is in the data set",
                 "ratings of films that the data set has",
                 "check the file, or leave it out",
             )
@@ -93,7 +93,7 @@ def _with_users(ratings: Ratings, names: list[str], people: list[Person]) -> Rat
 def _summary(path: str | Path, name: str, person: Person) -> str:
     """How many films of a file matched, and which did not, for people."""
     films = [(one.title, one.year) for one in person.ambiguous] + [(one.title, one.year) for one in person.unmatched]
-    unknown = [f"{title} ({year})" if year else title for title, year in films]
+    unknown = [label(title, year) for title, year in films]
     text = f"{path}: user {name!r} with {len(person.item_ids):,} ratings"
     if unknown:
         listed = "; ".join(one for one in unknown[:_MAX_LISTED] if one)

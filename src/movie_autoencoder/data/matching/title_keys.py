@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .title_numbers import standardize
 
 _YEAR = re.compile(r"\((\d{4})\)$")
-YEARS_OF_SERIES = re.compile(r"\((\d{4})\s*[-–]\s*(?:\d{4})?\s*\)\s*$")
+YEARS_OF_SERIES = re.compile(r"\((\d{4})\s*[-–](?:\s*\d{4})?\s*\)\s*$")  # linear in time: no \s*\s*
 _LETTERS = str.maketrans(
     {
         "ø": "o",

@@ -21,6 +21,8 @@ class AutorecFamily(ModelFamily):
     """The classic autoencoder."""
 
     name = "autorec"
+    title = "classic autoencoder"
+    size_setting = "model.hidden"
     config = AutorecConfig
     trained = TrainedAutorec
 

@@ -27,6 +27,7 @@ class BayesianFamily(ModelFamily):
     """Bayesian matrix factorization by Gibbs sampling, as a member of the ensemble."""
 
     name = "bayesian"
+    title = "Bayesian matrix factorization"
     trained = TrainedBayesian
 
     def next_trial(

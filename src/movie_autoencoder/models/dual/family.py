@@ -30,6 +30,8 @@ class DualFamily(ModelFamily):
     """The dual autoencoder alone (``model.speed=fast``)."""
 
     name = "dual"
+    title = "dual autoencoder"
+    size_setting = "model.latent_dim"
     config = DualConfig
     trained = TrainedDual
 

@@ -24,6 +24,8 @@ class EnsembleFamily(ModelFamily):
     """The dual autoencoder and Bayesian matrix factorization, averaged (``model.speed=best``, the default)."""
 
     name = "ensemble"
+    title = "ensemble of a dual autoencoder and Bayesian matrix factorization"
+    size_setting = "model.latent_dim"
     trained = TrainedEnsemble
 
     def __init__(self) -> None:

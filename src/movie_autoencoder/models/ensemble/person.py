@@ -12,7 +12,7 @@ from ...data.ratings import IntArray
 from ..dual.encoder import DualPerson, DualPersonEncoder
 from ..neighbours import corrected, directions, neighbourhood, similarities
 from ..person import EncodedPerson, Floats, PersonEncoder, Shares
-from ..regression import RegressionPerson, RegressionPersonEncoder
+from ..regression_person import RegressionPerson, RegressionPersonEncoder
 from .weights import folded_weight
 
 if TYPE_CHECKING:

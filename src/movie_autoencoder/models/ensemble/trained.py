@@ -218,6 +218,10 @@ class TrainedEnsemble(TrainedModel):
         dual, bayesian = self.dual.with_items(ratings, merge), self.bayesian.with_items(ratings, merge)
         return self._assembled(dual, bayesian, self.weights, residuals, self.users.timestamps, trust)
 
+    def keras_model(self) -> Any:
+        """The network of the dual autoencoder."""
+        return self.dual.keras_model()
+
     def person_encoder(self) -> PersonEncoder:
         """Encodes one person by plain arrays."""
         from .person import EnsemblePersonEncoder

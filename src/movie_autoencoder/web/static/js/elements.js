@@ -1,4 +1,4 @@
-// The marks: your own stars are stars, a prediction is a dot on a line with its interval. Never the other way round.
+// Elements that all views share. Your own stars are drawn as stars, a prediction as a dot on a line with its interval.
 
 let scale = { minimum: 0.5, maximum: 5, step: 0.5 };
 export const setScale = (given) => { scale = { ...given, step: given.step || (given.maximum - given.minimum) / 8 }; };
@@ -15,15 +15,24 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
-export const label = (film) => {
-  const title = film.title || `movie ${film.item_id}`;
-  return film.year && !title.endsWith(`${film.year})`) ? `${natural(title)} (${film.year})` : natural(title);
+const SERIES = /\(\d{4}\s*[-–]\s*(?:\d{4})?\s*\)\s*$/; // the years of a series, which stay in its title
+const ARTICLE = new RegExp("^(.+?),\\s+(the|an?|les?|la|l'|une?|des|el|l[oa]s|il|lo|gli|i|de[rtn]|die|das|eine?|de|het|een|en|ett|" +
+  "os?|as|uma?|az|egy)(?=\\s*$|\\s*[:(]|\\s+-\\s)(.*)$", "i");
+
+/** Title and year of a film, as `data.catalogue.label` writes them: "Matrix, The" of 1999 is The Matrix (1999). */
+export const label = ({ title, year, item_id: id }) => {
+  if (!title) return /^\d+$/.test(id) ? `movie ${id}` : String(id ?? "");
+  const years = SERIES.exec(title)?.[0].trim() ?? (year ? `(${year})` : "");
+  return years ? `${natural(title)} ${years}` : natural(title);
 };
 
-/** "Matrix, The" is The Matrix. */
+/** A title as people write it: the article in front, and no other names in brackets. */
 export function natural(title) {
-  const found = /^(.+), (The|A|An|Les?|La|L'|Der|Die|Das|Il|El|Los|Las|Un|Une)((?: \(.*)?)$/.exec(title);
-  return found ? `${found[2]}${found[2].endsWith("'") ? "" : " "}${found[1]}${found[3]}` : title;
+  const bare = title.includes("(") ? title.replace(SERIES, "").trimEnd() : title;
+  const brackets = bare.slice(1).search(/\([^()]*\)/);
+  const name = brackets < 0 ? bare : bare.slice(0, brackets + 1).trim();
+  const found = ARTICLE.exec(name);
+  return found ? `${found[2]}${found[2].endsWith("'") ? "" : " "}${found[1]}${found[3]}` : name;
 }
 
 export const number = (stars) => String(Math.round(stars * 10) / 10);
@@ -31,7 +40,7 @@ export const signed = (value, digits = 2) => {
   const size = Math.abs(value).toFixed(digits);
   return Number(size) === 0 ? size : `${value < 0 ? "−" : "+"}${size}`;
 };
-const share = (stars) => (stars - scale.minimum) / (scale.maximum - scale.minimum);
+const fraction = (stars) => (stars - scale.minimum) / (scale.maximum - scale.minimum);
 
 /** Stars to give: a slider under star shapes, so that mouse, touch and keyboard all work. */
 export function starInput(film, given, onGive) {
@@ -103,12 +112,12 @@ export function prediction({ stars, low, high, p_like: likes }) {
   const line = make("span", { class: "line", "aria-hidden": "true" });
   if (low !== null) {
     const band = make("span", { class: "band" });
-    band.style.left = `${share(low) * 100}%`;
-    band.style.width = `${(share(high) - share(low)) * 100}%`;
+    band.style.left = `${fraction(low) * 100}%`;
+    band.style.width = `${(fraction(high) - fraction(low)) * 100}%`;
     line.append(band);
   }
   const dot = make("span", { class: "dot" });
-  dot.style.left = `${share(stars) * 100}%`;
+  dot.style.left = `${fraction(stars) * 100}%`;
   line.append(dot);
   return make("span", { class: "prediction", title: words },
     make("span", { class: "number", "aria-hidden": "true" }, `≈ ${stars.toFixed(1)}`), line,
@@ -117,7 +126,7 @@ export function prediction({ stars, low, high, p_like: likes }) {
     likes === null || likes === undefined ? null : make("span", { class: "likes" }, `${Math.round(likes * 100)} % to like it`));
 }
 
-/** Stars as a picture, not to be changed. */
+/** Stars as a picture that cannot be changed. */
 export function ownStars(stars) {
   const box = make("span", { class: "stars fixed", role: "img", "aria-label": `your stars: ${number(stars)}` });
   box.style.setProperty("--whole", Math.round(scale.maximum) <= 10 ? Math.round(scale.maximum) : 5);

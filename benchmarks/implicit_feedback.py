@@ -1,15 +1,17 @@
-"""What films without stars say: watched ones as marks, hearts as stars; benchmarks/results/marks.json.
+"""The value of films without stars: watched films as implicit feedback, and hearts as ratings.
 
-    python benchmarks/marks.py [--data PATH|NAME] [--seeds N] [--first N] [--epochs N] [--out FILE]
+    python benchmarks/implicit_feedback.py [--data PATH|NAME] [--seeds N] [--first N] [--epochs N] [--out FILE]
 
-For each seed a tenth of the users is kept out of training; four fifths of each one's ratings are known and the others
-predicted, the same cells in every row of a scenario. In each scenario some of the known ratings lose their stars, and
-three things are compared: they are *dropped*, they are given as *seen* (`fold_in(…, seen=)`), or they keep their
-*stars*. Where the best liked ones lose their stars and keep a heart, there are also rules for the stars that a heart
-stands for. Figures are means over the draws; a difference has the standard error of its mean over the draws, paired.
+For each seed, a tenth of the users is held out of training. Four fifths of each user's ratings are known, and the rest
+is predicted; every row of a scenario predicts the same cells. In each scenario some of the known ratings lose their
+stars, and three inputs are compared: these films are *dropped*, they are given as *seen* (`fold_in(…, seen=)`), or they
+keep their *stars*. In the scenarios in which a person's best films lose their stars and keep a heart, several rules for
+the rating behind a heart are compared too. Figures are means over the seeds; the standard error of a difference is that
+of the mean of paired differences.
 
-Nothing is tuned, as in `fold_in.py`, whose two speeds these are. The rule for hearts, and how what was seen is scaled,
-were chosen on the draws with seeds 0 to 7; the figures are of others. One processor thread.
+As in `fold_in.py`, whose two models these are, nothing is tuned. The rule for hearts and the scaling of seen films were
+chosen on seeds 0 to 7, and the figures are from other seeds. The benchmark uses one processor thread and writes
+benchmarks/results/implicit-feedback.json.
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 from compare import machine  # noqa: E402
 from fold_in import trained  # noqa: E402
-from scipy import sparse  # noqa: E402
 
 from movie_autoencoder import Config, read_ratings  # noqa: E402
 from movie_autoencoder.data.ratings import Ratings  # noqa: E402
@@ -36,25 +37,24 @@ from movie_autoencoder.data.sources import find_data  # noqa: E402
 from movie_autoencoder.data.splits import split_ratings  # noqa: E402
 from movie_autoencoder.metrics.errors import rmse  # noqa: E402
 from movie_autoencoder.models.base import in_vocabulary  # noqa: E402
-from movie_autoencoder.models.baselines import DampedBias, damped_bias, imputed_hearts  # noqa: E402
+from movie_autoencoder.models.baselines import DampedBias, choose_damping, damped_bias, imputed_hearts  # noqa: E402
 from movie_autoencoder.models.startup import start_tensorflow  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.training.search import choose_damping  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 Array = npt.NDArray[Any]
 SPEEDS = ("dual-best", "dual-fast")
-LOVED = 0.3  # share of each person's ratings, the best ones, that may have had a heart
+LOVED = 0.3  # fraction of each user's ratings, the best ones, that may have a heart
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the kept out people in one scenario, and the cells that are predicted.
+    """What is known of the held-out users in one scenario.
 
     Args:
-        ratings: all their known ratings that training has columns for, with the stars.
-        bare: which of these lose their stars.
-        starred: which keep them; the rest is not known at all.
+        ratings: all their known ratings of training items, with the stars.
+        bare: which of these lose their stars, shape ``(num_ratings,)``.
+        starred: which keep their stars, same shape; the rest is not known at all.
     """
 
     ratings: Ratings
@@ -62,13 +62,17 @@ class Known:
     starred: Array
 
     def seen(self) -> Any:
-        """The cells without stars, as a mask."""
-        shape = (self.ratings.num_users, self.ratings.num_items)
-        cells = (self.ratings.user_index[self.bare], self.ratings.item_index[self.bare])
-        return sparse.csr_array((np.ones(int(self.bare.sum())), cells), shape=shape)
+        """The cells without stars, as a mask of shape ``(num_users, num_items)``."""
+        mask = self.ratings.to_csr(self.bare.astype(np.float64))
+        mask.eliminate_zeros()
+        return mask
 
     def given(self, stars: Array | None = None) -> Ratings:
-        """The ratings with stars, and with these for the others where they are given, shape ``(num_ratings,)``."""
+        """The ratings with stars.
+
+        Args:
+            stars: ratings for the cells without stars, shape ``(num_ratings,)``; None to leave these cells out.
+        """
         cells = self.starred if stars is None else self.starred | self.bare
         values = self.ratings.values if stars is None else np.where(self.bare, stars, self.ratings.values)
         one = self.ratings
@@ -82,71 +86,71 @@ class Known:
         )
 
 
-def places(ratings: Ratings, by: Array) -> Array:
-    """Place of each rating in its user's, in the order of ``by``."""
+def ranks(ratings: Ratings, by: Array) -> Array:
+    """The rank of each rating among those of its user, ordered by ``by``, shape ``(num_ratings,)``."""
     order = np.lexsort((by, ratings.user_index))
-    place = np.empty(len(ratings), dtype=np.int64)
-    place[order] = np.arange(len(ratings)) - np.repeat(ratings.user_starts[:-1], ratings.user_counts)
-    return place
+    rank = np.empty(len(ratings), dtype=np.int64)
+    rank[order] = np.arange(len(ratings)) - np.repeat(ratings.user_starts[:-1], ratings.user_counts)
+    return rank
 
 
-def share_bare(share: float) -> Callable[[Ratings, np.random.Generator], Known]:
-    """A share of the stars is lost, at random."""
+def fraction_bare(fraction: float) -> Callable[[Ratings, np.random.Generator], Known]:
+    """A random fraction of the ratings loses its stars."""
 
     def drawn(ratings: Ratings, rng: np.random.Generator) -> Known:
-        bare = rng.random(len(ratings)) < share
+        bare = rng.random(len(ratings)) < fraction
         return Known(ratings, bare, ~bare)
 
     return drawn
 
 
 def number_starred(number: int) -> Callable[[Ratings, np.random.Generator], Known]:
-    """So many keep their stars."""
+    """A number of each user's ratings keeps its stars."""
 
     def drawn(ratings: Ratings, rng: np.random.Generator) -> Known:
-        starred = places(ratings, rng.random(len(ratings))) < number
+        starred = ranks(ratings, rng.random(len(ratings))) < number
         return Known(ratings, ~starred, starred)
 
     return drawn
 
 
-def share_loved(share: float) -> Callable[[Ratings, np.random.Generator], Known]:
-    """A share of the most loved keeps a heart only."""
+def fraction_loved(fraction: float) -> Callable[[Ratings, np.random.Generator], Known]:
+    """A fraction of the best ratings keeps only a heart."""
 
     def drawn(ratings: Ratings, rng: np.random.Generator) -> Known:
-        bare = loved(ratings, rng) & (rng.random(len(ratings)) < share)
+        bare = loved(ratings, rng) & (rng.random(len(ratings)) < fraction)
         return Known(ratings, bare, ~bare)
 
     return drawn
 
 
 def few_loved(hearts: int, stars: int) -> Callable[[Ratings, np.random.Generator], Known]:
-    """So many hearts on most loved ones and so many stars on others are all that is known."""
+    """A number of hearts on the best films and a number of ratings of others are all that is known of a user."""
 
     def drawn(ratings: Ratings, rng: np.random.Generator) -> Known:
         top = loved(ratings, rng)
-        bare = top & (places(ratings, np.where(top, rng.random(len(ratings)), 2.0)) < hearts)
-        starred = ~bare & (places(ratings, np.where(bare, 2.0, rng.random(len(ratings)))) < stars)
+        bare = top & (ranks(ratings, np.where(top, rng.random(len(ratings)), 2.0)) < hearts)
+        starred = ~bare & (ranks(ratings, np.where(bare, 2.0, rng.random(len(ratings)))) < stars)
         return Known(ratings, bare, starred)
 
     return drawn
 
 
 def loved(ratings: Ratings, rng: np.random.Generator) -> Array:
-    """Everybody's best ratings; of equal ones some at random."""
-    place = places(ratings, -ratings.values - 1e-3 * rng.random(len(ratings)))
-    return np.asarray(place + 0.5 < LOVED * ratings.user_counts[ratings.user_index])
+    """The best ratings of each user, as a mask; random ones of equal ratings."""
+    rank = ranks(ratings, -ratings.values - 1e-3 * rng.random(len(ratings)))
+    return np.asarray(rank + 0.5 < LOVED * ratings.user_counts[ratings.user_index])
 
 
 SEEN = {
-    "half without stars": share_bare(0.5),
-    "nine tenths without stars": share_bare(0.9),
+    "half without stars": fraction_bare(0.5),
+    "nine tenths without stars": fraction_bare(0.9),
     "5 with stars, the rest without": number_starred(5),
     "all without stars": number_starred(0),
 }
 HEARTS = {
-    "half of the loved with a heart only": share_loved(0.5),
-    "all of the loved with a heart only": share_loved(1.0),
+    "half of the loved with a heart only": fraction_loved(0.5),
+    "all of the loved with a heart only": fraction_loved(1.0),
     "10 hearts, 5 stars": few_loved(10, 5),
     "5 hearts, no stars": few_loved(5, 0),
     "10 hearts, no stars": few_loved(10, 0),
@@ -154,7 +158,7 @@ HEARTS = {
 
 
 def hearts_as(known: Known, training: Ratings, biases: DampedBias) -> dict[str, Array]:
-    """Rules for the stars of a heart, by name; each gives stars for every known rating."""
+    """The ratings that each rule gives for a heart, by the name of the rule, shape ``(num_ratings,)`` each."""
     ratings, scale = known.ratings, known.ratings.scale
     users = ratings.user_index
     number = np.bincount(users, known.starred, ratings.num_users)
@@ -183,7 +187,7 @@ def hearts_as(known: Known, training: Ratings, biases: DampedBias) -> dict[str, 
 
 
 def within(predictions: Array, stars: Array, users: Array, num_users: int) -> float:
-    """Mean correlation of stars and predictions over the users with five scored ratings or more."""
+    """Mean correlation of ratings and predictions over the users with at least five scored ratings."""
     number = np.bincount(users, minlength=num_users)
 
     def centred(values: Array) -> Array:
@@ -196,11 +200,11 @@ def within(predictions: Array, stars: Array, users: Array, num_users: int) -> fl
 
 
 def one_part(ratings: Ratings, seed: int, config: Config) -> dict[str, Any]:
-    """RMSE and correlation of one draw of people, by scenario, speed and what is given."""
+    """RMSE and correlation for one draw of held-out users, by scenario, model and input."""
     split = split_ratings(ratings, by="user", validation_fraction=0.0, seed=seed)
     training, test = split.training_ratings, split.held_out("test")
     if test.fold_in is None:
-        raise ValueError("nobody was kept out")
+        raise ValueError("no user was held out")
     people = in_vocabulary(test.fold_in, training.item_ids)
     users, items, stars = people.locate_users(test.users), training.locate_items(test.items), test.values
     models = trained(training, config)
@@ -229,7 +233,7 @@ def one_part(ratings: Ratings, seed: int, config: Config) -> dict[str, Any]:
 
 
 def summary(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the draws; differences to *dropped* with the standard error of their mean."""
+    """Means over the draws, and differences to *dropped* with the standard error of their mean."""
     found: dict[str, Any] = {}
     for name, first in parts[0]["scenarios"].items():
         found[name] = {key: mean_of(parts, name, key) for key in ("starred_per_user", "bare_per_user")}
@@ -257,7 +261,7 @@ def mean_of(parts: list[dict[str, Any]], name: str, key: str) -> float:
 
 
 def print_summary(found: dict[str, Any]) -> None:
-    """A line for each thing that is given: RMSE and correlation, each beside what dropping gives."""
+    """A line for each input: RMSE and correlation, each with its difference to *dropped*."""
     for name, scenario in found.items():
         print(f"{name} ({scenario['starred_per_user']:.0f} with stars, {scenario['bare_per_user']:.0f} without)")
         for speed in SPEEDS:
@@ -274,10 +278,10 @@ def print_summary(found: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="ml-latest-small", help="a file, folder, zip or known name")
-    parser.add_argument("--seeds", type=int, default=8, help="draws of people")
+    parser.add_argument("--seeds", type=int, default=8, help="draws of held-out users")
     parser.add_argument("--first", type=int, default=100, help="seed of the first draw")
     parser.add_argument("--epochs", type=int, help="length of the schedule, for a quick look")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "marks.json")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "implicit-feedback.json")
     options = parser.parse_args()
     config = Config().with_settings([f"training.epochs={options.epochs}"] if options.epochs else [])
     start_tensorflow(1)

@@ -1,4 +1,4 @@
-"""Scores of distributions that can be worked out by hand, and coverage whose error is known."""
+"""Scores of distributions by hand, and coverage whose standard error is known."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from movie_autoencoder.metrics.distributions import (
 )
 
 VALUES = np.array([1.0, 2.0, 4.0])
-CHANCES = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
+PROBABILITIES = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
 
 
 def test_scores_by_hand() -> None:
-    assert negative_log_likelihood(CHANCES, np.array([1, 1])) == pytest.approx(np.log(4) / 2)
-    # at most 1: 0.5 against 0; at most 2, two points wide: 0.75 against 1 -> 0.25 + 2 * 0.0625; the sure one is right
-    assert crps(CHANCES, VALUES, np.array([2.0, 2.0])) == pytest.approx((0.25 + 2 * 0.0625) / 2)
+    assert negative_log_likelihood(PROBABILITIES, np.array([1, 1])) == pytest.approx(np.log(4) / 2)
+    # up to 1: 0.5 against 0; up to 2, two points wide: 0.75 against 1 -> 0.25 + 2 * 0.0625; the second is right
+    assert crps(PROBABILITIES, VALUES, np.array([2.0, 2.0])) == pytest.approx((0.25 + 2 * 0.0625) / 2)
     assert brier(np.array([0.25, 0.0]), np.array([True, False])) == pytest.approx(0.5625 / 2)
 
 
-def test_the_crps_of_a_sure_prediction_is_its_absolute_error() -> None:
-    sure = np.eye(3)
-    assert crps(sure, VALUES, np.array([4.0, 1.0, 1.0])) == pytest.approx((3 + 1 + 3) / 3)
+def test_the_crps_of_a_certain_prediction_is_its_absolute_error() -> None:
+    certain = np.eye(3)
+    assert crps(certain, VALUES, np.array([4.0, 1.0, 1.0])) == pytest.approx((3 + 1 + 3) / 3)
 
 
-def test_an_impossible_star_costs_much_but_not_everything() -> None:
-    assert 20 < negative_log_likelihood(CHANCES, np.array([0, 0])) * 2 - np.log(2) < 40
+def test_an_impossible_rating_costs_much_but_not_everything() -> None:
+    assert 20 < negative_log_likelihood(PROBABILITIES, np.array([0, 0])) * 2 - np.log(2) < 40
 
 
 @pytest.mark.parametrize("score", ["nll", "crps", "brier"])
-def test_nobody_betters_a_proper_score_by_saying_other_chances(score: str) -> None:
+def test_a_proper_score_is_best_for_the_true_probabilities(score: str) -> None:
     rng = np.random.default_rng(0)
     truth = np.array([0.2, 0.5, 0.3])
-    places = rng.choice(3, p=truth, size=40_000)
+    observed = rng.choice(3, p=truth, size=40_000)
 
-    def loss(chances: np.ndarray) -> float:
-        table = np.tile(chances, (len(places), 1))
+    def loss(probabilities: np.ndarray) -> float:
+        table = np.tile(probabilities, (len(observed), 1))
         if score == "nll":
-            return negative_log_likelihood(table, places)
-        return crps(table, VALUES, VALUES[places]) if score == "crps" else brier(table[:, 2], places == 2)
+            return negative_log_likelihood(table, observed)
+        return crps(table, VALUES, VALUES[observed]) if score == "crps" else brier(table[:, 2], observed == 2)
 
     for other in ([0.3, 0.5, 0.2], [0.1, 0.5, 0.4], [0.0, 1.0, 0.0], [1 / 3, 1 / 3, 1 / 3]):
         assert loss(truth) < loss(np.array(other))
 
 
-def test_auc_is_the_share_of_pairs_in_the_right_order() -> None:
+def test_auc_is_the_fraction_of_pairs_in_the_right_order() -> None:
     rng = np.random.default_rng(1)
     scores, happened = rng.integers(6, size=60).astype(float), rng.random(60) < 0.4
     pairs = np.sign(scores[happened][:, None] - scores[~happened])
@@ -62,32 +62,32 @@ def test_auc_is_the_share_of_pairs_in_the_right_order() -> None:
     assert auc(scores, np.ones(60, dtype=bool)) is None
 
 
-def test_bins_of_a_reliability_diagram_have_equal_numbers() -> None:
-    chances = np.linspace(0, 1, 100)
-    bins = reliability(chances, chances > 0.5, num_bins=4)
+def test_bins_of_a_reliability_diagram_have_equal_sizes() -> None:
+    probabilities = np.linspace(0, 1, 100)
+    bins = reliability(probabilities, probabilities > 0.5, num_bins=4)
     assert [one.num_ratings for one in bins] == [25] * 4
     assert [one.frequency for one in bins] == [0.0, 0.0, 1.0, 1.0]
-    assert bins[0].chance == pytest.approx(chances[:25].mean())
+    assert bins[0].chance == pytest.approx(probabilities[:25].mean())
 
 
-def test_the_surest_ratings_have_the_least_error_when_certainty_is_the_error_itself() -> None:
+def test_risk_falls_with_the_fraction_when_the_uncertainty_is_the_error_itself() -> None:
     errors = np.array([3.0, -1.0, 2.0, 0.0])
     assert risk_coverage(np.abs(errors), errors, [0.25, 0.5, 1.0]) == pytest.approx((0.0, np.sqrt(0.5), np.sqrt(3.5)))
 
 
-def test_the_standard_error_of_coverage_counts_users_whose_ratings_are_alike() -> None:
+def test_the_standard_error_of_coverage_grows_when_ratings_of_a_user_correlate() -> None:
     rng = np.random.default_rng(2)
     users, items = np.repeat(np.arange(200), 25), np.tile(np.arange(25), 200)
-    alike = np.repeat(rng.random(200) < 0.9, 25)
+    together = np.repeat(rng.random(200) < 0.9, 25)
     single = rng.random(5000) < 0.9
-    errors = [coverage(one, np.ones(5000), users, items).standard_error for one in (alike, single)]
+    errors = [coverage(one, np.ones(5000), users, items).standard_error for one in (together, single)]
     assert errors[0] == pytest.approx(np.sqrt(0.9 * 0.1 / 200), rel=0.25)
     assert errors[1] < errors[0] / 3
-    by_item = coverage(alike, np.ones(5000), items, users).standard_error
+    by_item = coverage(together, np.ones(5000), items, users).standard_error
     assert by_item == pytest.approx(errors[0])
 
 
-def test_coverage_without_two_users_or_two_items_has_no_error() -> None:
+def test_coverage_without_two_users_or_two_items_has_no_standard_error() -> None:
     found = coverage(np.array([True, False]), np.array([1.0, 3.0]), np.array([0, 0]), np.array([0, 1]))
     assert (found.share, found.standard_error, found.mean_width) == (0.5, None, 2.0)
     assert found.p_value(0.9) is None
