@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from small_models import some_cells
 
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.scale import Scale
@@ -49,17 +50,6 @@ def small(num_users: int = 9, num_items: int = 7, *, seed: int = 4) -> Ratings:
     rng = np.random.default_rng(seed)
     cells = np.argwhere(rng.random((num_users, num_items)) < 0.5)
     return Ratings.from_columns(cells[:, 0], cells[:, 1], rng.integers(1, 6, len(cells)), scale=Scale(1, 5, 1))
-
-
-def some(ratings: Ratings, cells: npt.NDArray) -> Ratings:
-    """Some cells, with all rows and columns kept."""
-    return replace(
-        ratings,
-        user_index=ratings.user_index[cells],
-        item_index=ratings.item_index[cells],
-        values=ratings.values[cells],
-        timestamps=None,
-    )
 
 
 def noisy(
@@ -328,7 +318,7 @@ def held_out_parts(ratings: Ratings, fraction: float = 0.1) -> tuple[Ratings, np
     """Training ratings with every user and item, and the cells left out of them."""
     order = np.random.default_rng(9).permutation(len(ratings))
     held = np.sort(order[: int(fraction * len(ratings))])
-    return some(ratings, np.setdiff1d(np.arange(len(ratings)), held)), held
+    return some_cells(ratings, np.setdiff1d(np.arange(len(ratings)), held)), held
 
 
 def test_low_rank_is_recovered_almost_to_the_noise() -> None:
@@ -554,7 +544,7 @@ def test_ratings_twice_as_large_give_predictions_twice_as_large(planted: Ratings
             planted.user_index, planted.item_index, factor * planted.values.astype(float) + shift, scale=moved
         )
         model = train(ratings, 5).trained()
-        few = some(ratings, np.arange(len(ratings)) % 3 == 0)
+        few = some_cells(ratings, np.arange(len(ratings)) % 3 == 0)
         return [
             model.reconstruct(u, i),
             model.reconstruct(u, i, encoded_users=model.fold_in(few)),
