@@ -119,7 +119,7 @@ def trained(ratings: Ratings, config: Config) -> dict[str, TrainedModel]:
 
 def one_fit(ratings: Ratings, trial: Trial, config: Config) -> TrainedModel:
     """One model, to the end of its schedule."""
-    from movie_autoencoder.models.optimizer import scheduled
+    from movie_autoencoder.models.schedule import scheduled
 
     learner, rate = make_learner(ratings, trial, config)
     for epoch in range(trial.epochs):

@@ -30,8 +30,8 @@ from movie_autoencoder.models.bayesian.sampler import BayesianLearner
 from movie_autoencoder.models.bayesian.trained import TrainedBayesian
 from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
 from movie_autoencoder.models.dual.trained import DualWeights
-from movie_autoencoder.models.optimizer import scheduled
 from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble
+from movie_autoencoder.models.schedule import scheduled
 from movie_autoencoder.models.settings import BayesianSettings, DualSettings
 from movie_autoencoder.report import draw_pictures
 from movie_autoencoder.storage import load_arrays, save_arrays

@@ -33,6 +33,7 @@ from ..models.baselines import fit_baselines
 from ..models.bayesian.trained import TrainedBayesian
 from ..models.dual.trained import TrainedDual
 from ..models.ensemble import TrainedEnsemble
+from ..models.schedule import scheduled
 from ..models.settings import BayesianSettings, DualSettings
 from ..models.startup import start_tensorflow
 from ..storage import write_text
@@ -260,8 +261,6 @@ class _Trainer:
             best = checkpoint.best_model(stage, ratings.scale) if best_epoch else None
         self._report.start(stage, last, first, len(ratings), trial)
         started, bound = time.perf_counter() - seconds, (_DIVERGED * ratings.scale.span) ** 2
-        from ..models.optimizer import scheduled
-
         for epoch in range(first, last):
             rate = learning_rate * scheduled(training.schedule, epoch / trial.epochs)
             loss = learner.epoch(epoch, rate)
