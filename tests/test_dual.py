@@ -15,8 +15,8 @@ from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
 from movie_autoencoder.models.dual.learner import DualAutoencoder, DualLearner, default_learning_rate
 from movie_autoencoder.models.dual.trained import DualWeights
-from movie_autoencoder.models.optimizer import scheduled
 from movie_autoencoder.models.registry import TrainedDual
+from movie_autoencoder.models.schedule import scheduled
 from movie_autoencoder.models.settings import DualSettings
 from movie_autoencoder.models.sparse import Cells, compressed, inner_products, product
 
