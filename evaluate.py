@@ -1,12 +1,12 @@
 """Evaluate a trained rating autoencoder on ratings that it has never seen.
 
-    python evaluate.py                     the run in runs/latest
-    python evaluate.py RUN --ratings FILE  other held-out ratings
+    python evaluate.py                     the model in runs/latest
+    python evaluate.py RUN --ratings FILE  on other held-out ratings
     python evaluate.py --json              one JSON object on standard output
     python evaluate.py --help              every option
 
-Prints MSE, RMSE and MAE beside the baselines and one user's original and reconstructed stars; writes report.html,
-figures/*.png and evaluation.json into the run's folder. On the sample it takes a few seconds.
+Prints MSE, RMSE and MAE of the model and of the baselines, and one user's original and reconstructed stars. Writes
+report.html, figures/*.png and evaluation.json into the run's folder. On the sample it takes a few seconds.
 """
 
 import sys

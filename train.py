@@ -2,11 +2,12 @@
 
     python train.py                        on the ratings in data/, or on the MovieLens sample
     python train.py --data ml-latest-small --out runs/small
-    python train.py --model autorec        the classic autoencoder
+    python train.py --model autorec        a classic autoencoder
     python train.py --help                 every option
 
-Prints the data's statistics, the split, an estimate of memory and time, progress, and validation figures beside the
-baselines; saves the trained model in runs/latest. On the sample (100 thousand ratings) it takes 20 to 40 seconds.
+Prints statistics of the data, the split, an estimate of memory and time, progress, and the validation errors of the
+model and of the baselines. Saves the trained model in runs/latest. The sample (100 thousand ratings) takes 20 to 40
+seconds.
 """
 
 import sys

@@ -1,12 +1,12 @@
 """Our models and the peers on the same splits in one run: a table, saved as benchmarks/results/compare-NAME.json.
 
     python benchmarks/peers/install.py                             # once: the peers' environments
-    python benchmarks/compare.py --data ml-latest-small            # everything, 10 splits; goes on where it stopped
+    python benchmarks/compare.py --data ml-latest-small            # everything, 10 splits; resumes where it stopped
     python benchmarks/compare.py --data ml-latest-small --share 0.3 --splits 5
     python benchmarks/compare.py --pair NAME TRAIN TEST            # files as they are, one split
 
-Every fit is a process of its own with the same number of threads. Peers are tuned once for each data set on a split
-outside those that are scored, then held fixed; docs/benchmarks.md says what is measured and how.
+Every fit runs in its own process, all with the same number of threads. Peers are tuned once for each data set, on a
+split that is not scored, and then stay fixed. docs/benchmarks.md describes what is measured and how.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ from install import complete, python_of  # noqa: E402
 
 from movie_autoencoder import Ratings, Scale, read_ratings, split_ratings  # noqa: E402
 from movie_autoencoder.data.sources import find_data  # noqa: E402
+from movie_autoencoder.metrics.comparison import bootstrap_rmse, interval  # noqa: E402
 from movie_autoencoder.metrics.distributions import holm  # noqa: E402
-from movie_autoencoder.metrics.errors import bootstrap_rmse, error_sums, interval  # noqa: E402
+from movie_autoencoder.metrics.errors import error_sums  # noqa: E402
 from movie_autoencoder.storage import save_arrays, write_json, write_text  # noqa: E402
 
 OURS = {
@@ -52,7 +53,7 @@ OURS = {
 }
 BLEND = "best-peer-blend"
 TUNING_SEED = 1000  # of the split that peers are tuned on; scored splits have the seeds 0, 1, 2, …
-TIMED = 3  # seconds are medians over the first splits, so that a quiet hour for these is enough: --fresh --splits 3
+TIMED = 3  # seconds are medians over the first splits, so a quiet machine is needed only for these: --fresh --splits 3
 RESAMPLES = 10_000
 SECONDS = ("fit_seconds", "predict_seconds", "process_seconds")
 CACHE = HERE / ".cache"
@@ -60,20 +61,20 @@ Array = npt.NDArray[Any]
 
 
 class Unavailable(Exception):
-    """A model that cannot be run here; the message says why."""
+    """A model that cannot run here; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One division of a data set: what models are fitted on and the cells that they are scored on.
+    """One split of a data set: the ratings that models are fitted on and those that they are scored on.
 
     Args:
         train: the training ratings.
         users: user id of each held-out rating, shape ``(n,)``.
         items: item id, same shape.
-        values: stars, same shape; no model is shown them.
-        seed: of the split; our models train with the same one.
-        unrated: of generated data, random cells that are not among the ratings; scored beside them.
+        values: the ratings, same shape; no model sees them.
+        seed: seed of the split; our models train with the same seed.
+        unrated: random pairs without a rating (generated data only), scored separately.
     """
 
     train: Ratings
@@ -84,8 +85,8 @@ class Part:
     unrated: Ratings | None = None
 
     @property
-    def asked(self) -> tuple[Array, Array]:
-        """User and item ids of every cell to predict: held-out ratings, then unrated cells."""
+    def pairs(self) -> tuple[Array, Array]:
+        """User and item ids of every pair to predict: held-out ratings, then unrated pairs."""
         if self.unrated is None:
             return self.users, self.items
         users, items = self.unrated.user_ids[self.unrated.user_index], self.unrated.item_ids[self.unrated.item_index]
@@ -93,22 +94,22 @@ class Part:
 
     @property
     def digest(self) -> str:
-        """Changes with every rating of either side."""
+        """A checksum that changes with every training or held-out rating."""
         sha = hashlib.sha256(f"{self.train.digest} {self.train.scale} {self.seed}".encode())
-        for array in (*self.asked, self.values):
+        for array in (*self.pairs, self.values):
             sha.update("\0".join(map(str, array.tolist())).encode())
         return sha.hexdigest()
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set by name, and how its parts are drawn.
+    """A data set by name, and its splits.
 
     Args:
-        name: of its result file.
-        part: division by seed; `TUNING_SEED` gives the one that peers are tuned on.
-        seeds: of the divisions that are scored.
-        oracle: of generated data, the RMSE of the best possible prediction of ratings and of unrated cells.
+        name: name of its result file.
+        part: the split of a seed; `TUNING_SEED` gives the one that peers are tuned on.
+        seeds: seeds of the scored splits.
+        oracle: RMSE of the best possible predictions of ratings and of unrated pairs (generated data only).
     """
 
     name: str
@@ -120,22 +121,22 @@ class Data:
 def random_splits(
     name: str, ratings: Ratings, num_splits: int, share: float = 1.0, made: Generated | None = None
 ) -> Data:
-    """Random 90/10 splits; with a share, each of a random part of the ratings of its own.
+    """Random 90/10 splits; with a share below 1, each of its own random fraction of the ratings.
 
     Args:
-        name: of the data set.
-        ratings: all of them.
-        num_splits: how many are scored.
-        share: of the ratings that a split takes.
-        made: what the generator knows of them.
+        name: name of the data set.
+        ratings: all its ratings.
+        num_splits: number of scored splits.
+        share: fraction of the ratings in a split.
+        made: the generator's result (generated data only).
     """
 
     def part(seed: int) -> Part:
-        chosen = ratings
+        some = ratings
         if share < 1:
             order = np.random.default_rng([seed, 7]).permutation(len(ratings))
-            chosen = ratings.take(order[: round(len(ratings) * share)])
-        split = split_ratings(chosen, test_fraction=0.1, validation_fraction=0, seed=seed)
+            some = ratings.take(order[: round(len(ratings) * share)])
+        split = split_ratings(some, test_fraction=0.1, validation_fraction=0, seed=seed)
         held_out = split.held_out("test")
         return Part(split.training_ratings, held_out.users, held_out.items, held_out.values, seed, unrated)
 
@@ -146,7 +147,7 @@ def random_splits(
 
 
 def given_pair(name: str, train: Ratings, test: Ratings) -> Data:
-    """Two files as they are; a split of the training file serves for tuning."""
+    """Two files as one split; peers are tuned on a split of the training file."""
     scale = Scale.detect(np.concatenate([train.values, test.values]))
     train = replace(train, scale=scale)
     scored = Part(train, test.user_ids[test.user_index], test.item_ids[test.item_index], test.values, 0)
@@ -155,7 +156,10 @@ def given_pair(name: str, train: Ratings, test: Ratings) -> Data:
 
 
 def run(words: Sequence[object], threads: int, log: Path) -> tuple[float, float]:
-    """Runs a process; wall seconds and peak memory in MB.
+    """Runs a process.
+
+    Returns:
+        Wall seconds and peak memory in MB.
 
     Raises:
         Unavailable: it failed; the message ends with the last line that it printed.
@@ -169,7 +173,7 @@ def run(words: Sequence[object], threads: int, log: Path) -> tuple[float, float]
         )
         try:
             _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:  # stopped by hand: no fit goes on behind the prompt
+        except BaseException:  # after Ctrl-C no process stays behind
             process.kill()
             process.wait()
             raise
@@ -183,13 +187,13 @@ def run(words: Sequence[object], threads: int, log: Path) -> tuple[float, float]
 def run_peer(
     model: str, part: Part, settings: Sequence[Mapping[str, Any]], threads: int
 ) -> tuple[dict[str, Any], list[dict[str, Array]]]:
-    """One process of a peer that fits some configurations one after another.
+    """One process of a peer that fits configurations one after another.
 
     Returns:
-        What was measured, and for each configuration its arrays: predictions, and probabilities where it gives them.
+        Measurements, and for each configuration its arrays: predictions, and probabilities when the peer has them.
 
     Raises:
-        Unavailable: its environment is not there, or it failed.
+        Unavailable: its environment is missing, or it failed.
     """
     peer = PEERS[model]
     if not complete(peer.environment):
@@ -206,14 +210,14 @@ def run_peer(
             num_items=train.num_items,
             levels=train.scale.levels,
             bounds=[train.scale.minimum, train.scale.maximum],
-            test_users=train.locate_users(part.asked[0]),
-            test_items=train.locate_items(part.asked[1]),
+            test_users=train.locate_users(part.pairs[0]),
+            test_items=train.locate_items(part.pairs[1]),
         )
         (folder / "job.json").write_text(json.dumps({"settings": list(settings), "threads": threads}))
         script = HERE / "peers" / peer.script
         seconds, peak = run([python_of(peer.environment), script, folder], threads, folder / "log.txt")
         measured = json.loads((folder / "measured.json").read_text())
-        found = [read_predictions(folder / f"predictions-{place}.npz", part) for place in range(len(settings))]
+        found = [read_predictions(folder / f"predictions-{index}.npz", part) for index in range(len(settings))]
     return measured | {"process_seconds": seconds, "peak_mb": peak}, found
 
 
@@ -245,7 +249,7 @@ def run_ours(model: str, part: Part, threads: int) -> tuple[dict[str, Any], dict
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_ratings(train, folder / "train.csv")
-        np.savez(folder / "asked.npz", users=part.asked[0], items=part.asked[1])
+        np.savez(folder / "pairs.npz", users=part.pairs[0], items=part.pairs[1])
         step = f":{scale.step:g}" if scale.step else ""
         words = [
             "--data",
@@ -271,14 +275,14 @@ def run_ours(model: str, part: Part, threads: int) -> tuple[dict[str, Any], dict
 
 
 def read_predictions(path: Path, part: Part) -> dict[str, Array]:
-    """The arrays of a process: predictions and probabilities of held-out ratings, predictions of unrated cells."""
+    """The arrays of a process: predictions and probabilities of held-out ratings, predictions of unrated pairs."""
     with np.load(path, allow_pickle=False) as arrays:
         found = {name: array[: len(part.values)] for name, array in arrays.items()}
         return found | ({"unrated": arrays["predictions"][len(part.values) :]} if part.unrated is not None else {})
 
 
 def write_ratings(ratings: Ratings, path: Path) -> None:
-    """Ids and stars alone, without a time, as a CSV that every reader knows."""
+    """Writes ids and ratings without times, as a CSV file."""
     import pyarrow as pa
     import pyarrow.csv as csv
 
@@ -291,7 +295,7 @@ def write_ratings(ratings: Ratings, path: Path) -> None:
 
 
 def code_digest(paths: Sequence[Path]) -> str:
-    """Changes with what Python files do, not with their comments, docstrings or layout."""
+    """A checksum of Python code; comments, docstrings and layout do not change it."""
     sha = hashlib.sha256()
     for path in sorted(paths):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -304,10 +308,10 @@ def code_digest(paths: Sequence[Path]) -> str:
 
 @cache
 def version_key(model: str) -> str:
-    """Changes with the code and the library versions that a model's predictions depend on."""
+    """A checksum of the code and the library versions that a model's predictions depend on."""
     if model in OURS:
         package = ROOT / "src" / "movie_autoencoder"
-        apart = {package / name for name in ("adapters", "evaluation", "report")}  # nothing is trained by these
+        apart = {package / name for name in ("adapters", "evaluation", "report")}  # training does not use these
         used = [path for path in package.rglob("*.py") if path.parent not in apart]
         return code_digest([*used, HERE / "peers" / "with_bundle.py"])
     peer = PEERS[model]
@@ -317,11 +321,11 @@ def version_key(model: str) -> str:
 
 
 class Cache:
-    """Finished fits of one data set: predictions as .npz and what was measured as .json, by a key of all they rest on.
+    """Finished fits of one data set: predictions as .npz and measurements as .json, by a checksum of their inputs.
 
     Args:
-        folder: where they lie.
-        fresh: models whose finished fits are made again, once in this run.
+        folder: folder of the files.
+        fresh: models that are fitted again, once in this run.
     """
 
     def __init__(self, folder: Path, fresh: Sequence[str] = ()) -> None:
@@ -332,7 +336,7 @@ class Cache:
     def get(
         self, model: str, label: str, basis: Any, make: Callable[[], tuple[dict[str, Any], dict[str, Array]]]
     ) -> tuple[dict[str, Any], dict[str, Array]]:
-        """What `make` gave for this basis, now or in an earlier run."""
+        """The result of `make` for these inputs, from this run or an earlier one."""
         text = json.dumps([basis, version_key(model)], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.folder / model / f"{label}-{key}.json"
@@ -347,7 +351,7 @@ class Cache:
 
 
 def tune(model: str, part: Part, cache: Cache, threads: int) -> tuple[dict[str, Any], dict[str, Array]]:
-    """A peer's best configuration on the tuning split, every figure, and the predictions that it made there."""
+    """A peer's best configuration on the tuning split, the RMSE of every configuration, and its predictions there."""
     grid = PEERS[model].grid
 
     def make() -> tuple[dict[str, Any], dict[str, Array]]:
@@ -355,8 +359,8 @@ def tune(model: str, part: Part, cache: Cache, threads: int) -> tuple[dict[str, 
         errors = [rmse(one["predictions"], part.values) for one in found]
         best = int(np.argmin(errors))
         figures = [{"settings": settings, "rmse": error} for settings, error in zip(grid, errors, strict=True)]
-        facts = {"chosen": grid[best], "rmse": errors[best], "seconds": measured["process_seconds"], "grid": figures}
-        return facts, found[best] | {"users": part.users, "items": part.items, "values": part.values}
+        result = {"chosen": grid[best], "rmse": errors[best], "seconds": measured["process_seconds"], "grid": figures}
+        return result, found[best] | {"users": part.users, "items": part.items, "values": part.values}
 
     return cache.get(model, "tuning", [part.digest, grid], make)
 
@@ -364,7 +368,7 @@ def tune(model: str, part: Part, cache: Cache, threads: int) -> tuple[dict[str, 
 def score(
     model: str, part: Part, settings: Mapping[str, Any] | None, cache: Cache, threads: int
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """One model on one scored split: what was measured, and its arrays."""
+    """Measurements and arrays of one model on one scored split."""
 
     def make() -> tuple[dict[str, Any], dict[str, Array]]:
         if settings is None:
@@ -385,28 +389,28 @@ def rmse(predictions: Array, values: Array) -> float:
 
 
 def nll(probabilities: Array, levels: Array, values: Array) -> float:
-    """Mean of minus the natural logarithm of the probability that the given stars had: nats per rating.
+    """Mean negative log-likelihood of the ratings, nats per rating.
 
     Args:
         probabilities: shape ``(n, num_levels)``.
-        levels: the star value of each column.
-        values: the stars that were given, shape ``(n,)``.
+        levels: rating value of each column.
+        values: the ratings, shape ``(n,)``.
     """
     column = np.abs(values[:, None] - levels).argmin(axis=1)
     return float(-np.log(np.maximum(probabilities[np.arange(len(values)), column], 1e-12)).mean())
 
 
 def star_logs(probabilities: Array, part: Part, smoothing: Sequence[float]) -> Array:
-    """What our distribution over the stars is made of, for another model's probabilities.
+    """The terms of our distribution over the rating values, for the probabilities of another model.
 
     Args:
-        probabilities: of each held-out cell and star value, shape ``(n, num_levels)``.
-        part: its training ratings are counted.
-        smoothing: how many ratings of the average kind are added to a user's and to an item's own.
+        probabilities: of each held-out rating and rating value, shape ``(n, num_levels)``.
+        part: the split, whose training ratings are counted.
+        smoothing: number of average ratings added to the histograms of a user and of an item.
 
     Returns:
-        Logarithms of the probabilities and of the shares of each star in the user's, the item's and all training
-        ratings, shape ``(4, n, num_levels)``; of an unknown user or item everyone's shares.
+        Logarithms of the probabilities and of the histograms of the user, the item and all training ratings, shape
+        ``(4, n, num_levels)``; an unknown user or item has the histogram of all ratings.
     """
     train, levels = part.train, part.train.scale.levels
     column = np.abs(train.values[:, None] - levels).argmin(axis=1)
@@ -416,38 +420,38 @@ def star_logs(probabilities: Array, part: Part, smoothing: Sequence[float]) -> A
         (train.user_index, train.num_users, train.locate_users(part.users), smoothing[0]),
         (train.item_index, train.num_items, train.locate_items(part.items), smoothing[1]),
     )
-    for index, size, asked, added in sides:
+    for index, size, rows, added in sides:
         counts = np.zeros((size + 1, len(levels)))  # the last row, -1: unknown
         np.add.at(counts, (index, column), 1.0)
-        shares = counts[asked] + added * overall
-        logs.append(np.log(shares / shares.sum(axis=1, keepdims=True)))
+        smoothed = counts[rows] + added * overall
+        logs.append(np.log(smoothed / smoothed.sum(axis=1, keepdims=True)))
     return np.stack([*logs, np.broadcast_to(np.log(overall), logs[0].shape)])
 
 
-def with_habits(probabilities: Array, part: Part, choice: Sequence[float]) -> Array:
-    """Probabilities with the correction for habits that ours have: p^a h_u^b h_i^c h^d, divided by their sum.
+def with_histograms(probabilities: Array, part: Part, choice: Sequence[float]) -> Array:
+    """Probabilities corrected by rating histograms, as ours are: p^a h_u^b h_i^c h^d, divided by their sum.
 
     Args:
         probabilities: as for `star_logs`.
-        part: likewise.
-        choice: exponents a to d; logarithms of the two smoothings. (1, 0, 0, 0, …) changes nothing.
+        part: the split.
+        choice: exponents a to d, and logarithms of the two smoothings; (1, 0, 0, 0, …) changes nothing.
     """
     logits: Array = np.tensordot(
         np.asarray(choice[:4]), star_logs(probabilities, part, np.exp(choice[4:]).tolist()), axes=1
     )
-    chances: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
-    chances /= chances.sum(axis=1, keepdims=True)
-    return chances
+    corrected: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
+    corrected /= corrected.sum(axis=1, keepdims=True)
+    return corrected
 
 
-def fit_habits(probabilities: Array, part: Part) -> list[float]:
-    """The choice for `with_habits` with the least NLL on a tuning split."""
+def fit_histograms(probabilities: Array, part: Part) -> list[float]:
+    """The choice for `with_histograms` with the smallest NLL on a tuning split."""
     from scipy.optimize import minimize
 
     levels = part.train.scale.levels
 
     def loss(choice: Array) -> float:
-        return nll(with_habits(probabilities, part, choice.tolist()), levels, part.values)
+        return nll(with_histograms(probabilities, part, choice.tolist()), levels, part.values)
 
     smoothing = (float(np.log(0.1)), float(np.log(1000.0)))
     bounds = [(-3.0, 3.0)] * 4 + [smoothing] * 2
@@ -456,15 +460,15 @@ def fit_habits(probabilities: Array, part: Part) -> list[float]:
 
 
 def best_blend(predictions: Mapping[str, Array], values: Array) -> tuple[str, str, float, float]:
-    """The pair of predictors and the weight of the first whose average has the least error.
+    """The two predictors, and the weight of the first, whose weighted average has the smallest error.
 
     Returns:
         First, second, weight of the first in [0, 1], RMSE.
     """
     found = []
     names = sorted(predictions)
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
+    for index, first in enumerate(names):
+        for second in names[index + 1 :]:
             gap = predictions[first] - predictions[second]
             size = float(np.square(gap).sum())
             weight = float(gap @ (values - predictions[second])) / size if size else 0.5
@@ -475,31 +479,31 @@ def best_blend(predictions: Mapping[str, Array], values: Array) -> tuple[str, st
 
 
 def resampled_t(differences: Sequence[float], test_to_train: float) -> dict[str, float] | None:
-    """The corrected resampled t-test (Nadeau and Bengio 2003): splits share ratings, so their differences are alike.
+    """The corrected resampled t-test (Nadeau and Bengio 2003): splits have common ratings, so differences correlate.
 
     Args:
-        differences: of each split.
-        test_to_train: held-out ratings per training rating.
+        differences: difference of each split.
+        test_to_train: number of held-out ratings per training rating.
 
     Returns:
-        t and its two-sided p; None with fewer than two splits or no spread at all.
+        t and its two-sided p-value; None with fewer than two splits or without variance.
     """
     from scipy import stats
 
     count = len(differences)
-    spread = float(np.var(differences, ddof=1)) if count > 1 else 0.0
-    if not spread:
+    variance = float(np.var(differences, ddof=1)) if count > 1 else 0.0
+    if not variance:
         return None
-    t = float(np.mean(differences)) / np.sqrt((1 / count + test_to_train) * spread)
+    t = float(np.mean(differences)) / np.sqrt((1 / count + test_to_train) * variance)
     return {"t": float(t), "p": float(2 * stats.t.sf(abs(t), count - 1))}
 
 
 def differences(ours: str, predictions: Mapping[str, list[Array]], parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """Our best against every other model, below 0 in our favour; users drawn, with all their ratings of all splits.
+    """Our best model against every other one; below 0 in our favour. Users are resampled with all their ratings.
 
     Args:
-        ours: the model that is compared.
-        predictions: by model, for each split; all models are compared at once, so Holm's correction counts them all.
+        ours: name of our model.
+        predictions: by model, for each split. Holm's correction counts all models.
         parts: the splits.
     """
     values = np.concatenate([part.values for part in parts])
@@ -537,7 +541,7 @@ def differences(ours: str, predictions: Mapping[str, list[Array]], parts: Sequen
 def compare(
     data: Data, models: Sequence[str], cache: Cache, threads: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Tunes the peers, runs every model on every split, and gives the result that is saved."""
+    """Tunes the peers, runs every model on every split, and returns the result to save."""
     tuning_part = data.part(TUNING_SEED)
     tuned: dict[str, dict[str, Any]] = {}
     guesses: dict[str, dict[str, Array]] = {}
@@ -601,9 +605,9 @@ def compare(
             given = list(zip(probabilities[model], parts, strict=True))
             table[model]["nll"] = [nll(one, levels, part.values) for one, part in given]
             if model in guesses:
-                choice = fit_habits(guesses[model]["probabilities"], tuning_part)
+                choice = fit_histograms(guesses[model]["probabilities"], tuning_part)
                 table[model]["nll_habit"] = [
-                    nll(with_habits(one, part, choice), levels, part.values) for one, part in given
+                    nll(with_histograms(one, part, choice), levels, part.values) for one, part in given
                 ]
                 table[model]["habit"] = choice
     best = next((model for model in ("dual-best", "dual-fast", "autorec") if model in predictions), None)
@@ -620,7 +624,7 @@ def compare(
 
 
 def summary(runs: Sequence[Mapping[str, Any]], tuning: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Seconds (medians over the first splits), memory, version and settings of one model; tuning in its process."""
+    """Seconds (medians over the first splits), memory, version and settings of one model; tuning counts as process."""
     searching = tuning["seconds"] if tuning else 0.0
 
     def median(name: str) -> float:
@@ -638,7 +642,7 @@ def summary(runs: Sequence[Mapping[str, Any]], tuning: Mapping[str, Any] | None)
 
 
 def machine(threads: int) -> str:
-    """What it ran on, in words."""
+    """The machine, in words."""
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {threads} threads each"
 
 
@@ -651,27 +655,27 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
         "version",
     ]
 
-    def spread(values: Sequence[float]) -> str:
+    def mean_and_deviation(values: Sequence[float]) -> str:
         return f"{statistics.mean(values):.4f} ± {statistics.stdev(values) if len(values) > 1 else 0:.4f}"
 
     models = result["models"]
     for name in sorted(models, key=lambda name: statistics.mean(models[name]["rmse"])):
         one = models[name]
-        surprise = f"{statistics.mean(one['nll']):.3f}" if one["nll"] else ""
+        nats = f"{statistics.mean(one['nll']):.3f}" if one["nll"] else ""
         lines.append(
-            f"{name:<22}{spread(one['rmse']):>17}{spread(one['mae']):>17}{surprise:>8}{one['fit_seconds']:>9.2f}"
+            f"{name:<22}{mean_and_deviation(one['rmse']):>17}{mean_and_deviation(one['mae']):>17}{nats:>8}{one['fit_seconds']:>9.2f}"
             f"{one['predict_seconds']:>11.2f}{one['process_seconds']:>11.1f}{one['peak_mb']:>7.0f}  {one['version']}"
         )
         if "nll_habit" in one:
-            lines.append(f"{'  with habits':<56}{statistics.mean(one['nll_habit']):>8.3f}")
+            lines.append(f"{'  with histograms':<56}{statistics.mean(one['nll_habit']):>8.3f}")
         if "rmse_unrated" in one:
-            lines.append(f"{'  on unrated cells':<22}{spread(one['rmse_unrated']):>17}")
+            lines.append(f"{'  on unrated pairs':<22}{mean_and_deviation(one['rmse_unrated']):>17}")
     if "oracle" in result:
-        lines.append("best possible: RMSE {rmse:.4f}, on unrated cells {rmse_unrated:.4f}".format(**result["oracle"]))
+        lines.append("best possible: RMSE {rmse:.4f}, on unrated pairs {rmse_unrated:.4f}".format(**result["oracle"]))
     if result["differences"]:
         lines += [
             "",
-            f"{result['differences'][0]['ours']} minus …    RMSE, 95 % interval (users drawn), Holm's p, "
+            f"{result['differences'][0]['ours']} minus …    RMSE, 95 % interval (users resampled), Holm's p, "
             "splits lower, p of the corrected t-test over splits",
         ]
     for line in sorted(result["differences"], key=lambda line: -line["difference"]):
@@ -685,7 +689,7 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
 
 
 def name_of(spec: str) -> str:
-    """The name under which a data set's result stands: of its file or folder."""
+    """The name of a data set's result: that of its file or folder."""
     path = Path(spec)
     return path.stem if path.is_file() else path.name
 
@@ -694,15 +698,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     everything = [*OURS, *PEERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--data", action="append", default=[], metavar="NAME|PATH", help="may be repeated; generated-30k and so on too"
+        "--data", action="append", default=[], metavar="NAME|PATH", help="repeatable; also generated-30k and so on"
     )
     parser.add_argument("--pair", action="append", default=[], nargs=3, metavar=("NAME", "TRAIN", "TEST"))
-    parser.add_argument("--models", default=",".join(everything), help="names with commas between; all when left out")
+    parser.add_argument("--models", default=",".join(everything), help="names separated by commas; all when left out")
     parser.add_argument("--splits", type=int, default=10, help="splits of each --data")
-    parser.add_argument("--share", type=float, default=1.0, help="a random share of each --data, another each split")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="random fraction of each --data, a new one for each split"
+    )
     parser.add_argument("--threads", type=int, default=2, help="threads of every process")
     parser.add_argument("--fresh", action="store_true", help="run the named models again, tuning included")
-    parser.add_argument("--out", type=Path, help="where the result is saved, when there is one data set")
+    parser.add_argument("--out", type=Path, help="file of the result, with one data set only")
     options = parser.parse_args(arguments)
     models = options.models.split(",")
     if unknown := [model for model in models if model not in everything]:
@@ -710,7 +716,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.data and not options.pair:
         parser.error("Give --data or --pair.")
     if options.out and len(options.data) + len(options.pair) > 1:
-        parser.error("--out takes the result of one data set.")
+        parser.error("--out needs exactly one data set.")
     if options.splits < 1 or not 0 < options.share <= 1:
         parser.error("--splits is at least 1, and --share above 0 and at most 1.")
     sets = []
@@ -734,5 +740,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("\nInterrupted. Finished fits are kept: the same command goes on.", file=sys.stderr)
+        print("\nInterrupted. Finished fits are kept: the same command resumes.", file=sys.stderr)
         sys.exit(130)

@@ -1,17 +1,17 @@
-"""The figures of docs/benchmarks.md: accuracy, seconds and memory, each by whole runs of the commands people use.
+"""Accuracy, seconds and memory for docs/benchmarks.md, from whole runs of the commands.
 
     python benchmarks/figures.py accuracy --data ml-latest-small [--seeds 5] [--model autorec] [--share 0.3]
 
-What follows trains the fast model unless told otherwise; `compare.py` measures both beside others.
+The following train the fast model without --speed; `compare.py` measures both speeds and other libraries.
 
     python benchmarks/figures.py sample           # python train.py on the sample
     python benchmarks/figures.py million          # 1 million generated ratings, 6,000 x 3,700
     python benchmarks/figures.py million --speed best --runs 1 --name million-best
     python benchmarks/figures.py wide             # 2 million ratings over 200,000 x 100,000
     python benchmarks/figures.py steps            # a step at 1 and at 20 million ratings (138,000 x 27,000)
-    python benchmarks/figures.py light            # import, --help, scoring 1 million held-out cells
+    python benchmarks/figures.py light            # import, --help, scoring 1 million held-out ratings
 
-Every run is a process of its own; seconds are wall time of the whole process, memory its peak as the operating system
+Every run is its own process. Seconds are wall time of the whole process; memory is its peak, as the operating system
 counts it. Results are printed and written to benchmarks/results/NAME.json.
 """
 
@@ -38,11 +38,12 @@ sys.path.insert(0, str(ROOT / "src"))
 from generate import generate, write_csv  # noqa: E402
 
 from movie_autoencoder import read_ratings  # noqa: E402
+from movie_autoencoder.bundle import read_manifest  # noqa: E402
 from movie_autoencoder.data.sources import find_data  # noqa: E402
 
 
 def run(words: Sequence[object]) -> dict[str, float]:
-    """Runs a command; wall seconds, processor seconds, and peak memory in GB."""
+    """Runs a command; returns wall seconds, processor seconds, and peak memory in GB."""
     started = time.perf_counter()
     process = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, cwd=ROOT)
     _, status, usage = os.wait4(process.pid, 0)
@@ -56,27 +57,27 @@ def run(words: Sequence[object]) -> dict[str, float]:
 
 
 def train(data: object, out: Path, *words: object) -> dict[str, Any]:
-    """A whole ``train.py``; its own account of the fits beside."""
+    """Runs ``train.py``; returns its seconds and memory, and figures from the bundle's metadata."""
     speed = [] if {"--model", "--config", "--speed"} & set(words) else ["--speed", "fast"]
     figures: dict[str, Any] = run([sys.executable, "train.py", "--data", data, "--out", out, "--quiet", *speed, *words])
-    facts = json.loads((out / "bundle" / "bundle.json").read_text())["facts"]
+    metadata = read_manifest(out / "bundle")["metadata"]
     return figures | {
-        "fit_seconds": round(last_fits(facts), 2),
-        "num_fits": len(facts["fits"]),
-        "settings": facts["settings"],
-        "epochs": facts["epochs"],
-        "validation": facts["validation"],
+        "fit_seconds": round(last_fits(metadata), 2),
+        "num_fits": len(metadata["fits"]),
+        "settings": metadata["settings"],
+        "epochs": metadata["epochs"],
+        "validation": metadata["validation"],
     }
 
 
-def last_fits(facts: dict[str, Any]) -> float:
-    """Seconds of the fits that the saved model is made of, the search for settings left out."""
-    refits = [fit["seconds"] for fit in facts["fits"] if fit["stage"].startswith("refit")]
-    return float(sum(refits) if refits else facts["fits"][-1]["seconds"])
+def last_fits(metadata: dict[str, Any]) -> float:
+    """Seconds of the fits of the saved model, without the hyperparameter search."""
+    refits = [fit["seconds"] for fit in metadata["fits"] if fit["stage"].startswith("refit")]
+    return float(sum(refits) if refits else metadata["fits"][-1]["seconds"])
 
 
 def accuracy(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Test RMSE over seeds: each seed draws its own split, chooses on its validation part, refits, is scored once."""
+    """Test RMSE over seeds: each seed has its own split and validation part, refits, and is scored once."""
     data: object = find_data(options.data, ROOT / "data")
     if options.share < 1:
         ratings = read_ratings(str(data))
@@ -122,14 +123,14 @@ def accuracy(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 def sample(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """``python train.py`` on the sample, several times."""
     words = "--speed", options.speed
-    return {"runs": [train("sample", folder / f"run{place}", *words) for place in range(options.runs)]}
+    return {"runs": [train("sample", folder / f"run{number}", *words) for number in range(options.runs)]}
 
 
 def million(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """1 million ratings at the defaults."""
     write_csv(generate(1_000_000, 6_000, 3_700)[0], folder / "ratings.csv")
     words = "--speed", options.speed
-    return {"runs": [train(folder / "ratings.csv", folder / f"run{place}", *words) for place in range(options.runs)]}
+    return {"runs": [train(folder / "ratings.csv", folder / f"run{number}", *words) for number in range(options.runs)]}
 
 
 def wide(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def steps(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         words = ["--set", "training.budget=0", "--epochs", options.epochs, "--validation-fraction", 0]
         figures[name] = train(path, folder / name, *words)
         history = np.genfromtxt(folder / name / "history.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
-        pace = np.diff(history["seconds"])  # without validation there is nothing but steps between the lines
+        pace = np.diff(history["seconds"])  # without validation the lines of the history are one step apart
         figures[name]["step_seconds"] = float(np.median(pace))
         figures[name]["ns_per_rating"] = float(np.median(pace)) / (0.9 * size[0]) * 1e9
     figures["ratio"] = figures["twenty"]["ns_per_rating"] / figures["million"]["ns_per_rating"]
@@ -156,7 +157,7 @@ def steps(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def light(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """What must be quick: importing, the help, scoring."""
+    """Seconds of importing, the help, and scoring."""
     figures: dict[str, Any] = {
         "import": [run([sys.executable, "-c", "import movie_autoencoder"]) for _ in range(options.runs)],
         "help": [run([Path(sys.executable).with_name("movie-autoencoder"), "--help"]) for _ in range(options.runs)],
@@ -183,7 +184,7 @@ def main() -> None:
     parser.add_argument("--data", default="ml-latest-small", help="accuracy: file, folder or known name")
     parser.add_argument("--model", help="accuracy: dual or autorec")
     parser.add_argument("--config", help="accuracy: a configuration file")
-    parser.add_argument("--share", type=float, default=1.0, help="accuracy: a random share of the data's ratings")
+    parser.add_argument("--share", type=float, default=1.0, help="accuracy: random fraction of the ratings")
     parser.add_argument("--seeds", type=int, default=5, help="accuracy: splits")
     parser.add_argument("--runs", type=int, default=3, help="sample, million, light: repetitions")
     parser.add_argument("--epochs", type=int, default=8, help="steps: epochs timed")

@@ -1,29 +1,29 @@
-"""Generates ratings with a known structure, at any size, for measuring accuracy (the truth is known), speed, memory.
+"""Generates ratings of any number with a known structure, for measuring accuracy, speed and memory.
 
     python benchmarks/generate.py OUT.csv --ratings 1000000 --users 6000 --items 3700 [--seed 0]
                                   [--unrated FILE.csv --num-unrated 20000]
 
-A person's *opinion* of an item, in stars before rounding, is
+A user's *opinion* of an item, in rating points before rounding, is
 
     opinion = 3.3 + b_u + b_i + s_u <tastes_u, traits_i> + noise
 
-* **Biases.** `b_u` says how mild or harsh a person is, `b_i` how good an item; popular items are better on the whole.
-* **A spectrum of tastes.** Twelve, each weaker than the one before by the same factor, so that a few matter much and
-  the rest a little; `s_u` is how strongly a person feels about them.
-* **Heavy tails.** Activity of users and popularity of items are log-normal. The noise is logistic, which has more far
-  misses than the normal distribution, and it is larger for some people and some items than for others.
+* **Biases.** `b_u` is high for a generous user, and `b_i` for a good item. Popular items are better on average.
+* **Tastes.** There are twelve, each weaker than the one before by the same factor, so a few matter much and the rest a
+  little. `s_u` is how strongly a user feels about them.
+* **Heavy tails.** Activity of users and popularity of items are log-normal. The noise is logistic, which has heavier
+  tails than the normal distribution, and it is larger for some users and items than for others.
 * **Selection by affinity: missing not at random.** A candidate pair, drawn by activity and popularity, becomes a rating
-  with a chance that grows with the affinity `<tastes_u, traits_i>`. So *which* items somebody rated carries signal,
-  and rated cells get more stars than unrated ones.
-* **Habit with the stars.** Each person has a fondness for each of the ten values (0.5 to 5); the point that parts two
-  neighbouring values lies the further from a value the fonder the person is of it. Some people give whole stars only:
-  their fondness for half stars is 0.
+  with a probability that grows with the affinity `<tastes_u, traits_i>`. So *which* items a user rated is informative
+  (implicit feedback), and rated cells have higher ratings than unrated ones.
+* **Use of the scale.** Each user has a preference for each of the ten ratings (0.5 to 5). The higher the preference
+  for a rating, the wider the interval of opinions that is rounded to it. Some users give whole stars only: their
+  preference for half stars is 0.
 
-Everything is drawn in O(ratings). The RMSE of an **oracle** is printed: it knows all the quantities above but the
-noise, and predicts the mean of the stars that it may lead to; no predictor has a smaller one in expectation. Stars of
-random *unrated* cells, of users and items that have ratings, go to a second file: recommendations are made there.
+Everything is drawn in O(ratings). The script prints the RMSE of an **oracle**, which knows all of these quantities but
+the noise and predicts the mean rating over the noise. No predictor has a smaller expected RMSE. Ratings of random
+*unrated* cells, of users and items that have ratings, go to a second file, because recommendations are made for these.
 
-Test RMSE (one random 90/10 split, seed 0), which says that the data are neither trivial nor noise:
+Test RMSE (one random 90/10 split, seed 0) shows that the data are neither trivial nor noise:
 
 | | `damped_bias` | `dual` | oracle | unrated cells: `damped_bias` | `dual` | oracle |
 |---|---|---|---|---|---|---|
@@ -61,24 +61,24 @@ PRESETS = {
 NUM_UNRATED = 20_000
 
 _SCALE = Scale(0.5, 5.0, 0.5)
-_MEAN = 3.3  # stars, before selection by affinity adds to it
+_MEAN = 3.3  # rating points, before selection by affinity adds to it
 _TASTES, _SPECTRUM = 12, 0.8
 _TASTE = 0.28  # standard deviation of a trait
-_NOISE = 0.36  # scale of the logistic noise, stars; its standard deviation is 1.81 times that
-_WHOLE_ONLY = 0.3  # share of people who give whole stars only
+_NOISE = 0.36  # scale of the logistic noise, rating points; its standard deviation is 1.81 times that
+_WHOLE_ONLY = 0.3  # fraction of users who give whole stars only
 _SELECTION = 1.5  # growth of the log odds of rating with affinity
-_LARGEST_SHARE = 0.75  # of all cells that can be rated
+_MAX_FRACTION = 0.75  # of all cells that can be rated
 _BLOCK = 1 << 20
 
 
 class Generated(NamedTuple):
-    """What was generated.
+    """Generated ratings.
 
     Args:
-        ratings: the rated cells; ids are whole numbers from 1.
-        oracle: RMSE of the best possible prediction there, stars.
-        unrated: random cells that are not among the ratings, with the stars that they would get; None if not asked for.
-        unrated_oracle: RMSE of the best possible prediction there; NaN if not asked for.
+        ratings: the rated cells; ids are integers from 1.
+        oracle: RMSE of the best possible prediction of these, rating points.
+        unrated: random unrated cells, with the ratings that they would get; None when there are none.
+        unrated_oracle: RMSE of the best possible prediction of these, rating points; NaN when there are none.
     """
 
     ratings: Ratings
@@ -89,20 +89,20 @@ class Generated(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """People and items with everything that decides who rates what, and how.
+    """Users and items, with everything that decides who rates what and how.
 
     Args:
-        activity: share of candidate pairs of each user, shape ``(num_users,)``.
-        popularity: share of candidate pairs of each item, shape ``(num_items,)``.
-        tastes: shape ``(num_users, 12)``.
-        traits: shape ``(num_items, 12)``.
-        user_bias: stars, shape ``(num_users,)``.
-        item_bias: stars, shape ``(num_items,)``.
-        strength: how strongly a person feels about taste, shape ``(num_users,)``.
-        user_noise: scale of the noise, stars, shape ``(num_users,)``.
-        item_noise: factor on it, shape ``(num_items,)``.
-        bounds: the opinions that part neighbouring star values, ascending, shape ``(num_users, 9)``; minus infinity
-            below a lowest value that is never given.
+        activity: fraction of the candidate pairs of each user, shape ``(num_users,)``.
+        popularity: fraction of the candidate pairs of each item, shape ``(num_items,)``.
+        tastes: tastes of each user, shape ``(num_users, 12)``.
+        traits: traits of each item, shape ``(num_items, 12)``.
+        user_bias: bias of each user, rating points, shape ``(num_users,)``.
+        item_bias: bias of each item, rating points, shape ``(num_items,)``.
+        strength: how strongly each user feels about tastes, shape ``(num_users,)``.
+        user_noise: scale of the noise of each user, rating points, shape ``(num_users,)``.
+        item_noise: factor on the noise of each item, shape ``(num_items,)``.
+        bounds: opinions between neighbouring ratings, ascending, shape ``(num_users, 9)``; minus infinity when the
+            lowest rating is never given.
     """
 
     activity: npt.NDArray[np.float64]
@@ -118,7 +118,7 @@ class Population:
 
     @classmethod
     def draw(cls, num_users: int, num_items: int, *, seed: int = 0) -> Population:
-        """Draws people and items."""
+        """Draws users and items."""
         rng = np.random.default_rng([seed, 0])
         popularity = rng.lognormal(0, 1.6, num_items)
         activity = rng.lognormal(0, 1.1, num_users)
@@ -145,15 +145,15 @@ class Population:
         return len(self.tastes) * len(self.traits)
 
     def affinity(self, users: Index, items: Index) -> Numbers:
-        """How well items suit tastes, shape ``(n,)``."""
+        """How well each item suits the tastes of its user, shape ``(n,)``."""
         affinity: Numbers = np.einsum("nk,nk->n", self.tastes[users], self.traits[items])
         return affinity
 
     def choose(self, num_ratings: int, rng: np.random.Generator) -> Index:
-        """Cells that are rated, as ``user * num_items + item``, ascending, shape ``(num_ratings,)``."""
-        if num_ratings > _LARGEST_SHARE * self.num_cells:
+        """Draws the cells to rate, as ``user * num_items + item``, ascending, shape ``(num_ratings,)``."""
+        if num_ratings > _MAX_FRACTION * self.num_cells:
             raise ValueError(
-                f"{num_ratings} ratings are more than {_LARGEST_SHARE:.0%} of the {self.num_cells} cells. Ask for "
+                f"{num_ratings} ratings are more than {_MAX_FRACTION:.0%} of the {self.num_cells} cells. Give "
                 "fewer ratings, or more users or items."
             )
         by_activity, by_popularity = np.cumsum(self.activity), np.cumsum(self.popularity)
@@ -167,7 +167,7 @@ class Population:
         return kept[np.sort(rng.permutation(len(kept))[:num_ratings])]
 
     def rate(self, users: Index, items: Index, rng: np.random.Generator) -> tuple[Numbers, Numbers]:
-        """Stars of cells, and the mean of the stars that the noise may lead to there; each of shape ``(n,)``."""
+        """The rating of each cell, and its mean over the noise, rating points, shape ``(n,)`` each."""
         from scipy.special import expit
 
         stars, means = np.empty(len(users), dtype=np.float32), np.empty(len(users), dtype=np.float32)
@@ -185,65 +185,65 @@ class Population:
 
 
 def _bounds(num_users: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """The opinions that part star values, from each person's fondness for each value."""
+    """The opinions between neighbouring ratings, from random preferences of each user for each rating."""
     levels = _SCALE.levels
     half = levels % 1 > 0
-    fondness = rng.lognormal(0, 0.5, (num_users, len(levels)))
-    fondness[:, half] *= np.where(rng.random(num_users) < _WHOLE_ONLY, 0.0, rng.uniform(0.2, 1.0, num_users))[:, None]
-    share = fondness[:, :-1] / (fondness[:, :-1] + fondness[:, 1:])
-    bounds = levels[:-1] + _SCALE.step * share
-    bounds[fondness[:, 0] == 0, 0] = -np.inf
+    preference = rng.lognormal(0, 0.5, (num_users, len(levels)))
+    preference[:, half] *= np.where(rng.random(num_users) < _WHOLE_ONLY, 0.0, rng.uniform(0.2, 1.0, num_users))[:, None]
+    fraction = preference[:, :-1] / (preference[:, :-1] + preference[:, 1:])
+    bounds = levels[:-1] + _SCALE.step * fraction
+    bounds[preference[:, 0] == 0, 0] = -np.inf
     return bounds
 
 
 def generate_all(num_ratings: int, num_users: int, num_items: int, *, num_unrated: int = 0, seed: int = 0) -> Generated:
-    """Ratings, stars of unrated cells, and the oracle's RMSE on both.
+    """Generates ratings, ratings of unrated cells, and the oracle's RMSE on both.
 
     Args:
-        num_ratings: how many, exactly.
-        num_users: people; those who happen to rate nothing do not occur in the ratings.
-        num_items: likewise.
-        num_unrated: random cells without a rating. Their number does not change the ratings.
-        seed: of everything.
+        num_ratings: exact number of ratings.
+        num_users: number of users; a user who happens to rate nothing is not in the ratings.
+        num_items: number of items; likewise.
+        num_unrated: number of random unrated cells. It does not change the ratings.
+        seed: seed of all random numbers.
 
     Raises:
-        ValueError: more cells are asked for than there are.
+        ValueError: there are not so many cells.
     """
-    people = Population.draw(num_users, num_items, seed=seed)
-    cells = people.choose(num_ratings, np.random.default_rng([seed, 1]))
-    ratings, oracle = _rated(people, cells, np.random.default_rng([seed, 2]))
+    population = Population.draw(num_users, num_items, seed=seed)
+    cells = population.choose(num_ratings, np.random.default_rng([seed, 1]))
+    ratings, oracle = _rated(population, cells, np.random.default_rng([seed, 2]))
     if not num_unrated:
         return Generated(ratings, oracle, None, float("nan"))
     known_users, known_items = ratings.user_ids - 1, ratings.item_ids - 1
     available = len(known_users) * len(known_items) - num_ratings
     if num_unrated > available:
-        raise ValueError(f"{num_unrated} unrated cells are asked for and there are {available}.")
+        raise ValueError(f"There are {available} unrated cells. Received: num_unrated={num_unrated}.")
     rng = np.random.default_rng([seed, 3])
     free = np.empty(0, dtype=np.int64)
     while len(free) < num_unrated:
         users, items = rng.choice(known_users, 2 * num_unrated), rng.choice(known_items, 2 * num_unrated)
         free = np.setdiff1d(np.concatenate([free, users * num_items + items]), cells)
     free = free[np.sort(rng.permutation(len(free))[:num_unrated])]
-    return Generated(ratings, oracle, *_rated(people, free, rng))
+    return Generated(ratings, oracle, *_rated(population, free, rng))
 
 
-def _rated(people: Population, cells: Index, rng: np.random.Generator) -> tuple[Ratings, float]:
-    users, items = (cells // people.num_items).astype(np.int32), (cells % people.num_items).astype(np.int32)
-    stars, means = people.rate(users, items, rng)
+def _rated(population: Population, cells: Index, rng: np.random.Generator) -> tuple[Ratings, float]:
+    users, items = (cells // population.num_items).astype(np.int32), (cells % population.num_items).astype(np.int32)
+    stars, means = population.rate(users, items, rng)
     oracle = float(np.sqrt(np.mean(np.square(stars - means, dtype=np.float64))))
     return Ratings.from_columns(users + 1, items + 1, stars, scale=_SCALE), oracle
 
 
 def generate(num_ratings: int, num_users: int, num_items: int, *, seed: int = 0) -> tuple[Ratings, float]:
-    """Ratings, and the RMSE of the oracle; see `generate_all`."""
+    """Generates ratings, and the RMSE of the oracle; see `generate_all`."""
     return generate_all(num_ratings, num_users, num_items, seed=seed)[:2]
 
 
 def preset(name: str, *, seed: int = 0) -> Generated:
-    """A standard data set of `PRESETS`, with `NUM_UNRATED` unrated cells.
+    """Generates a standard data set of `PRESETS`, with `NUM_UNRATED` unrated cells.
 
     Raises:
-        ValueError: no such name.
+        ValueError: there is no such name.
     """
     if name not in PRESETS:
         raise ValueError(f"There is no generated data set {name!r}. Names: {', '.join(PRESETS)}.")
@@ -251,7 +251,7 @@ def preset(name: str, *, seed: int = 0) -> Generated:
 
 
 def write_csv(ratings: Ratings, path: Path) -> None:
-    """Writes ratings as MovieLens' ratings.csv."""
+    """Writes ratings in the format of MovieLens' ``ratings.csv``."""
     import pyarrow as pa
     import pyarrow.csv as csv
 
@@ -272,7 +272,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=6_000)
     parser.add_argument("--items", type=int, default=3_700)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--unrated", type=Path, help="file for stars of random unrated cells")
+    parser.add_argument("--unrated", type=Path, help="file for ratings of random unrated cells")
     parser.add_argument("--num-unrated", type=int, default=NUM_UNRATED, help="how many of them")
     options = parser.parse_args()
     num_unrated = options.num_unrated if options.unrated else 0

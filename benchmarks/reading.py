@@ -1,12 +1,12 @@
-"""How fast, and in how much memory, a large file of ratings is read.
+"""Seconds and memory for reading a large file of ratings.
 
     python benchmarks/reading.py                     25 million rows of ratings.csv
     python benchmarks/reading.py --million 10 --format colons
 
 Writes a file of random ratings (162,541 users, 62,423 movies, as in MovieLens 25M; seed 0), reads it with
-`read_ratings`, and then as a raw table with pyarrow.csv, each in a process of its own, and prints seconds, peak memory
-of the process, and the ratio of the times. The file is removed afterwards. Rows are in the order of users, as in
-MovieLens, unless --shuffle is given.
+`read_ratings`, and then as a raw table with pyarrow.csv, each in its own process. It prints seconds, peak memory of the
+process, and the ratio of the times, and removes the file. Rows are in the order of users, as in MovieLens, except with
+--shuffle.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--million", type=float, default=25, help="rows, in millions")
     parser.add_argument("--format", choices=("csv", "colons", "tabs"), default="csv", help="ratings.csv, ::, or u.data")
     parser.add_argument("--shuffle", action="store_true", help="rows in random order")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each; the fastest counts")
+    parser.add_argument("--repeat", type=int, default=3, help="number of runs; the fastest counts")
     arguments = parser.parse_args()
     names = {"csv": "ratings.csv", "colons": "ratings.dat", "tabs": "u.data"}
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def fastest(code: str, path: Path, repeat: int) -> dict:
 
 
 def write(path: Path, num_rows: int, kind: str, shuffle: bool) -> None:
-    """Random ratings in blocks, so that the generator needs little memory itself."""
+    """Writes random ratings in blocks, which needs little memory."""
     import numpy as np
     import pyarrow as pa
     from pyarrow import csv

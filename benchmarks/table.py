@@ -1,4 +1,4 @@
-"""Writes the tables of benchmarks/results/*.json, which `figures.py`, `compare.py` and `fold_in.py` made.
+"""Writes tables from benchmarks/results/*.json, the results of `figures.py`, `compare.py` and `fold_in.py`.
 
 python benchmarks/table.py           writes them into README.md and docs/benchmarks.md
 python benchmarks/table.py --print   prints them; tests compare them with those pages
@@ -19,7 +19,8 @@ COMPARISON, COMPARISON_END = (
     "<!-- end of comparison -->",
 )
 FOLD_IN, FOLD_IN_END = "<!-- fold-in: written by python benchmarks/table.py -->\n", "<!-- end of fold-in -->"
-FIRST = "ml-latest-small"  # the data set whose seconds and intervals are shown too
+OURS = {"dual-best": "`ensemble` (`--speed best`)", "dual-fast": "`dual` (`--speed fast`)"}  # their names in the tables
+FIRST = "ml-latest-small"  # the data set with seconds and intervals
 MODELS = {
     "accuracy-dual": "`dual` (`--speed fast`)",
     "accuracy-autorec": "`autorec` (`--model autorec`)",
@@ -37,10 +38,10 @@ def table() -> str:
     """Markdown: accuracy on real ratings, then seconds and memory."""
     dual = result("accuracy-dual")
     lines = [
-        f"ml-latest-small, random 90/10, {len(dual['runs'])} splits (seeds 0-{len(dual['runs']) - 1}), ids and stars "
-        "only; every choice made on validation, the test part scored once. Processor seconds of a whole run; "
-        f"{dual['machine']}.\n",
-        "| model | test RMSE, mean ± spread | below `damped_bias` | least | processor seconds | peak GB |",
+        f"ml-latest-small, random 90/10, {len(dual['runs'])} splits (seeds 0-{len(dual['runs']) - 1}), ids and ratings "
+        "only. Every choice is made on validation, and the test part is scored once. Processor seconds of a whole "
+        f"run; {dual['machine']}.\n",
+        "| model | test RMSE, mean ± deviation | below `damped_bias` | smallest | processor seconds | peak GB |",
         "|---|---|---|---|---|---|",
     ]
     bias = [run["damped_bias"] for run in dual["runs"]]
@@ -52,12 +53,12 @@ def table() -> str:
             f"| {title} | {one['rmse_mean']:.4f} ± {one['rmse_spread']:.4f} | {one['below_damped_bias_mean']:.4f} | "
             f"{one['below_damped_bias_least']:.4f} | {seconds:.0f} | {peak:.2f} |"
         )
-    spread = f"{statistics.mean(bias):.4f} ± {statistics.stdev(bias):.4f}"
-    lines.append(f"| `damped_bias`, the baseline | {spread} | | | | |")
+    figures = f"{statistics.mean(bias):.4f} ± {statistics.stdev(bias):.4f}"
+    lines.append(f"| `damped_bias`, the baseline | {figures} | | | | |")
     sparse, steps, wide, light = (result(name) for name in ("accuracy-sparse", "steps", "wide", "light"))
     rows = {
         "a random 30 % of ml-latest-small, `dual`, `--speed fast`: below `damped_bias`": (
-            f"{sparse['below_damped_bias_mean']:.4f} (least {sparse['below_damped_bias_least']:.4f})"
+            f"{sparse['below_damped_bias_mean']:.4f} (smallest {sparse['below_damped_bias_least']:.4f})"
         ),
         "`python train.py --speed fast` on the sample, to the saved bundle": whole(result("sample")["runs"]),
         "the same with `--speed best`, the default": whole(result("sample-best")["runs"]),
@@ -79,11 +80,11 @@ def table() -> str:
 
 
 def used() -> dict[str, str]:
-    """Rows on a trained model in use, as far as it was measured."""
+    """Rows about the use of a trained model; results that are missing have no row."""
     people = result("people")
     each = people["one_person_ms"]
     rows = {
-        f"ten films for one person from {people['ratings_each']} stars, with intervals and reasons, of "
+        f"ten films for one person from {people['ratings_each']} ratings, with intervals and reasons, of "
         f"{people['items']:,} films, by id (by title)": (
             f"{each['by id']['p50']:.2f} ms ({each['by title']['p50']:.2f} ms)"
         ),
@@ -103,7 +104,7 @@ def used() -> dict[str, str]:
 
 
 def measured(name: str) -> bool:
-    """Whether there is such a result."""
+    """Whether the result exists."""
     return (ROOT / "benchmarks" / "results" / f"{name}.json").is_file()
 
 
@@ -119,47 +120,48 @@ def median(runs: list[dict[str, Any]]) -> float:
 
 
 def comparisons() -> list[dict[str, Any]]:
-    """Saved results of `compare.py`, the data set that is shown in full first."""
+    """Saved results of `compare.py`, first the data set that is shown in full."""
     paths = sorted((ROOT / "benchmarks" / "results").glob("compare-*.json"))
     found: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return sorted(found, key=lambda one: one["data"] != FIRST)
 
 
 def comparison(results: list[dict[str, Any]]) -> str:
-    """Markdown: RMSE of every model on every data set, then the first data set in full; nothing without results."""
+    """Markdown: RMSE of every model on every data set, then the first data set in full; empty without results."""
     if not results:
         return ""
     first = results[0]
     names = sorted({name for one in results for name in one["models"]}, key=lambda name: mean_rmse(first, name))
     lines = [
-        "Test RMSE, mean over splits (in brackets how many), the same test ratings for all; lowest in bold.\n",
+        "Test RMSE, mean over splits (their number in brackets), on the same test ratings for all; lowest in bold.\n",
         "| model | " + " | ".join(f"{one['data']} ({len(one['splits'])})" for one in results) + " |",
         "|---" * (len(results) + 1) + "|",
     ]
     for name in names:
         cells = [rounded(one, name) for one in results]
-        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        lines.append(f"| {shown(name)} | " + " | ".join(cells) + " |")
     if any("oracle" in one for one in results):
         cells = [f"{one['oracle']['rmse']:.4f}" if "oracle" in one else "" for one in results]
         lines.append("| best possible, of generated data | " + " | ".join(cells) + " |")
     lines += [
         "",
-        f"{first['data']} in full; {first['machine']}. Process seconds hold tuning; fit seconds are one fit.\n",
-        "| model | RMSE, mean ± spread | MAE | nats per rating | fit s | process s | peak MB | "
+        f"{first['data']} in full; {first['machine']}. Process seconds include tuning; fit seconds are those of one "
+        "fit.\n",
+        "| model | RMSE, mean ± standard deviation | MAE | nats per rating | fit s | process s | peak MB | "
         "ours minus it, 95 % interval | p (Holm) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     against = {line["model"]: line for line in first["differences"]}
     for name in (name for name in names if name in first["models"]):
         one = first["models"][name]
-        spread = statistics.stdev(one["rmse"]) if len(one["rmse"]) > 1 else 0.0
+        deviation = statistics.stdev(one["rmse"]) if len(one["rmse"]) > 1 else 0.0
         nats = f"{statistics.mean(one['nll']):.3f}" if one["nll"] else ""
         gap, p = "", ""
         if name in against:
             low, high = against[name]["ci95"]
             gap, p = f"{against[name]['difference']:+.4f} [{low:+.4f}, {high:+.4f}]", f"{against[name]['p_holm']:.2g}"
         lines.append(
-            f"| `{name}` {one['version']} | {statistics.mean(one['rmse']):.4f} ± {spread:.4f} | "
+            f"| {shown(name)} {one['version']} | {statistics.mean(one['rmse']):.4f} ± {deviation:.4f} | "
             f"{statistics.mean(one['mae']):.4f} | {nats} | {one['fit_seconds']:.1f} | {one['process_seconds']:.0f} | "
             f"{one['peak_mb']:.0f} | {gap} | {p} |"
         )
@@ -167,32 +169,38 @@ def comparison(results: list[dict[str, Any]]) -> str:
 
 
 def fold_in(found: dict[str, Any]) -> str:
-    """Markdown: RMSE of new users and items by the number of ratings folded in, and the share of the gap closed."""
+    """Markdown: RMSE of new users and items by the number of fold-in ratings, and the fraction of the gap closed."""
     numbers, sides = found["num_given"], found["sides"]
     lines = [f"{found['data']}, mean of {found['seeds']} draws; {found['machine']}.\n"]
     for side, one in sides.items():
         lines += [
-            f"| new {side}s: ratings folded in | {' | '.join(map(str, numbers))} |",
+            f"| new {side}s: number of fold-in ratings | {' | '.join(map(str, numbers))} |",
             "|---" * (1 + len(numbers)) + "|",
         ]
         for name, errors in one["mean_rmse"].items():
-            title = "`" + name.replace(",", "`,", 1) + ("" if "," in name else "`")
-            lines.append(f"| {title} | {' | '.join('' if error is None else f'{error:.4f}' for error in errors)} |")
+            model, comma, how = name.partition(",")
+            cells = ["" if error is None else f"{error:.4f}" for error in errors]
+            lines.append(f"| {shown(model)}{comma}{how} | {' | '.join(cells)} |")
         for name, shares in one["gap_closed"].items():
             cells = [f"{100 * shares[str(number)]:.0f} %" if str(number) in shares else "" for number in numbers]
-            lines.append(f"| share of the gap closed by `{name}` | {' | '.join(cells)} |")
+            lines.append(f"| fraction of the gap closed by {shown(name)} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines[:-1]) + "\n"
 
 
+def shown(name: str) -> str:
+    """The name of a model in a table."""
+    return OURS.get(name, f"`{name}`")
+
+
 def mean_rmse(result: dict[str, Any], name: str) -> float:
-    """Mean RMSE of a model over splits; infinite where it did not take part."""
+    """Mean RMSE of a model over splits; infinite without results."""
     one = result["models"].get(name)
     return statistics.mean(one["rmse"]) if one else float("inf")
 
 
 def rounded(result: dict[str, Any], name: str) -> str:
-    """Its RMSE for the table, bold when no model has a lower one."""
+    """RMSE of a model for the table, bold when no model has a lower one; empty without results."""
     value = mean_rmse(result, name)
     if value == float("inf"):
         return ""
@@ -201,7 +209,7 @@ def rounded(result: dict[str, Any], name: str) -> str:
 
 
 def replaced(text: str, start: str, end: str, content: str) -> str:
-    """The text with what stands between two markers replaced."""
+    """The text with the part between two markers replaced."""
     before, _, rest = text.partition(start)
     _, _, after = rest.partition(end)
     return f"{before}{start}{content}{end}{after}"

@@ -1,10 +1,11 @@
-"""What distributions over the stars are worth, pooled over splits: saved as benchmarks/results/uncertainty-NAME.json.
+"""Scores the distributions over the star values, pooled over splits: benchmarks/results/uncertainty-NAME.json.
 
     python benchmarks/uncertainty.py --data ml-latest-small [--splits 10] [--share 0.3] [--set training.budget=0]
 
-Every split is trained twice: as people do, and without the refit, whose model predicts the validation part. On that,
-a logistic regression on simple features (prediction, its square, log counts, residual variances of user and item) is
-fitted to foresee errors above one point; it is scored on the test part beside the model's own chance of such an error.
+The benchmark trains every split twice: with the defaults, and without the refit, to predict the validation part. On
+that part it fits a baseline for large errors: a logistic regression on simple features (prediction, its square, log
+counts, residual variances of user and item). On the test part it compares the baseline with the model's own probability
+of an error above one point.
 """
 
 from __future__ import annotations
@@ -33,83 +34,86 @@ from movie_autoencoder.data.splits import load_held_out  # noqa: E402
 from movie_autoencoder.evaluation.uncertainty import HISTOGRAM, LEVEL, VARIANCE, constant_width, score_intervals  # noqa: E402
 from movie_autoencoder.metrics.distributions import auc, brier, crps, negative_log_likelihood  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.uncertainty.stars import columns, like_threshold, one_point  # noqa: E402
+from movie_autoencoder.uncertainty import StarModel, like_threshold, one_point, value_index  # noqa: E402
 
 Array = npt.NDArray[Any]
 LOGISTIC = "logistic"
 
 
 def logistic(features: Array, happened: Array) -> Callable[[Array], Array]:
-    """A logistic regression, hardly penalised: from features to log odds."""
+    """Fits a logistic regression with a small penalty; returns the function from features to log odds."""
     from scipy.optimize import minimize
 
-    centre, spread = features.mean(axis=0), features.std(axis=0) + 1e-9
+    mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-9
 
     def table(features: Array) -> Array:
-        return np.column_stack([np.ones(len(features)), (features - centre) / spread])
+        return np.column_stack([np.ones(len(features)), (features - mean) / deviation])
 
     known = table(features)
 
     def loss(weights: Array) -> tuple[float, Array]:
         odds = known @ weights
-        chance = 1 / (1 + np.exp(-odds))
-        pull = np.append(0.0, weights[1:])
-        return float(np.logaddexp(0, odds).sum() - odds[happened].sum() + pull @ pull), known.T @ (
-            chance - happened
-        ) + 2 * pull
+        errors = 1 / (1 + np.exp(-odds)) - happened
+        slopes = np.append(0.0, weights[1:])
+        value = float(np.logaddexp(0, odds).sum() - odds[happened].sum() + slopes @ slopes)
+        return value, known.T @ errors + 2 * slopes
 
     weights = minimize(loss, np.zeros(known.shape[1]), jac=True, method="L-BFGS-B").x
     return lambda features: table(features) @ weights
 
 
+def star_model(run: Recommender) -> StarModel:
+    """The run's star model; without a validation part there is none, and nothing to score."""
+    if run.star_model is None:
+        sys.exit("The run has no validation part, so it has no distributions. Set split.validation_fraction above 0.")
+    return run.star_model
+
+
 def simple_features(run: Recommender, users: Array, items: Array, predictions: Array) -> Array:
-    """What anyone would try first, shape ``(n, 6)``."""
-    stars = run.star_model
-    if stars is None:
-        sys.exit("the run has no validation part, so there are no distributions")
+    """Features that anyone would try first, shape ``(n, 6)``."""
+    stars = star_model(run)
     counts = [np.append(side, 0)[index] for side, index in ((run.user_counts, users), (run.item_counts, items))]
-    noise = [stars.users.noise[users], stars.items.noise[items]]
+    noise = [stars.users.log_noise[users], stars.items.log_noise[items]]
     return np.column_stack([predictions, predictions**2, *(np.log1p(one) for one in counts), *noise])
 
 
 def one_split(
     ratings: Ratings, seed: int, settings: list[str], folder: Path
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Figures of one split, and what the pooled intervals need of each cell."""
+    """Scores of one split, and the columns that the pooled intervals need of each test rating."""
     runs = {}
     for refit in (False, True):
         words = [*settings, f"training.seed={seed}", f"training.refit={'true' if refit else 'false'}"]
         train(Config().with_settings(words), ratings=ratings, out=folder / f"refit-{refit}")
         runs[refit] = Recommender.load(folder / f"refit-{refit}")
 
-    def cells(run: Recommender, part: Any) -> tuple[Array, Array, Array, Array]:
+    def held_out_part(run: Recommender, part: Any) -> tuple[Array, Array, Array, Array]:
         held_out = load_held_out(folder / "refit-True" / "split.npz", part)
         users, items = run.locate_users(held_out.users), run.locate_items(held_out.items)
         return users, items, held_out.values.astype(np.float64), run.model.predict(users, items)
 
     run, far, least = runs[True], one_point(ratings.scale), like_threshold(ratings.scale)
-    users, items, given, predictions = cells(runs[False], "validation")
-    foresee = logistic(
+    users, items, given, predictions = held_out_part(runs[False], "validation")
+    log_odds = logistic(
         simple_features(runs[False], users, items, predictions), np.abs(predictions - given) > far + 1e-6
     )
-    users, items, given, predictions = cells(run, "test")
-    stars = run.star_model
-    if stars is None:
-        sys.exit("the run has no validation part, so there are no distributions")
+    users, items, given, predictions = held_out_part(run, "test")
+    stars = star_model(run)
     distribution, histogram = stars.distribution(predictions, users, items), stars.user_histogram(users)
-    large, liked, places = np.abs(predictions - given) > far + 1e-6, given >= least - 1e-6, columns(stars.values, given)
+    large, liked = np.abs(predictions - given) > far + 1e-6, given >= least - 1e-6
+    observed = value_index(stars.values, given)
     low, high = distribution.interval(LEVEL)
-    doubts = {
+    uncertainties = {
         run.name: distribution.error_probability(predictions),
         VARIANCE: stars.residual_variance(users, items),
-        LOGISTIC: foresee(simple_features(run, users, items, predictions)),
+        LOGISTIC: log_odds(simple_features(run, users, items, predictions)),
     }
     both = {run.name: distribution, HISTOGRAM: histogram}
-    figures = {
-        "nll": {name: negative_log_likelihood(one.probabilities, places) for name, one in both.items()},
-        "crps": {name: crps(one.probabilities, stars.values, stars.values[places]) for name, one in both.items()},
+    scores = {
+        "nll": {name: negative_log_likelihood(one.probabilities, observed) for name, one in both.items()},
+        "crps": {name: crps(one.probabilities, stars.values, stars.values[observed]) for name, one in both.items()},
         "brier": {name: brier(one.like_probability(), liked) for name, one in both.items()},
-        "auc": {name: auc(doubt, large) for name, doubt in doubts.items()},
+        "auc": {name: auc(one, large) for name, one in uncertainties.items()},
         "rmse": {
             "prediction": float(np.sqrt(np.mean((predictions - given) ** 2))),
             "mean of the distribution": float(np.sqrt(np.mean((distribution.mean - given) ** 2))),
@@ -118,7 +122,7 @@ def one_split(
         "coverage": float(((given >= low - 1e-6) & (given <= high + 1e-6)).mean()),
     }
     held_out = load_held_out(folder / "refit-True" / "split.npz", "test")
-    return figures, {
+    return scores, {
         "covered": (given >= low - 1e-6) & (given <= high + 1e-6),
         "width": high - low,
         "predictions": predictions,
@@ -134,7 +138,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", default="ml-latest-small", help="a file, folder, zip or known name")
     options.add_argument("--splits", type=int, default=10, help="number of splits, seeds from 0")
-    options.add_argument("--share", type=float, default=1.0, help="random share of the ratings, another one each split")
+    options.add_argument("--share", type=float, default=1.0, help="fraction of the ratings, drawn anew for each split")
     options.add_argument("--set", action="append", default=[], dest="settings", help="as for train.py")
     options.add_argument("--out", type=Path, help="file of the results")
     given = options.parse_args()
@@ -148,23 +152,23 @@ def main() -> None:
             order = np.random.default_rng([seed, 7]).permutation(len(whole))
             ratings = whole.take(order[: round(len(whole) * given.share)])
         with tempfile.TemporaryDirectory() as folder:
-            figures, cells = one_split(ratings, seed, given.settings, Path(folder))
-        if given.share < 1:  # rows of the whole, so that a user is the same in every split
+            scores, columns = one_split(ratings, seed, given.settings, Path(folder))
+        if given.share < 1:  # index in the whole data, so that a user is the same in every split
             for side, ids, locate in (
                 ("users", ratings.user_ids, whole.locate_users),
                 ("items", ratings.item_ids, whole.locate_items),
             ):
-                cells[side] = locate(ids[cells[side]])
-        splits.append(figures)
-        pooled.append(cells)
-        print(f"split {seed}", *(f"{key} {shown(value)}" for key, value in figures.items()), flush=True)
-    cells = {key: np.concatenate([one[key] for one in pooled]) for key in pooled[0]}
-    owners = cells["users"], cells["items"]
+                columns[side] = locate(ids[columns[side]])
+        splits.append(scores)
+        pooled.append(columns)
+        print(f"split {seed}", *(f"{key} {shown(value)}" for key, value in scores.items()), flush=True)
+    columns = {key: np.concatenate([one[key] for one in pooled]) for key in pooled[0]}
+    owners = columns["users"], columns["items"]
     coverage, p_value, (popularity, activity) = score_intervals(
-        cells["covered"], cells["width"], owners, (cells["item_counts"], cells["user_counts"])
+        columns["covered"], columns["width"], owners, (columns["item_counts"], columns["user_counts"])
     )
-    error = cells["predictions"] - cells["given"]
-    constant = constant_width(cells["predictions"], error, coverage.share, whole.scale, owners)
+    error = columns["predictions"] - columns["given"]
+    constant = constant_width(columns["predictions"], error, coverage.share, whole.scale, owners)
     means = {
         key: {name: float(np.mean([split[key][name] for split in splits])) for name in splits[0][key]}
         if isinstance(splits[0][key], dict)
@@ -206,7 +210,7 @@ def main() -> None:
 
 
 def shown(value: Any) -> str:
-    """A figure, or several by name, with four digits."""
+    """A number, or several by name, with four digits."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {shown(one)}" for name, one in value.items())
     return "–" if value is None else f"{value:.4f}"

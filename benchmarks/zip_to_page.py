@@ -3,9 +3,8 @@
     python benchmarks/zip_to_page.py [--ratings 25000000] [--users 162000] [--items 59000]
                                        [--speed fast] [--keep FOLDER]
 
-A generated zip with the files of a MovieLens release (ratings.csv, movies.csv) is trained on by the command that people
-use, and the page is served from the run until it has answered once with recommendations. What is not counted: making
-the zip.
+The script generates a zip with the files of a MovieLens release (ratings.csv, movies.csv), trains on it with train.py,
+and serves the page until it has answered one request for recommendations. Generating the zip is not counted.
 """
 
 from __future__ import annotations
@@ -30,11 +29,12 @@ sys.path.insert(0, str(ROOT / "src"))
 from figures import run  # noqa: E402
 from generate import generate, write_csv  # noqa: E402
 
+from movie_autoencoder.bundle import read_manifest  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
 
 
 def write_zip(path: Path, num_ratings: int, num_users: int, num_items: int) -> int:
-    """A zip like a MovieLens release; returns how many ratings it holds."""
+    """Writes a zip like a MovieLens release; returns its number of ratings."""
     ratings = generate(num_ratings, num_users, num_items, seed=0)[0]
     with tempfile.TemporaryDirectory() as folder:
         csv = Path(folder) / "ratings.csv"
@@ -48,7 +48,7 @@ def write_zip(path: Path, num_ratings: int, num_users: int, num_items: int) -> i
 
 
 def seconds_to_page(run_folder: Path) -> dict[str, float]:
-    """Seconds from starting the server to its page, and to its first recommendations."""
+    """Seconds from the start of the server to its page, and to its first recommendations."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -68,7 +68,7 @@ def seconds_to_page(run_folder: Path) -> dict[str, float]:
 
 
 def answer(url: str, body: object, server: subprocess.Popen[bytes]) -> bytes:
-    """What a server says, once it is up."""
+    """The response of a server, once it has started."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     while True:
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=162_000)
     parser.add_argument("--items", type=int, default=59_000)
     parser.add_argument("--speed", default="fast", choices=["fast", "best"])
-    parser.add_argument("--keep", type=Path, help="folder for zip and run; a zip that lies there is taken")
+    parser.add_argument("--keep", type=Path, help="folder for zip and run; an existing zip is used")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
@@ -99,7 +99,7 @@ def main() -> None:
         words = [sys.executable, "train.py", "--data", data, "--speed", options.speed, "--out", out, "--quiet"]
         training = run(words)
         served = seconds_to_page(out)
-        facts = json.loads((out / "bundle" / "bundle.json").read_text())["facts"]
+        metadata = read_manifest(out / "bundle")["metadata"]
         figures = {
             "data": {"ratings": options.ratings, "users": options.users, "items": options.items},
             "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
@@ -107,7 +107,7 @@ def main() -> None:
             "training": training,
             "serving": served,
             "minutes": round((training["seconds"] + served["recommendations"]) / 60, 2),
-            "validation": facts.get("validation"),
+            "validation": metadata.get("validation"),
             "bundle_mb": round(sum(file.stat().st_size for file in (out / "bundle").iterdir()) / 1e6, 1),
         }
     write_json(ROOT / "benchmarks" / "results" / "zip-to-page.json", figures)

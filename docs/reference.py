@@ -1,7 +1,9 @@
 """Writes docs/configuration.md from the code: every option of every command and every configuration key.
 
 python docs/reference.py          writes the page
-python docs/reference.py --print  prints it; a test compares that with the page
+python docs/reference.py --print  prints the page
+
+A test fails while the page differs from the code.
 """
 
 from __future__ import annotations
@@ -22,20 +24,20 @@ PAGE = Path(__file__).resolve().parent / "configuration.md"
 def page() -> str:
     """The page's text."""
     parts = [
-        "# Options and settings\n\nWritten from the code by `python docs/reference.py`.\n\n`train.py` and "
-        "`evaluate.py` take the options of `movie-autoencoder train` and `evaluate`.\n"
+        "# Options and settings\n\n`python docs/reference.py` writes this page from the code.\n\n`train.py` and "
+        "`evaluate.py` have the options of `movie-autoencoder train` and `evaluate`.\n"
     ]
     group = typer.main.get_command(cli.app)
-    for name, command in sorted(group.commands.items()):
+    for title, command in sorted(group.commands.items()):
         parts.append(
-            f"\n## movie-autoencoder {name}\n\n{(command.help or '').strip()}\n\n| option | meaning |\n|---|---|\n"
+            f"\n## movie-autoencoder {title}\n\n{(command.help or '').strip()}\n\n| option | meaning |\n|---|---|\n"
         )
         for option in command.params:
-            words = ", ".join(option.opts) if option.opts[0].startswith("-") else option.opts[0].upper()
-            parts.append(f"| `{words}` | {getattr(option, 'help', None) or ''} |\n")
+            name = ", ".join(option.opts) if option.opts[0].startswith("-") else option.opts[0].upper()
+            parts.append(f"| `{name}` | {getattr(option, 'help', None) or ''} |\n")
     parts.append(
         "\n## Settings\n\nIn a file (`--config`, TOML) or one at a time (`--set SECTION.KEY=VALUE`). An unknown key is "
-        "an error. Where no default stands, the value is chosen on validation or by a rule (docs/models.md).\n"
+        "an error. A setting without a default is chosen on validation or by a rule (docs/models.md).\n"
     )
     sections = {
         "data": config.DataConfig,

@@ -1,4 +1,4 @@
-"""A small trained run with titles, years and genres, for whatever uses a trained model."""
+"""A small trained run with titles, years and genres, for tests of whatever uses a trained model."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from test_neighbours import blend
+from small_models import small_ensemble
 
 from movie_autoencoder.bundle import Bundle, save_bundle
 from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.models.baselines import damped_bias, fit_baselines
+from movie_autoencoder.models.validation import Validation
 from movie_autoencoder.recommend.recommender import Recommender
-from movie_autoencoder.training.train import _star_model
+from movie_autoencoder.uncertainty import fit_star_model
 
 NAMES = ["Ash", "Birch", "Cedar", "Elm", "Fir", "Holly", "Larch", "Maple", "Oak", "Pine"]
 
@@ -33,12 +34,12 @@ def catalogue(ratings: Ratings) -> Catalogue:
 
 
 def taste_bundle(ratings: Ratings) -> Bundle:
-    """Trained for a second: dual and sibling averaged, with distributions over the stars."""
+    """A small ensemble, trained in about a second, with distributions over the stars."""
     split = split_ratings(ratings, test_fraction=0.1, validation_fraction=0.1)
     training = split.training_ratings
-    stars = _star_model(damped_bias(training, 5.0), training, split.held_out("validation"), training)
+    stars = fit_star_model(damped_bias(training, 5.0), Validation(training, split.held_out("validation")), training)
     return Bundle(
-        blend(training, epochs=40),
+        small_ensemble(training, epochs=40),
         fit_baselines(training, 5.0),
         training.user_ids,
         training.item_ids,
@@ -52,14 +53,14 @@ def taste_bundle(ratings: Ratings) -> Bundle:
 
 
 def save_taste_run(bundle: Bundle, run: Path) -> Path:
-    """The run's folder, with nothing but the bundle."""
+    """Saves the bundle alone as a run; returns the run's folder."""
     save_bundle(bundle, run / "bundle", card="a card")
     return run
 
 
 @contextmanager
 def served(bundle: Bundle) -> Iterator[str]:
-    """A server of a bundle in this process, on a free port; its address."""
+    """Serves a bundle in this process on a free port; yields the address."""
     import uvicorn
 
     from movie_autoencoder.web import create_app

@@ -1,4 +1,4 @@
-"""The benchmark against peers: equal splits, no leak, tuning, blends, significance, and going on after a stop."""
+"""The benchmark against peers: equal splits, no leak, tuning, blends, significance, and continuing after a stop."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_model_gets_the_same_test_cells_and_none_of_them_is_trained_on(planted: Ratings) -> None:
+def test_every_model_gets_the_same_test_ratings_and_trains_on_none_of_them(planted: Ratings) -> None:
     data = compare.random_splits("planted", planted, 3)
     parts = [data.part(seed) for seed in (*data.seeds, compare.TUNING_SEED)]
     for part in parts:
@@ -66,7 +66,7 @@ def test_every_model_gets_the_same_test_cells_and_none_of_them_is_trained_on(pla
     assert len({frozenset(pairs(part)) for part in parts}) == 4
 
 
-def test_a_share_takes_another_part_of_the_ratings_in_every_split(planted: Ratings) -> None:
+def test_a_fraction_takes_other_ratings_in_every_split(planted: Ratings) -> None:
     data = compare.random_splits("planted", planted, 2, share=0.3)
     assert data.name == "planted-30pct"
     used = [pairs(part) | training_pairs(part) for part in (data.part(0), data.part(1))]
@@ -85,13 +85,13 @@ def test_a_given_pair_is_scored_as_it_is_and_tuned_on_its_training_file_alone(pl
     assert not held_out & (pairs(tuning) | training_pairs(tuning))
 
 
-def test_ends_of_the_scale_that_only_the_test_file_shows_are_part_of_it() -> None:
+def test_the_scale_spans_the_test_file_too() -> None:
     train = Ratings.from_columns([1, 1, 2], [1, 2, 1], [2.0, 3.0, 4.0])
     test = Ratings.from_columns([2], [2], [5.0])
     assert compare.given_pair("pair", train, test).part(0).train.scale == Scale(2.0, 5.0, 1.0)
 
 
-def test_no_process_is_given_a_star_of_the_test_part(
+def test_no_process_gets_a_rating_of_the_test_part(
     planted: Ratings, fakes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = compare.random_splits("planted", planted, 1).part(0)
@@ -121,7 +121,7 @@ def test_our_training_file_holds_the_training_ratings_and_nothing_else(planted: 
     assert compare.read_ratings(tmp_path / "train.csv").digest == part.train.digest
 
 
-def test_peers_are_tuned_on_a_split_of_their_own_and_the_blend_is_that_of_their_predictions(
+def test_peers_are_tuned_on_a_separate_split_and_the_blend_averages_their_predictions(
     planted: Ratings, fakes: Path
 ) -> None:
     data = compare.random_splits("planted", planted, 2)
@@ -151,7 +151,7 @@ def test_peers_are_tuned_on_a_split_of_their_own_and_the_blend_is_that_of_their_
     assert result["differences"] == []  # none of ours took part
 
 
-def test_the_command_writes_the_result_and_goes_on_where_it_was_stopped(
+def test_the_command_writes_the_result_and_continues_after_a_stop(
     fakes: Path, monkeypatch: pytest.MonkeyPatch, planted: Ratings
 ) -> None:
     compare.write_ratings(planted, fakes / "few.csv")
@@ -178,7 +178,7 @@ def test_the_command_writes_the_result_and_goes_on_where_it_was_stopped(
     assert json.loads((fakes / "out.json").read_text())["models"]["mean"]["rmse"] == result["models"]["mean"]["rmse"]
 
 
-def test_a_peer_without_its_environment_is_left_out_and_said_so(
+def test_a_peer_without_its_environment_is_skipped_with_a_message(
     planted: Ratings, fakes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compare, "complete", lambda name: False)
@@ -189,13 +189,13 @@ def test_a_peer_without_its_environment_is_left_out_and_said_so(
     assert said == ["planted: mean is left out: its environment is missing: python benchmarks/peers/install.py lenskit"]
 
 
-def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_process_is_reported(tmp_path: Path) -> None:
     with pytest.raises(compare.Unavailable, match="status 3: no luck"):
         compare.run([sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"], 1, tmp_path / "log")
 
 
 @pytest.mark.slow
-def test_no_process_goes_on_when_the_run_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_the_run_stops_its_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(pid: int, options: int) -> None:
         monkeypatch.undo()
         assert not (tmp_path / "done").exists()
@@ -216,7 +216,7 @@ def test_every_process_gets_the_same_threads(tmp_path: Path) -> None:
     assert seconds > 0 and peak > 1  # megabytes
 
 
-def test_speeds_are_asked_for_where_training_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speeds_are_options_where_training_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "options_of_train", lambda: "--model --epochs")
     assert compare.words_of("dual-fast") == ["--model", "dual"]
     with pytest.raises(compare.Unavailable, match="no option --speed"):
@@ -226,7 +226,7 @@ def test_speeds_are_asked_for_where_training_has_them(monkeypatch: pytest.Monkey
     assert compare.words_of("dual-best")[2:] == ["--speed", "best"]
 
 
-def test_a_key_changes_with_what_code_does_and_not_with_its_comments(tmp_path: Path) -> None:
+def test_a_cache_key_changes_with_the_code_but_not_with_its_comments(tmp_path: Path) -> None:
     path = tmp_path / "code.py"
     digests = []
     for text in ('"""One."""\nx = 1  # a\n', '"""Two."""\n\nx = 1\n', '"""Two."""\nx = 2\n'):
@@ -235,33 +235,33 @@ def test_a_key_changes_with_what_code_does_and_not_with_its_comments(tmp_path: P
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_nll_is_minus_the_mean_logarithm_of_what_the_given_stars_had() -> None:
+def test_nll_is_minus_the_mean_log_probability_of_the_ratings() -> None:
     probabilities = np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
     value = compare.nll(probabilities, np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0]))
     assert value == pytest.approx(-(np.log(0.25) + np.log(0.8)) / 2)
 
 
-def habit_part() -> compare.Part:
+def histogram_part() -> compare.Part:
     """User 1 gave 1, 1, 2 and user 2 gave 2; item 1 got 1, 2. The scale is 1, 2; user 3 and item 4 are unknown."""
     train = Ratings.from_columns([1, 1, 1, 2], [1, 2, 3, 1], [1.0, 1.0, 2.0, 2.0])
     return compare.Part(train, np.array([1, 3]), np.array([4, 2]), np.array([1.0, 2.0]), 0)
 
 
-def test_the_correction_for_habits_is_that_of_its_formula() -> None:
-    part, flat, logs = habit_part(), np.full((2, 2), 0.5), [float(np.log(2.0)), float(np.log(2.0))]
+def test_the_correction_for_rating_histograms_follows_its_formula() -> None:
+    part, flat, logs = histogram_part(), np.full((2, 2), 0.5), [float(np.log(2.0)), float(np.log(2.0))]
     # h = (2 + 1, 2 + 1) / 6; h of user 1 = (2 + 2/2, 1 + 2/2) / 5; h of item 2 = (1 + 2/2, 0 + 2/2) / 3
-    by_user = compare.with_habits(flat, part, [1.0, 1.0, 0.0, 0.0, *logs])
+    by_user = compare.with_histograms(flat, part, [1.0, 1.0, 0.0, 0.0, *logs])
     assert by_user == pytest.approx(np.array([[0.6, 0.4], [0.5, 0.5]]))
-    assert compare.with_habits(flat, part, [1.0, 2.0, 0.0, 0.0, *logs])[0] == pytest.approx(
+    assert compare.with_histograms(flat, part, [1.0, 2.0, 0.0, 0.0, *logs])[0] == pytest.approx(
         np.array([0.36, 0.16]) / 0.52
     )
-    by_item = compare.with_habits(flat, part, [1.0, 0.0, 1.0, 0.0, *logs])
+    by_item = compare.with_histograms(flat, part, [1.0, 0.0, 1.0, 0.0, *logs])
     assert by_item == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
     given = np.array([[0.2, 0.8], [0.7, 0.3]])
-    assert compare.with_habits(given, part, [1.0, 0.0, 0.0, 0.0, *logs]) == pytest.approx(given)
+    assert compare.with_histograms(given, part, [1.0, 0.0, 0.0, 0.0, *logs]) == pytest.approx(given)
 
 
-def test_habits_are_fitted_where_they_are_and_left_where_they_are_not() -> None:
+def test_rating_histograms_are_fitted_only_where_people_differ() -> None:
     rng = np.random.default_rng(0)
     users = np.repeat(np.arange(60), 40)
     items = np.tile(np.arange(40), 60)
@@ -271,15 +271,16 @@ def test_habits_are_fitted_where_they_are_and_left_where_they_are_not() -> None:
         data = compare.random_splits("habits", Ratings.from_columns(users, items, values), 1)
         part, scored = data.part(compare.TUNING_SEED), data.part(0)
         flat = np.full((len(part.values), 4), 0.25)
-        choice = compare.fit_habits(flat, part)
+        choice = compare.fit_histograms(flat, part)
         losses = [
-            compare.nll(compare.with_habits(flat, one, choice), np.arange(1.0, 5), one.values) for one in (part, scored)
+            compare.nll(compare.with_histograms(flat, one, choice), np.arange(1.0, 5), one.values)
+            for one in (part, scored)
         ]
         assert losses[0] <= wanted + 0.02
         assert losses[1] == pytest.approx(wanted, abs=0.06)
 
 
-def test_the_blend_finds_the_planted_weight_and_stays_between_its_two() -> None:
+def test_the_blend_finds_the_planted_weight_and_stays_between_both_predictions() -> None:
     rng = np.random.default_rng(1)
     first, second, noise = (rng.normal(size=500) for _ in range(3))
     values = 0.3 * first + 0.7 * second
@@ -289,12 +290,12 @@ def test_the_blend_finds_the_planted_weight_and_stays_between_its_two() -> None:
     assert compare.best_blend({"a": first, "b": second}, outside)[2] == 1.0
 
 
-def test_holm_multiplies_by_how_many_are_left_and_never_falls() -> None:
+def test_holm_multiplies_by_the_remaining_tests_and_never_decreases() -> None:
     assert compare.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert compare.holm([0.6, 0.5]) == [1.0, 1.0]
 
 
-def test_the_resampled_t_test_is_that_of_its_formula() -> None:
+def test_the_resampled_t_test_follows_its_formula() -> None:
     found = compare.resampled_t([1.0, 2.0, 3.0], 1 / 9)
     assert found is not None
     assert found["t"] == pytest.approx(2 / np.sqrt(1 / 3 + 1 / 9))  # = 3, with 2 degrees of freedom
@@ -320,7 +321,7 @@ def test_differences_are_ours_minus_theirs_over_users_and_splits(planted: Rating
 
 
 @pytest.mark.slow
-def test_our_model_is_a_whole_training_run_scored_through_its_bundle(
+def test_our_model_is_a_complete_training_run_scored_by_its_bundle(
     planted: Ratings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ["--set", "training.budget=0", "--epochs", "20"]
@@ -342,7 +343,7 @@ def test_our_model_is_a_whole_training_run_scored_through_its_bundle(
 
 
 @pytest.mark.parametrize("model", PEERS)
-def test_every_peer_learns_and_answers_for_unknown_ids(model: str, planted: Ratings) -> None:
+def test_every_peer_learns_and_predicts_for_unknown_ids(model: str, planted: Ratings) -> None:
     peer = PEERS[model]
     if not complete(peer.environment):
         pytest.skip(f"python benchmarks/peers/install.py {peer.environment} was not run")

@@ -24,7 +24,7 @@ from movie_autoencoder.config import Config, ConfigError
         ("training.learning_rate=nan", r"training\.learning_rate: .*finite"),
         ("model.latent_dim=many", r"model\.latent_dim: .*integer.*Received: 'many'"),
         ("seed", r"SECTION\.KEY=VALUE. Received: 'seed'"),
-        ("model.name=svd", r"Input should be|input tag 'svd' found"),
+        ("model.name=svd", r"model\.name: there is no model 'svd'\. Models: autorec, dual"),
     ],
 )
 def test_bad_settings_say_what_is_allowed(setting: str, message: str) -> None:

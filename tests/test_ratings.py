@@ -1,4 +1,4 @@
-"""Scale and Ratings: round trips, order, duplicates, ids."""
+"""Scale, vocabulary and Ratings: conversions, order, duplicates, ids."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from movie_autoencoder.data.ratings import Coded, Ratings, Scale, stable_order
 
+HALVES, TEN, FIVE = Scale(0.5, 5, 0.5), Scale(1, 10, 1), Scale(1, 5, 1)
 finite = st.floats(-1000, 1000, width=32)
 
 
@@ -22,18 +23,40 @@ finite = st.floats(-1000, 1000, width=32)
     other_span=st.floats(0.125, 1000, width=32),
     values=st.lists(st.floats(0, 1), min_size=1, max_size=20),
 )
-def test_convert_there_and_back(
+def test_converting_back_gives_the_same_ratings(
     low: float, span: float, other_low: float, other_span: float, values: list[float]
 ) -> None:
     here, there = Scale(low, low + span), Scale(other_low, other_low + other_span)
-    stars = low + span * np.array(values)
+    ratings = low + span * np.array(values)
     np.testing.assert_allclose(
-        there.convert(here.convert(stars, there), here), stars, atol=1e-6 * (1 + abs(low) + span)
+        there.convert(here.convert(ratings, there), here), ratings, atol=1e-6 * (1 + abs(low) + span)
     )
     assert there.convert([other_low, other_low + other_span], here).tolist() == pytest.approx(
         [low, low + span], abs=1e-3
     )
-    assert here.contains(here.clip(stars + 3)).all()
+    assert here.contains(here.clip(ratings + 3)).all()
+
+
+def test_conversion_in_proportion_keeps_the_fraction_of_the_maximum() -> None:
+    assert TEN.convert_in_proportion(np.arange(1, 11), HALVES).tolist() == [rating / 2 for rating in range(1, 11)]
+    assert HALVES.convert_in_proportion(HALVES.levels, HALVES).tolist() == HALVES.levels.tolist()
+    assert HALVES.convert_in_proportion([0.5, 1, 3.5, 5], FIVE).tolist() == [1, 1, 3.5, 5]
+    assert FIVE.convert_in_proportion([1, 3, 5], HALVES).tolist() == [1, 3, 5]
+    assert Scale(0, 100, 1).convert_in_proportion([0, 50, 100], HALVES).tolist() == [0.5, 2.5, 5.0]
+    assert HALVES.convert_in_proportion([0.5, 5], Scale(-10, 10)).tolist() == [-10, 10]
+
+
+@given(
+    st.sampled_from([HALVES, TEN, FIVE, Scale(0, 100, 1), Scale(-10, 10, 0.5)]), st.sampled_from([HALVES, FIVE, TEN])
+)
+def test_conversion_in_proportion_stays_inside_and_in_order(scale: Scale, to: Scale) -> None:
+    converted = scale.convert_in_proportion(scale.levels, to)
+    assert to.contains(converted).all() and (np.diff(converted) >= 0).all() and converted[-1] == to.maximum
+
+
+def test_rounding_to_the_step() -> None:
+    assert HALVES.round_to_step([0.1, 0.74, 0.75, 4.9, 7]).tolist() == [0.5, 0.5, 1.0, 5.0, 5.0]
+    assert Scale(0.3, 5).round_to_step([0.1, 2.7]).tolist() == [0.1, 2.7]  # a continuous scale has no step
 
 
 @given(
@@ -127,7 +150,7 @@ def test_cells_are_sorted_and_numbered_without_gaps(rows: list[tuple[int, int, i
     assert ratings.item_order.tolist() == again.tolist()
 
 
-def test_coded_columns_are_the_columns_they_stand_for() -> None:
+def test_coded_columns_give_the_same_ratings_as_plain_ones() -> None:
     coded = Coded(np.array([2, 0, 2, 3], dtype=np.int32), np.array(["b", "never", "a", "b"]))
     plain = Ratings.from_columns(["a", "b", "a", "b"], [1, 1, 2, 2], [1, 2, 3, 4])
     assert Ratings.from_columns(coded, [1, 1, 2, 2], [1, 2, 3, 4]).digest == plain.digest
@@ -172,11 +195,31 @@ def test_values_cannot_be_changed() -> None:
     assert len(ratings) == 2 and ratings.scale == Scale(0, 4, 4)  # a zero is a rating
 
 
-def test_from_columns_leaves_the_callers_arrays_alone() -> None:
+def test_from_columns_copies_the_arrays_of_the_caller() -> None:
     values, times = np.array([1, 2], dtype=np.float32), np.array([5, 6], dtype=np.int64)
-    Ratings.from_columns([1, 2], [1, 2], values, timestamps=times)
+    ratings = Ratings.from_columns([1, 2], [1, 2], values, timestamps=times)
     values[0] = 9
     times[0] = 9
+    assert ratings.timestamps is not None
+    assert ratings.values.tolist() == [1, 2] and ratings.timestamps.tolist() == [5, 6]
+
+
+def test_to_csr_has_a_value_at_each_cell() -> None:
+    ratings = Ratings.from_columns(["a", "a", "c", "b"], [9, 7, 9, 8], [0, 2, 5, 4])
+    ones = ratings.to_csr()
+    assert ones.dtype == np.float32 and ones.shape == (3, 3) and ones.format == "csr"
+    assert ones.toarray().tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
+    values = ratings.to_csr(ratings.values)
+    assert values.nnz == 4 and values.toarray().tolist() == [[2, 0, 0], [0, 4, 0], [0, 0, 5]]  # a rating of 0 is kept
+    counted = ratings.to_csr(np.arange(4))
+    assert counted.dtype == np.arange(4).dtype and counted[0, 2] == 1
+    for row in range(3):
+        assert counted.data[ratings.row(row)].tolist() == counted[[row]].data.tolist()
+    values.eliminate_zeros()  # this writes into the arrays of the matrix, which must not be those of the ratings
+    assert values.nnz == 3 and ratings.user_starts.tolist() == [0, 2, 3, 4]
+    assert ratings.to_csr(ratings.values).toarray().tolist() == [[2, 0, 0], [0, 4, 0], [0, 0, 5]]
+    with pytest.raises(ValueError, match="indices and data"):
+        ratings.to_csr(np.ones(3))
 
 
 def test_take_and_locate() -> None:

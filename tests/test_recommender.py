@@ -1,8 +1,9 @@
-"""Recommendations and reasons, on a small model whose every answer can be checked against the model itself."""
+"""Recommendations and reasons: the answers of a small ensemble, checked against its own predictions."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from movie_autoencoder.bundle import Bundle, load_bundle, save_bundle
 from movie_autoencoder.data.ratings import Ratings
-from movie_autoencoder.recommend.recommender import Recommender
+from movie_autoencoder.models.baselines import DampedBias
+from movie_autoencoder.models.person import PersonEncoder
+from movie_autoencoder.recommend import Recommender, RecommenderError
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,8 @@ def one_user(ratings: Ratings, row: int) -> Ratings:
     return ratings.take(np.arange(cells.start, cells.stop))
 
 
-def test_the_best_are_those_of_the_model_itself(recommender: Recommender) -> None:
-    """Every item predicted through `fold_in`, the person's own left out, sorted: nothing else may come up."""
+def test_recommendations_are_the_largest_predictions_of_the_model(recommender: Recommender) -> None:
+    """All items predicted through `fold_in` and sorted, without the person's own, are the recommendations."""
     ratings = somebody(recommender, 12)
     found = recommender.recommend(ratings, k=7)
     read = Ratings.from_columns([0] * 12, list(ratings), list(ratings.values()), scale=recommender.scale)
@@ -49,7 +52,7 @@ def test_the_best_are_those_of_the_model_itself(recommender: Recommender) -> Non
         assert item.label == f"{item.title} ({item.year})"
 
 
-def test_titles_ids_users_and_ratings_say_the_same(recommender: Recommender, tastes: Bundle) -> None:
+def test_titles_ids_users_and_ratings_give_the_same_answer(recommender: Recommender, tastes: Bundle) -> None:
     assert tastes.ratings is not None
     row = 7
     ratings = one_user(tastes.ratings, row)
@@ -66,7 +69,7 @@ def test_titles_ids_users_and_ratings_say_the_same(recommender: Recommender, tas
     assert len(recommender.person(by_title).matched) == len(ids)
 
 
-def test_never_what_was_rated_seen_liked_or_excluded(recommender: Recommender) -> None:
+def test_rated_seen_liked_and_excluded_items_never_come_up(recommender: Recommender) -> None:
     ratings = somebody(recommender, 5)
     everything = recommender.item_ids.tolist()
     others = [item for item in everything if item not in ratings]
@@ -97,7 +100,7 @@ def test_filters_by_genre_and_year(recommender: Recommender) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_popularity_moves_without_leaving_what_fits(recommender: Recommender, seed: int) -> None:
+def test_popularity_stays_within_half_a_point_of_the_best(recommender: Recommender, seed: int) -> None:
     ratings, k = somebody(recommender, 10, seed), 10
     counts = dict(zip(recommender.item_ids.tolist(), recommender.item_counts.tolist(), strict=True))
     known, stars = [], []
@@ -119,7 +122,7 @@ def test_a_new_rating_changes_the_answer_at_once(recommender: Recommender) -> No
     assert any(abs(item.stars - old[item.item_id]) > 1e-3 for item in after.items if item.item_id in old)
 
 
-def test_without_any_rating_it_says_so_and_gives_what_most_people_like(recommender: Recommender) -> None:
+def test_without_ratings_popular_items_come_up_with_a_note(recommender: Recommender) -> None:
     answer = recommender.recommend({}, k=5)
     assert len(answer.items) == 5 and any("No rating to go by" in note for note in answer.notes)
     assert {item.why for item in answer.items} == {"most people like it"}
@@ -130,7 +133,7 @@ def test_without_any_rating_it_says_so_and_gives_what_most_people_like(recommend
     assert np.mean([means[item.item_id] for item in answer.items]) > np.quantile(list(means.values()), 0.8)
 
 
-def test_unknown_titles_are_reported_and_never_dropped(recommender: Recommender) -> None:
+def test_unknown_titles_are_reported(recommender: Recommender) -> None:
     ratings = {recommender.items.label(recommender.item_ids[0]): 4.0, "Nothing Of The Kind (1999)": 3.0}
     answer = recommender.recommend(ratings, k=3).to_dict()
     assert [one["title"] for one in answer["unmatched"]] == ["Nothing Of The Kind"]
@@ -157,7 +160,7 @@ def test_stars_outside_the_scale_are_refused(recommender: Recommender, value: fl
         recommender.recommend({recommender.item_ids[0].item(): value})
 
 
-def test_wrong_wishes_are_refused(recommender: Recommender, planted: Ratings) -> None:
+def test_wrong_arguments_are_refused(recommender: Recommender, planted: Ratings) -> None:
     with pytest.raises(ValueError, match="k must be at least 1. Received: 0"):
         recommender.recommend({}, k=0)
     with pytest.raises(ValueError, match="popularity must lie between -1 and 1. Received: 2"):
@@ -208,12 +211,12 @@ def test_shares_and_base_add_up(recommender: Recommender, count: int, column: in
     json.dumps(answer.to_dict(), allow_nan=False)
 
 
-def test_with_all_shares_named_nothing_is_left(recommender: Recommender) -> None:
+def test_when_all_shares_are_named_the_other_shares_are_zero(recommender: Recommender) -> None:
     answer = recommender.explain(somebody(recommender, 6), recommender.item_ids[100].item(), top=50)
     assert answer.other_shares == pytest.approx(0, abs=1e-6)
 
 
-def test_without_it_really_leaves_it_out(recommender: Recommender) -> None:
+def test_without_is_the_prediction_from_the_other_ratings(recommender: Recommender) -> None:
     ratings = somebody(recommender, 9)
     item = next(one for one in recommender.item_ids.tolist() if one not in ratings)
     answer = recommender.explain(ratings, item, top=9)
@@ -227,8 +230,8 @@ def test_without_it_really_leaves_it_out(recommender: Recommender) -> None:
     assert shares != pytest.approx([one.change for one in answer.without], abs=1e-4)  # two figures, not one
 
 
-def test_without_it_leaves_it_out_of_what_hearts_stand_for(recommender: Recommender) -> None:
-    """The stars of a heart depend on all other stars and hearts: they are worked out again."""
+def test_without_imputes_the_hearts_again(recommender: Recommender) -> None:
+    """The rating imputed for a heart depends on all other ratings and hearts."""
     ratings = somebody(recommender, 6)
     others = [item for item in recommender.item_ids.tolist() if item not in ratings]
     liked, item = others[:6], others[20]
@@ -259,13 +262,13 @@ def test_a_rated_item_is_explained_without_its_own_rating(recommender: Recommend
     assert recommender.reconstruction(ratings, 2) == own[:2]
 
 
-def test_films_seen_without_stars_count(recommender: Recommender) -> None:
-    """Marks alone move the answer, and stand in the reasons as chosen."""
+def test_seen_items_without_ratings_count(recommender: Recommender) -> None:
+    """Implicit feedback alone changes the prediction, and its shares are listed."""
     ratings = somebody(recommender, 4)
     seen = [item for item in recommender.item_ids.tolist() if item not in ratings][:15]
     item = recommender.item_ids[-1].item()
-    bare, marked = recommender.person(ratings), recommender.person(ratings, seen=seen)
-    one, other = recommender.explain(bare, item), recommender.explain(marked, item, top=50)
+    rated, more = recommender.person(ratings), recommender.person(ratings, seen=seen)
+    one, other = recommender.explain(rated, item), recommender.explain(more, item, top=50)
     assert abs(one.raw - other.raw) > 1e-4
     shares = {share.item_id: share for share in other.shares or ()}
     assert all(shares[one].your_stars == 0 and shares[one].stars is None for one in seen)
@@ -280,7 +283,7 @@ def test_similar_items_point_the_same_way(recommender: Recommender) -> None:
     column = recommender.locate_items([found[0].item_id])[0]
     cosine = latent[0] @ latent[column] / np.linalg.norm(latent[0]) / np.linalg.norm(latent[column])
     count = recommender.item_counts[column]
-    assert found[0].similarity == pytest.approx(cosine * count / (count + 5), abs=1e-5)  # hardly rated: hardly known
+    assert found[0].similarity == pytest.approx(cosine * count / (count + 5), abs=1e-5)  # few ratings: less similar
     shown = [one.similarity for one in found]
     assert shown == sorted(shown, reverse=True)
     assert recommender.similar(recommender.items.label(item), 10) == found  # by title
@@ -289,7 +292,7 @@ def test_similar_items_point_the_same_way(recommender: Recommender) -> None:
     )
 
 
-def test_many_people_get_what_each_would_get_alone(recommender: Recommender, planted: Ratings) -> None:
+def test_many_people_get_the_same_items_as_each_alone(recommender: Recommender, planted: Ratings) -> None:
     ids, stars = recommender.recommend_many(planted, 6)
     assert ids.shape == stars.shape == (250, 6)
     for row in (0, 17, 249):
@@ -299,16 +302,61 @@ def test_many_people_get_what_each_would_get_alone(recommender: Recommender, pla
 
 
 def test_what_to_rate_next(recommender: Recommender) -> None:
-    assert recommender._noise == pytest.approx(0.9**2)  # of the whole model, as training writes it
     first = recommender.next_to_rate({}, 5)
     assert len(first) == 5 and first[0].teaches == 1 and all(0 < one.teaches <= 1 for one in first)
     rated = {first[0].item_id: 4.0}
     later = recommender.next_to_rate(rated, 5)
     assert first[0].item_id not in {one.item_id for one in later}
-    assert later[0].item_id == first[1].item_id  # one after the other, each given those before it
+    assert later[0].item_id == first[1].item_id  # each item is chosen given those before it
 
 
-def test_to_leave_out_or_choose_from_titles_do_as_well_as_ids(recommender: Recommender) -> None:
+def test_suggestions_depend_on_the_validation_error(tastes: Bundle, recommender: Recommender) -> None:
+    """The noise of a rating is the validation error of the whole model, as training saves it."""
+    exact = Recommender(replace(tastes, metadata={**tastes.metadata, "validation": {"model": {"rmse": 0.2}}}))
+    same = Recommender(replace(tastes, metadata=dict(tastes.metadata)))
+    assert same.next_to_rate({}, 5) == recommender.next_to_rate({}, 5) != exact.next_to_rate({}, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingUsersOnly(DampedBias):
+    """A model that cannot encode anyone else."""
+
+    def person_encoder(self) -> PersonEncoder:
+        raise ValueError("This model predicts for its training users alone.")
+
+
+def test_a_model_of_training_users_alone_says_so(tastes: Bundle) -> None:
+    biases = tastes.baselines["damped_bias"]
+    assert isinstance(biases, DampedBias)
+    closed = Recommender(
+        replace(tastes, model=TrainingUsersOnly(biases.mean, biases.scale, biases.users, biases.items, biases.damping))
+    )
+    assert closed.predict(closed.user_ids[:2], closed.item_ids[:2]).shape == (2,)
+    for answer in (closed.recommend, closed.reconstruction):
+        with pytest.raises(RecommenderError, match="for its training users alone"):
+            answer(somebody(closed, 3))
+
+
+def test_predictions_of_some_items_are_those_of_the_recommendations(recommender: Recommender) -> None:
+    ratings = somebody(recommender, 6)
+    best = recommender.recommend(ratings, 4).items
+    found = recommender.predict_items(ratings, [-5, *(one.item_id for one in best)])
+    assert [one.item_id for one in found] == [one.item_id for one in best]
+    for one, expected in zip(found, best, strict=True):
+        assert (one.stars, one.low, one.high, one.p_like) == pytest.approx(
+            (expected.stars, expected.low, expected.high, expected.p_like), abs=1e-5
+        )
+    assert recommender.predict_items(ratings, []) == ()
+
+
+def test_items_are_found_and_shown_by_title(recommender: Recommender) -> None:
+    found = recommender.search("cedar elm", 3)
+    assert found[0].title.startswith("Cedar Elm") and found[0].genres == recommender.items.genres_of(found[0].item_id)
+    assert recommender.item(found[0].label) == recommender.item(found[0].item_id)
+    assert recommender.item(found[0].item_id).label == found[0].label and recommender.search(" ") == ()
+
+
+def test_exclude_and_only_take_titles_as_well_as_ids(recommender: Recommender) -> None:
     best = recommender.recommend({}, 3).items
     label = best[0].label
     assert recommender.recommend({}, 2, exclude=[label]).items[0].item_id == best[1].item_id
@@ -317,7 +365,7 @@ def test_to_leave_out_or_choose_from_titles_do_as_well_as_ids(recommender: Recom
     assert any("1 of the films to leave out or to choose from are not known here" in note for note in only.notes)
 
 
-def test_an_unknown_item_is_predicted_as_by_the_model(recommender: Recommender, tastes: Bundle) -> None:
+def test_an_unknown_item_gets_the_prediction_of_the_model(recommender: Recommender, tastes: Bundle) -> None:
     stars, _ = recommender.predict_person({}, [-5, recommender.item_ids[0]])
     assert stars[0] == pytest.approx(recommender.model.predict(np.array([-1]), np.array([-1]))[0], abs=0.3)
     row = one_user(tastes.ratings, 3)
@@ -354,7 +402,7 @@ def test_groups_and_map(recommender: Recommender) -> None:
     json.dumps([placed.to_dict(), [group.to_dict() for group in groups]], allow_nan=False)
 
 
-def test_saved_and_loaded_it_answers_the_same(tastes: Bundle, recommender: Recommender, tmp_path: Path) -> None:
+def test_a_loaded_bundle_gives_the_same_answers(tastes: Bundle, recommender: Recommender, tmp_path: Path) -> None:
     save_bundle(tastes, tmp_path / "bundle", card="a card")
     again = Recommender(load_bundle(tmp_path / "bundle"))
     ratings = somebody(recommender, 8)

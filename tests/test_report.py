@@ -1,4 +1,4 @@
-"""A report that opens offline, whatever titles, scales and histories it is given."""
+"""The report: a page that opens offline, for any titles, scales and histories."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from evaluation_runs import by_hand, recommender, split_run, with_latent
+from evaluation_runs import by_hand, made_run, split_run, with_latent
 
 from movie_autoencoder.data.ratings import Ratings, Scale
-from movie_autoencoder.evaluation import Evaluation, evaluate, examples
+from movie_autoencoder.evaluation import Evaluation
+from movie_autoencoder.evaluation.examples import Panel
+from movie_autoencoder.evaluation.predictions import MemberScore
 from movie_autoencoder.models.baselines import damped_bias
 from movie_autoencoder.report import draw_pictures, read_history, write_report
-from movie_autoencoder.report.errors import draw_training
 from movie_autoencoder.report.history import Row, curve
 from movie_autoencoder.report.style import drawable, number
+from movie_autoencoder.report.training import draw_training
 
 PICTURES = [
     "agreement",
@@ -43,7 +45,7 @@ HISTORY: list[Row] = [
     for epoch in range(1, 31)
 ]
 NASTY = (
-    "<script>alert(1)</script> $a_{$ & 七人の侍 \U0001f600\n\t Il buono, il brutto, il cattivo e tutti gli altri (1966)"
+    "<script>alert`1`</script> $a_{$ & 七人の侍 \U0001f600\n\t Il buono, il brutto, il cattivo e tutti gli altri (1966)"
 )
 
 
@@ -74,7 +76,10 @@ def evaluation(planted, tmp_path_factory) -> Evaluation:
     train = split.refit_ratings
     titles = [NASTY] * train.num_items
     model = with_latent(damped_bias(train, 2.0))
-    return evaluate(recommender(model, train, run, titles=titles, facts={"seed": 0}, stars=made.star_model))
+    found = made_run(
+        model, train, run, titles=titles, metadata={"seed": 0}, star_model=made.bundle.star_model
+    ).evaluate()
+    return replace(found, members={"first part": MemberScore(rmse=1.23456, mae=0.98765)})
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,7 @@ def written(evaluation, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def slim(evaluation) -> Evaluation:
     """The same without the pictures that take long to draw."""
-    return replace(evaluation, panel=None, person=None, taste_map=None)
+    return replace(evaluation, panel=None, user_example=None, latent_map=None)
 
 
 def _size(png: bytes) -> tuple[int, int]:
@@ -119,7 +124,7 @@ def test_the_page_fetches_nothing_and_every_tag_is_closed(written):
 
 def test_titles_are_escaped(written):
     text = (written / "report.html").read_text(encoding="utf-8")
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "&lt;script&gt;alert`1`&lt;/script&gt;" in text
     assert "<script" not in text
 
 
@@ -127,13 +132,25 @@ def test_the_page_says_what_is_scored_and_keeps_the_two_errors_apart(written, ev
     text = (written / "report.html").read_text(encoding="utf-8")
     for figure in (evaluation.rmse, evaluation.mae, evaluation.mse, evaluation.reconstruction_mse):
         assert f"{figure:.4f}" in text
-    assert "Two errors, never to be mixed" in text
-    assert "reconstructed better than the framed, held-out ones" in text
+    assert "Two different errors" in text
+    assert "reconstructed better than the framed, held-out ratings" in text
     assert "NOT better than the baseline damped_bias" in text
     for name in ("global_mean", "item_mean", "damped_bias"):
         assert f'<th scope="row">{name}</th>' in text
-    for heading in ("Training", "Predicted against actual stars", "Error by star value", "A map of taste"):
+    for heading in ("Training", "Predicted against actual stars", "Error by star value", "A map of the users"):
         assert f"<h2>{heading}</h2>" in text
+
+
+def test_the_page_has_the_members_beneath_the_model(written, evaluation):
+    text = (written / "report.html").read_text(encoding="utf-8")
+    rows = re.findall(r'<tr(?: class="\w+")?><th scope="row">(.+?)</th><td>([\d.]+)</td>', text)
+    assert rows[:3] == [
+        ("dual", f"{evaluation.rmse:.4f}"),
+        ("first part", "1.2346"),
+        ("global_mean", f"{evaluation.baselines['global_mean'].rmse:.4f}"),
+    ]
+    assert "<td>0.9877</td>" in text
+    assert "beneath the model, its members" in text
 
 
 def test_every_number_behind_the_pictures_is_in_the_json(written, evaluation):
@@ -141,8 +158,9 @@ def test_every_number_behind_the_pictures_is_in_the_json(written, evaluation):
     assert stored["rmse"] == evaluation.rmse
     assert stored["panel"]["titles"] == list(evaluation.panel.titles)
     assert stored["agreement"]["counts"] == [list(row) for row in evaluation.agreement.counts]
-    assert stored["taste_map"]["first"] == list(evaluation.taste_map.first)
-    assert stored["person"]["most_surprising"][0]["stars"] == evaluation.person.most_surprising[0].stars
+    assert stored["taste_map"]["first"] == list(evaluation.latent_map.first)
+    assert stored["person"]["most_surprising"][0]["stars"] == evaluation.user_example.most_surprising[0].stars
+    assert stored["members"] == {"first part": {"rmse": 1.23456, "mae": 0.98765}}
     assert stored["history"] == HISTORY
     assert stored["facts"] == {"config": {"model": {"name": "dual"}}, "seed": 0}
     assert stored["uncertainty"]["coverage"]["share"] == evaluation.uncertainty.coverage.share
@@ -162,8 +180,9 @@ def test_equal_evaluations_give_equal_pictures(written, slim):
         assert picture.png == (written / "figures" / f"{picture.name}.png").read_bytes()
 
 
-def test_a_second_report_replaces_the_first_with_all_its_pictures(evaluation, slim, tmp_path):
-    write_report(replace(evaluation, panel=None), tmp_path, history=HISTORY)
+def test_a_second_report_replaces_the_first_with_all_its_pictures(slim, tmp_path):
+    write_report(slim, tmp_path, history=HISTORY)
+    assert (tmp_path / "figures" / "training.png").is_file()
     write_report(slim, tmp_path, history=[])
     left = sorted(path.stem for path in (tmp_path / "figures").iterdir())
     assert left == [name for name in PICTURES if name not in ("map", "panel", "person", "training")]
@@ -171,19 +190,42 @@ def test_a_second_report_replaces_the_first_with_all_its_pictures(evaluation, sl
     assert _Page((tmp_path / "report.html").read_text(encoding="utf-8")).open == []
 
 
-def test_a_figure_that_json_does_not_know_is_an_error(slim, tmp_path):
+def test_a_figure_that_json_cannot_hold_is_an_error(slim, tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_report(replace(slim, mse=float("nan")), tmp_path, history=[])
+        write_report(replace(slim, mse=float("nan"), uncertainty=None), tmp_path, history=[])
     assert not (tmp_path / "evaluation.json").exists()
     assert not (tmp_path / "report.html").exists()
 
 
+def smaller(panel: Panel | None) -> Panel | None:
+    """The panel with fewer users and items, which is drawn faster."""
+    if panel is None:
+        return None
+    users, items = slice(4), slice(6)
+    grids = {name: tuple(row[users] for row in getattr(panel, name)[items]) for name in ("shown", "held_out")}
+    return Panel(
+        panel.users[users],
+        panel.items[items],
+        panel.titles[items],
+        reconstruction=tuple(row[users] for row in panel.reconstruction[items]),
+        num_shown=panel.num_shown[users],
+        **grids,
+    )
+
+
 @pytest.mark.parametrize(
-    "kind", ["continuous", "negative", "one to a hundred", "narrow", "one user", "no ratings", "long ids"]
+    "kind",
+    [
+        "continuous",
+        pytest.param("negative", marks=pytest.mark.slow),
+        pytest.param("one to a hundred", marks=pytest.mark.slow),
+        pytest.param("narrow", marks=pytest.mark.slow),
+        "one user",
+        pytest.param("no ratings", marks=pytest.mark.slow),
+        pytest.param("long ids", marks=pytest.mark.slow),
+    ],
 )
-def test_unusual_data_can_be_drawn(kind, planted, tmp_path, monkeypatch):
-    monkeypatch.setattr(examples, "_PANEL_USERS", 4)
-    monkeypatch.setattr(examples, "_PANEL_ITEMS", 6)
+def test_unusual_data_can_be_drawn(kind, planted, tmp_path):
     stars = planted.values.astype(np.float64)
     users, items = planted.user_ids[planted.user_index], planted.item_ids[planted.item_index]
     if kind == "continuous":
@@ -200,13 +242,13 @@ def test_unusual_data_can_be_drawn(kind, planted, tmp_path, monkeypatch):
     run, split = split_run(ratings, tmp_path, validation_fraction=0.2)
     if kind == "one user":
         chosen = ratings.take(np.isin(np.arange(len(ratings)), split.test) & (ratings.user_index == 3))
-        result = evaluate(run, ratings=chosen)
+        result = run.evaluate(ratings=chosen)
     elif kind == "no ratings":
         train = split.refit_ratings
-        result = evaluate(recommender(with_latent(damped_bias(train, 2.0)), train, tmp_path, keep_ratings=False))
+        result = made_run(with_latent(damped_bias(train, 2.0)), train, tmp_path, keep_ratings=False).evaluate()
     else:
-        result = evaluate(run)
-    write_report(result, tmp_path, history=[])
+        result = run.evaluate()
+    write_report(replace(result, panel=smaller(result.panel)), tmp_path, history=[])
     for path in (tmp_path / "figures").iterdir():
         width, height = _size(path.read_bytes())
         assert max(width, height) <= 3000
@@ -215,8 +257,8 @@ def test_unusual_data_can_be_drawn(kind, planted, tmp_path, monkeypatch):
 def test_one_rating_of_someone_unknown_can_be_drawn(tmp_path):
     scale = Scale(1.0, 5.0, 1.0)
     train = Ratings.from_columns([1, 1, 2], [1, 2, 2], [4, 2, 3], scale=scale)
-    run = recommender(by_hand(3.0, [0.0, 1.0], [0.0, 0.0], scale=scale), train)
-    write_report(evaluate(run, ratings=Ratings.from_columns([9], [9], [3])), tmp_path)
+    run = made_run(by_hand(3.0, [0.0, 1.0], [0.0, 0.0], scale=scale), train)
+    write_report(run.evaluate(ratings=Ratings.from_columns([9], [9], [3])), tmp_path)
     assert sorted(path.stem for path in (tmp_path / "figures").iterdir()) == [
         "agreement",
         "by_activity",
@@ -248,7 +290,7 @@ def test_a_damaged_history_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [["loss"], ["train_rmse"], ["train_rmse", "validation_rmse", "loss"], ["seconds"]])
-def test_training_is_drawn_from_whatever_columns_there_are(columns):
+def test_training_is_drawn_from_the_columns_of_the_history(columns):
     history: list[Row] = [{"epoch": float(epoch), **{name: 1.0 / epoch for name in columns}} for epoch in range(1, 4)]
     figure = draw_training(history)
     assert (figure is None) == (columns == ["seconds"])
@@ -258,7 +300,7 @@ def test_training_is_drawn_from_whatever_columns_there_are(columns):
         assert {expected[name] for name in columns} <= labels
 
 
-def test_trials_that_were_not_chosen_are_told_apart():
+def test_other_trials_have_their_own_label():
     figure = draw_training(HISTORY)
     assert figure is not None
     labels = [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
@@ -272,11 +314,11 @@ def test_trials_that_were_not_chosen_are_told_apart():
     ]
 
 
-def test_text_that_the_font_lacks_becomes_boxes():
+def test_characters_that_the_font_lacks_become_boxes():
     assert drawable("Amélie 七 \U0001f9ff\n(2001)") == "Amélie □ □ (2001)"
 
 
-def test_numbers_have_the_digits_that_the_scale_deserves():
+def test_numbers_on_a_wide_scale_have_fewer_digits():
     assert [number(3.14159, span) for span in (0.5, 4.5, 100)] == ["3.14", "3.1", "3"]
     assert number(-0.001, 4.5) == "0.0"
 
@@ -286,7 +328,7 @@ def test_drawing_changes_nothing_global(slim):
     draw_pictures(slim, HISTORY)
     assert dict(matplotlib.rcParams) == before
     code = (
-        "import sys, movie_autoencoder.report.errors, movie_autoencoder.report.people; "
+        "import sys, movie_autoencoder.report.errors, movie_autoencoder.report.examples; "
         "print('matplotlib.pyplot' in sys.modules, 'tensorflow' in sys.modules)"
     )
     source = Path(__file__).resolve().parents[1] / "src"

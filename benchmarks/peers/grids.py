@@ -1,4 +1,4 @@
-"""The configurations that each peer may choose from on validation: eight at most, as our own search tries."""
+"""The configurations that each peer chooses from on the tuning split: at most eight, as in our own search."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Peer(NamedTuple):
-    """One peer: the script and environment that run it, and what it may choose from."""
+    """One peer: its script, its environment and its configurations."""
 
     script: str
     environment: str
@@ -15,7 +15,7 @@ class Peer(NamedTuple):
 
 
 def grid(**choices: list[Any]) -> list[dict[str, Any]]:
-    """Every combination."""
+    """Every combination of the choices."""
     return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
 
 

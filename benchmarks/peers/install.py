@@ -2,9 +2,9 @@
 
     python benchmarks/peers/install.py [NAME]…
 
-Without names: all of them. An environment that is complete is left alone. They lie in benchmarks/peers/.environments/.
-Requirements are installed one after another, in the order of the file, since two of them decide what later ones take:
-`setuptools` must be there before myFM is built and torch before LensKit, which would otherwise bring a CUDA build.
+Without names: all of them. A complete environment does not change. The environments are in
+benchmarks/peers/.environments/. Requirements are installed one after another, in the order of the file, because the
+order matters twice: myFM needs `setuptools` to build, and LensKit without torch would install a CUDA build of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def python_of(name: str) -> Path:
 
 
 def complete(name: str) -> bool:
-    """Whether an environment holds what its requirements file says now."""
+    """Whether an environment has the current requirements."""
     mark = ENVIRONMENTS / name / "installed.txt"
     return mark.is_file() and mark.read_text() == (HERE / f"{name}.txt").read_text()
 
@@ -46,7 +46,7 @@ def install(name: str) -> None:
 
 
 def earlier(requirements: str, line: str) -> list[str]:
-    """The requirements before one, so that pip keeps to them."""
+    """The requirements before one, so that pip does not change their versions."""
     lines = requirements.splitlines()
     return lines[: lines.index(line)]
 
@@ -55,7 +55,7 @@ def main() -> None:
     failed = []
     for name in sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.txt")):
         if complete(name):
-            print(f"{name}: there already")
+            print(f"{name}: complete")
             continue
         started = time.perf_counter()
         try:

@@ -1,10 +1,10 @@
-"""What every peer's process does alike: reads a job, fits, predicts, measures, writes.
+"""The common part of every peer's process: reads a job, fits, predicts, measures, writes.
 
     python with_LIBRARY.py FOLDER
 
-FOLDER holds `cells.npz` (training and test cells as places in the training vocabulary, -1 where it lacks the id; never
-a test star) and `job.json` (the settings to run one after another). For each of them `predictions-PLACE.npz` and, last,
-`measured.json` are written there.
+FOLDER holds `cells.npz` (training ratings, and test pairs without their ratings, as indices of the training vocabulary,
+-1 for an unknown id) and `job.json` (the settings to run one after another). The process writes `predictions-INDEX.npz`
+for each of them and, last, `measured.json`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Cells:
     Args:
         users: row of each rating, shape (n,), below num_users.
         items: column, same shape, below num_items.
-        values: stars, same shape, rating points.
-        num_users: users of the vocabulary; each has a rating.
-        num_items: likewise.
-        levels: every star value that can be given, ascending; empty when the scale is continuous.
+        values: the ratings, same shape, rating points.
+        num_users: number of users; each has a rating.
+        num_items: number of items; each has a rating.
+        levels: every rating value, ascending; empty for a continuous scale.
         bounds: the ends of the scale.
-        threads: processor threads allowed.
+        threads: number of processor threads.
     """
 
     users: np.ndarray
@@ -45,16 +45,16 @@ class Cells:
     threads: int
 
 
-# (users, items) -> stars, or stars and the probability of each level; -1 is an unknown id
+# (users, items) -> predictions, or predictions and the probability of each level; -1 is an unknown id
 Predict = Callable[[np.ndarray, np.ndarray], "np.ndarray | tuple[np.ndarray, np.ndarray]"]
 
 
 def main(fit: Callable[[Cells, dict[str, Any]], Predict], version: str) -> None:
-    """Carries out the job of the folder on the command line.
+    """Runs the job of the folder on the command line.
 
     Args:
-        fit: fits one configuration and gives the function that predicts.
-        version: of the library.
+        fit: fits one configuration and returns the function that predicts.
+        version: version of the library.
     """
     folder = Path(sys.argv[1])
     job = json.loads((folder / "job.json").read_text())
@@ -91,5 +91,5 @@ def main(fit: Callable[[Cells, dict[str, Any]], Predict], version: str) -> None:
 def with_biases(
     mean: float, user_bias: np.ndarray, item_bias: np.ndarray, users: np.ndarray, items: np.ndarray
 ) -> np.ndarray:
-    """Mean plus the biases that are known, shape (n,)."""
+    """Mean plus the biases of known users and items, shape (n,)."""
     return mean + np.where(users >= 0, user_bias[users], 0.0) + np.where(items >= 0, item_bias[items], 0.0)

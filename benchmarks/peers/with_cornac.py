@@ -1,4 +1,4 @@
-"""Cornac: matrix factorisation with biases, by stochastic gradient descent."""
+"""Cornac: matrix factorization with biases, by stochastic gradient descent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from job import Cells, Predict, main, with_biases
 
 
 def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
-    """MF with a seed, hence on one thread; predictions are those of its `score`, for all pairs at once."""
+    """MF with a seed, which runs on one thread; predictions are those of its `score`, for all pairs at once."""
     triples = (cells.users.astype(np.int64), cells.items.astype(np.int64), cells.values)
     rows, columns = ({place: place for place in range(size)} for size in (cells.num_users, cells.num_items))
     dataset = cornac.data.Dataset(cells.num_users, cells.num_items, rows, columns, triples, seed=0)

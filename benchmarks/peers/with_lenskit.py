@@ -1,4 +1,4 @@
-"""LensKit: biased matrix factorisation by alternating least squares, through its prediction pipeline."""
+"""LensKit: biased matrix factorization by alternating least squares, through its prediction pipeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lenskit.training import TrainingOptions
 
 
 def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
-    """Unknown ids are left to the pipeline's own fallback, the damped biases."""
+    """Fits the pipeline; its own fallback, damped biases, predicts unknown ids."""
     frame = pd.DataFrame({"user_id": cells.users, "item_id": cells.items, "rating": cells.values})
     pipeline = predict_pipeline(BiasedMFScorer(**settings), fallback=True)
     pipeline.train(from_interactions_df(frame), TrainingOptions(rng=0))

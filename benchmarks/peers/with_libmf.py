@@ -1,4 +1,4 @@
-"""LIBMF: parallel matrix factorisation without biases, by its Python binding; unknown ids get the mean."""
+"""LIBMF: parallel matrix factorization without biases, by its Python binding; unknown ids get the mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from libmf import mf
 
 
 def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
-    """`l2` stands for the penalty on both sides."""
+    """`l2` is the penalty of both users and items."""
     words = dict(settings)
     penalty = words.pop("l2")
     model = mf.MF(nr_threads=cells.threads, quiet=True, lambda_p2=penalty, lambda_q2=penalty, **words)

@@ -1,8 +1,8 @@
-"""myFM: Bayesian factorisation machines by Gibbs sampling: ids only, with both implicit sets, and as ordered probit.
+"""myFM: Bayesian factorization machines by Gibbs sampling: ids only, with both implicit sets, and as ordered probit.
 
-Features are those of its own MovieLens examples: each id in a block of its own with a column for unknown ids; with
+Features are those of its own MovieLens examples: each id in its own block, with a column for unknown ids; with
 `implicit` the set of items that the user rated and the set of users who rated the item, each divided by the square
-root of its size, from training ratings alone; one group of hyperparameters for each kind of feature.
+root of its size, from training ratings only; one group of hyperparameters for each kind of feature.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
     ]
     kind = myfm.MyFMOrderedProbit if settings["probit"] else myfm.MyFMRegressor
     model = kind(rank=settings["rank"], random_seed=42)
-    given = np.unique(cells.values)  # probit: classes are the values that training holds
+    given = np.unique(cells.values)  # probit: classes are the values in the training ratings
     targets = np.searchsorted(given, cells.values) if settings["probit"] else cells.values
     blocks = [myfm.RelationBlock(cells.users + 1, rows), myfm.RelationBlock(cells.items + 1, columns)]
     model.fit(
@@ -52,7 +52,7 @@ def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
 
 
 def side(owner: np.ndarray, partner: np.ndarray, size: int, partners: int, implicit: bool) -> sparse.csr_matrix:
-    """Features of each user (or item): row 0 stands for an unknown id, row 1 + place for the others."""
+    """Features of each user (or item): row 0 is for unknown ids, row 1 + index for the others."""
     ids = sparse.identity(size + 1, format="csr")
     if not implicit:
         return ids

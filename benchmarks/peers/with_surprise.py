@@ -11,7 +11,7 @@ from job import Cells, Predict, main
 
 
 def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
-    """One algorithm; unknown users and items get mean plus known biases, which is what Surprise says of them."""
+    """One algorithm; unknown users and items get mean plus known biases, as Surprise predicts them."""
     by_user: dict[int, list[tuple[int, float]]] = defaultdict(list)
     by_item: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for user, item, value in zip(cells.users.tolist(), cells.items.tolist(), cells.values.tolist(), strict=True):

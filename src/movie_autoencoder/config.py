@@ -1,7 +1,8 @@
 """Configuration: every setting of a run, checked when it is made; from TOML and from the command line.
 
 An unknown key is an error. A setting left out of ``model`` or ``training`` is chosen on validation, or by the rule
-that its description gives. This module knows no model: it only holds values.
+that its description gives. This module holds values and knows no model; a model from outside the package registers its
+own ``model`` section (`register_model_config`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 OptimizerName = Literal["adam", "adamw", "nadam", "rmsprop", "adagrad", "sgd"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -54,35 +55,63 @@ class SplitConfig(_Section):
     )
 
 
-class DualConfig(_Section):
-    """The dual autoencoder."""
+class ModelConfig(_Section):
+    """A model and its settings; the name says which."""
+
+    name: str
+
+    @property
+    def family(self) -> str:
+        """Name of the model family that these settings train."""
+        return self.name
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether the model reads when each rating was given."""
+        return False
+
+
+class DualConfig(ModelConfig):
+    """The dual autoencoder: alone, or in an ensemble with Bayesian matrix factorization."""
 
     name: Literal["dual"] = "dual"
     speed: Literal["fast", "best"] = Field(
-        "best", description="fast: one point estimate; best: averaged with its sampled sibling, the posterior's mean"
+        "best",
+        description="best: the ensemble with Bayesian matrix factorization and neighbour correction; fast: the dual "
+        "autoencoder alone",
     )
     side_information: bool = Field(
         False,
-        description="best: read items' genres and years too, where the data has them; otherwise ids and stars only",
+        description="best: read items' genres and years too, where the data has them; otherwise ids and ratings only",
     )
     time_aware: bool = Field(
-        False, description="best: use when a rating is given, for a person's stars of the same sitting are alike"
+        False, description="best: read when a rating is given, since ratings of the same session are similar"
     )
-    latent_dim: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="numbers in a latent vector")
+    latent_dim: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="size of a latent vector")
     l2: Annotated[float, Field(ge=0)] | None = Field(None, description="penalty on the tables (lambda)")
     hidden_fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="share of the ratings hidden in each step, to be predicted"
+        None, description="fraction of the ratings that each step hides and predicts"
     )
     hidden_rows: Fraction = Field(
-        0.0, description="share of users and items of which, in each step, more is hidden, up to everything"
+        0.0, description="fraction of users and items of which each step hides more, up to everything"
     )
     damping: Annotated[float, Field(gt=0)] | None = Field(None, description="damping of the biases, in ratings")
 
+    @property
+    def family(self) -> str:
+        """``ensemble``, or ``dual`` for the dual autoencoder alone."""
+        return "ensemble" if self.speed == "best" else "dual"
 
-class AutorecConfig(_Section):
+    @property
+    def reads_times(self) -> bool:
+        """Whether the session effect is on."""
+        return self.time_aware
+
+
+class AutorecConfig(ModelConfig):
     """The classic autoencoder: one row in, the whole row out."""
 
-    name: Literal["autorec"]
+    name: Literal["autorec"] = "autorec"
     rows: Literal["user", "item"] = Field("item", description="what a row is: a user's ratings, or an item's")
     hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(min_length=1)] = Field(
         (128,), description="widths of the hidden layers, from the input on; the middle one is the code"
@@ -90,13 +119,13 @@ class AutorecConfig(_Section):
     activation: Literal["sigmoid", "tanh", "relu", "elu", "selu", "swish", "linear"] = Field(
         "sigmoid", description="activation of the hidden layers"
     )
-    dropout: Fraction = Field(0.5, description="share of a row's ratings hidden from the encoder (denoising)")
+    dropout: Fraction = Field(0.5, description="fraction of a row's ratings hidden from the encoder (denoising)")
     code_dropout: Fraction = Field(0.0, description="dropout on the code")
     l2: Annotated[float, Field(ge=0)] = Field(
         50.0, description="penalty on the weights, beside the sum of squared errors"
     )
     residual: bool = Field(
-        True, description="read and reconstruct what damped biases leave over; otherwise stars less their mean"
+        True, description="read and reconstruct residuals on damped biases; otherwise ratings less their mean"
     )
     refeeds: Annotated[int, Field(ge=0, le=4)] = Field(0, description="dense re-feeding steps after each step")
     damping: Annotated[float, Field(gt=0)] | None = Field(None, description="damping of the biases, in ratings")
@@ -107,16 +136,14 @@ class TrainingConfig(_Section):
     """How weights are found."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="seed of split, weights, hiding and dropout")
-    optimizer: OptimizerName = Field("adam", description="how gradients become steps; sgd has momentum")
+    optimizer: OptimizerName = Field("adam", description="Keras optimizer; sgd has momentum")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="one that suits the optimizer")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="course of the learning rate over the epochs")
     epochs: Annotated[int, Field(ge=1)] | None = Field(None, description="length of the schedule; dual: of steps")
     average: Fraction = Field(0.95, description="memory of the moving average of the weights, a step; 0: none")
     batch_size: Annotated[int, Field(ge=1)] = Field(256, description="rows of one step; autorec only")
     budget: Annotated[float, Field(ge=0)] = Field(
-        1.0,
-        description="dual: work allowed for choosing settings; above 1 they are chosen more finely; 0: none is tried, "
-        "the rules decide",
+        1.0, description="dual: work allowed for the hyperparameter search; above 1 it is finer; 0: skip the search"
     )
     refit: bool = Field(True, description="train again on training and validation ratings before saving")
     checkpoint_every: Annotated[int, Field(ge=1)] = Field(50, description="epochs between checkpoints")
@@ -141,7 +168,7 @@ class Config(_Section):
 
     data: DataConfig = DataConfig()
     split: SplitConfig = SplitConfig()
-    model: Annotated[DualConfig | AutorecConfig, Field(discriminator="name")] = DualConfig()
+    model: SerializeAsAny[ModelConfig] = DualConfig()
     training: TrainingConfig = TrainingConfig()
     bundle: BundleConfig = BundleConfig()
 
@@ -214,25 +241,59 @@ def _parse(text: str) -> Any:
         return text
 
 
+def register_model_config(kind: type[ModelConfig]) -> None:
+    """Lets configurations have a ``model`` section of another kind.
+
+    Args:
+        kind: its field ``name`` has a default, by which the section is chosen.
+    """
+    _MODELS[kind.model_fields["name"].default] = kind
+
+
+def find_plugin(name: str) -> Any:
+    """What an installed entry point of the group ``movie_autoencoder.models`` names, None where there is none."""
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="movie_autoencoder.models", name=name)
+    return next((one.load() for one in found), None)
+
+
+_MODELS: dict[str, type[ModelConfig]] = {"dual": DualConfig, "autorec": AutorecConfig}
+
+
+def _model_config(name: Any) -> type[ModelConfig]:
+    if name not in _MODELS and isinstance(name, str) and (plugin := find_plugin(name)) is not None:
+        register_model_config(plugin.config)
+    if name not in _MODELS:
+        raise ConfigError(f"model.name: there is no model {name!r}. Models: {', '.join(sorted(_MODELS))}.")
+    return _MODELS[name]
+
+
 def _checked(values: Mapping[str, Any]) -> Config:
     filled = {
         section: dict(content) if isinstance(content, Mapping) else content for section, content in values.items()
     }
-    if isinstance(filled.get("model"), dict):
-        filled["model"].setdefault("name", "dual")
     try:
+        if isinstance(filled.get("model"), dict):
+            section = {"name": "dual"} | filled["model"]
+            kind = _model_config(section["name"])
+            try:
+                filled["model"] = kind.model_validate(section)
+            except ValidationError as problem:
+                raise _explained(problem, ["model"], kind) from None
         return Config.model_validate(filled)
     except ValidationError as problem:
-        error = problem.errors()[0]
-        place = [str(part) for part in error["loc"] if part not in ("dual", "autorec")]
-        key = ".".join(place)
-        if error["type"] == "extra_forbidden":
-            raise ConfigError(f"There is no setting {key!r}. {_siblings(filled, place)}") from None
-        raise ConfigError(f"{key}: {error['msg'].lower()}. Received: {error['input']!r}.") from None
+        raise _explained(problem, [], Config) from None
 
 
-def _siblings(values: Mapping[str, Any], place: list[str]) -> str:
-    if len(place) < 2 or place[0] not in Config.model_fields:
-        return f"Sections: {', '.join(Config.model_fields)}."
-    section = getattr(_checked({"model": {"name": values["model"]["name"]}} if place[0] == "model" else {}), place[0])
-    return f"Settings of {place[0]}: {', '.join(type(section).model_fields)}."
+def _explained(problem: ValidationError, prefix: list[str], kind: type[BaseModel]) -> ConfigError:
+    """The first problem in words: the key, the value, and what is allowed."""
+    error = problem.errors()[0]
+    path = [*prefix, *map(str, error["loc"])]
+    key = ".".join(path)
+    if error["type"] != "extra_forbidden":
+        return ConfigError(f"{key}: {error['msg'].lower()}. Received: {error['input']!r}.")
+    if len(path) < 2:
+        return ConfigError(f"There is no setting {key!r}. Sections: {', '.join(Config.model_fields)}.")
+    section = kind if prefix else type(getattr(Config(), path[0]))
+    return ConfigError(f"There is no setting {key!r}. Settings of {path[0]}: {', '.join(section.model_fields)}.")

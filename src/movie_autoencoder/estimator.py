@@ -1,8 +1,8 @@
-"""The estimator that researchers expect: `fit`, `predict`, `transform`, `recommend`, by scikit-learn's conventions.
+"""The rating autoencoder as an estimator with scikit-learn's conventions: `fit`, `predict`, `transform`, `recommend`.
 
-The constructor only keeps its arguments, under their own names; what `fit` learns stands in attributes that end with an
-underscore; `get_params` and `set_params` let grid searches and `sklearn.base.clone` work. scikit-learn itself is not
-needed and not imported here, except for its error and its tags, where it is there. Training is `training.train`.
+The constructor stores its arguments under their own names. `fit` stores what it learns in attributes that end with an
+underscore. `get_params` and `set_params` support grid searches and `sklearn.base.clone`. scikit-learn is optional: only
+its error and its tags are imported, and only where it is installed. `training.train` does the training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .metrics.errors import rmse
 from .recommend.recommender import Recommender
 from .training.train import train
 
-_PLACES = {
+_SETTINGS = {  # constructor argument: its setting in the configuration
     "speed": "model.speed",
     "latent_dim": "model.latent_dim",
     "l2": "model.l2",
@@ -42,38 +42,40 @@ _PLACES = {
 
 
 class NotFittedError(ValueError, AttributeError):
-    """`fit` has not been called; with scikit-learn installed its own error of this name is raised instead."""
+    """`fit` has not been called. Where scikit-learn is installed, its own error of this name is raised instead."""
 
 
 class RatingAutoencoder:
     """The rating autoencoder as an estimator.
 
-    What is left out is chosen on validation, or has the default that docs/configuration.md gives.
+    An argument that is None is chosen on validation, or has the default that docs/configuration.md gives.
 
     Args:
-        model: ``"dual"`` or ``"autorec"``.
-        speed: dual: ``"best"``, averaged with its sampled sibling, or ``"fast"``, one point estimate.
-        latent_dim: numbers in a latent vector.
-        l2: penalty on the weights.
-        hidden_fraction: share of the ratings hidden in each step.
-        optimizer: how gradients become steps.
-        learning_rate: the one to start from.
-        epochs: length of the schedule.
-        budget: work allowed for choosing settings; 0: none is tried.
-        validation_fraction: share of the ratings that chooses settings; the model is then trained again on all.
-        scale: the stars that can be given, as a `Scale` or like ``"0.5:5"``; detected from the ratings when left out.
-        seed: of everything that is random.
-        threads: processor threads; 0: all.
+        model: name of the model: ``"dual"``, ``"autorec"``, or a model that a plugin registers.
+        speed: for ``"dual"``: ``"best"`` averages the dual autoencoder with Bayesian matrix factorization; ``"fast"``
+            trains the dual autoencoder alone, which is faster and a little less accurate.
+        latent_dim: length of the latent vectors.
+        l2: L2 penalty on the weights.
+        hidden_fraction: fraction of the ratings that each training step hides and predicts.
+        optimizer: ``"adam"``, ``"adamw"``, ``"nadam"``, ``"rmsprop"``, ``"adagrad"`` or ``"sgd"``.
+        learning_rate: initial learning rate.
+        epochs: length of the learning rate schedule, epochs.
+        budget: work allowed for hyperparameter search; 0 skips hyperparameter search.
+        validation_fraction: fraction of the ratings that chooses settings. The model is then trained again on all.
+        scale: the rating scale, as a `Scale` or as text like ``"0.5:5"``; detected from the ratings if None.
+        seed: seed of the split, of the initial weights and of training.
+        threads: processor threads; 0 for all.
         settings: any other setting by its name in docs/configuration.md, such as ``{"model.hidden_rows": 0.1}``.
 
     Attributes:
-        recommender_: the trained model in use (`Recommender`).
+        recommender_: the trained model as a `Recommender`.
         ratings_: the ratings that `fit` was given.
-        validation_: RMSE and MAE on the validation part, by name: the model before its last training, and baselines.
+        validation_: RMSE and MAE on the validation part, by name: of the model before it was trained again, and of the
+            baselines.
         n_features_in_: 2, user and item.
 
     Example:
-        ``RatingAutoencoder(seed=1).fit(frame).predict([[1, 318], [1, 593]])`` gives user 1's stars for two items.
+        ``RatingAutoencoder(seed=1).fit(frame).predict([[1, 318], [1, 593]])`` predicts user 1's ratings of two items.
     """
 
     def __init__(
@@ -110,14 +112,14 @@ class RatingAutoencoder:
         self.settings = settings
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name; ``deep`` changes nothing, since none of them is an estimator."""
+        """The constructor's arguments by name. ``deep`` changes nothing: no argument is an estimator."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def set_params(self, **params: Any) -> Self:
-        """Changes constructor arguments; returns the estimator itself.
+        """Changes constructor arguments, and returns the estimator itself.
 
         Raises:
-            ValueError: there is no such argument.
+            ValueError: no such argument.
         """
         known = list(inspect.signature(type(self)).parameters)
         for name in params:
@@ -127,21 +129,21 @@ class RatingAutoencoder:
         return self
 
     def fit(self, X: Ratings | pd.DataFrame | npt.ArrayLike, y: npt.ArrayLike | None = None) -> Self:
-        """Trains on ratings; leaves no file behind.
+        """Trains on ratings. Leaves no file behind.
 
         Args:
             X: `Ratings`; or a DataFrame with columns for user, item and rating, under their usual names; or pairs of
-                user and item id, as an array of shape ``(n, 2)`` or a DataFrame, with the stars in ``y``.
-            y: stars, shape ``(n,)``.
+                user and item id, as an array of shape ``(n, 2)`` or a DataFrame, with the ratings in ``y``.
+            y: ratings, shape ``(n,)``.
 
         Returns:
             The estimator itself.
 
         Raises:
-            ValueError: no ratings can be read from this, or there are too few; `ConfigError` for a setting that does
-                not exist or has no such value.
+            ConfigError: a setting does not exist or has a wrong value.
+            ValueError: no ratings can be read from ``X`` and ``y``, or there are too few.
         """
-        config, ratings = self._config(), self._ratings(X, y, self.scale)
+        config, ratings = self.to_config(), self._ratings(X, y, self.scale)
         with tempfile.TemporaryDirectory(prefix="movie-autoencoder-") as folder:
             result = train(config, ratings=ratings, out=folder)
             bundle = load_bundle(Path(folder) / "bundle")
@@ -152,40 +154,43 @@ class RatingAutoencoder:
         return self
 
     def predict(self, X: Ratings | pd.DataFrame | npt.ArrayLike) -> FloatArray:
-        """Stars on the scale, shape ``(n,)``.
+        """Predicts ratings.
 
         Args:
-            X: pairs of user and item id, as for `fit`; an unknown id gets what the model says of anyone.
+            X: pairs of user and item id, as for `fit`. An unknown id gets the prior mean of users, or of items.
+
+        Returns:
+            Ratings on the scale, shape ``(n,)``.
         """
         return self._fitted().predict(*_pairs(X))
 
     def score(self, X: Ratings | pd.DataFrame | npt.ArrayLike, y: npt.ArrayLike | None = None) -> float:
-        """The RMSE of the predictions with a minus sign, so that more is better; arguments as for `fit`."""
+        """The negative RMSE of the predictions, rating points: higher is better. Arguments as for `fit`."""
         recommender = self._fitted()
         ratings = self._ratings(X, y, recommender.scale)
         return -rmse(ratings.values, self.predict(ratings))
 
     def transform(self, X: Ratings | pd.DataFrame) -> npt.NDArray[np.float32]:
-        """Latent vectors of people from their ratings alone; nothing is learnt.
+        """Encodes people from their ratings alone. The model does not change.
 
         Args:
-            X: ratings of anyone, as `Ratings` or a DataFrame with columns for user, item and rating.
+            X: ratings of any people, as `Ratings` or a DataFrame with columns for user, item and rating.
 
         Returns:
-            Shape ``(num_users, latent_dim)``: a row for each user in ``X``, in the ascending order of their ids.
+            Latent vectors, shape ``(num_users, latent_dim)``: a row for each user in ``X``, in ascending order of ids.
         """
         recommender = self._fitted()
         return recommender.encode(self._ratings(X, None, recommender.scale)).latent
 
     def recommend(self, users: Ratings | pd.DataFrame | npt.ArrayLike, *, k: int = 10) -> pd.DataFrame:
-        """The items with the highest reconstructed stars among those that the person has not rated.
+        """Recommends the items with the highest reconstruction among those that a person has not rated.
 
         Args:
-            users: ids of users who were in training; or ratings of anyone, as for `transform`.
-            k: items for each; fewer where fewer are left.
+            users: ids of training users; or ratings of any people, as for `transform`.
+            k: items per person; fewer where fewer are left.
 
         Returns:
-            Columns ``user_id``, ``item_id``, ``rating`` (the prediction, stars) and ``rank`` (from 1), best first.
+            Columns ``user_id``, ``item_id``, ``rating`` (the prediction) and ``rank`` (from 1), best first.
 
         Raises:
             ValueError: an id was not in training, or ``k`` is below 1.
@@ -194,43 +199,56 @@ class RatingAutoencoder:
         if k < 1:
             raise ValueError(f"k must be at least 1. Received: {k}.")
         if isinstance(users, (Ratings, pd.DataFrame)):
-            seen = self._ratings(users, None, recommender.scale)
-            names, encoded_users = seen.user_ids, recommender.encode(seen)
-            rows = np.arange(seen.num_users)
+            rated = self._ratings(users, None, recommender.scale)
+            user_ids, encoded_users = rated.user_ids, recommender.encode(rated)
+            rows = np.arange(rated.num_users)
         else:
-            seen, names, encoded_users = self.ratings_, np.atleast_1d(np.asarray(users)), None
-            rows = recommender.locate_users(names)
+            rated, user_ids, encoded_users = self.ratings_, np.atleast_1d(np.asarray(users)), None
+            rows = recommender.locate_users(user_ids)
             if (rows < 0).any():
                 raise ValueError(
-                    f"User {names[rows < 0][0]} was not in training. Give this person's ratings instead of the id."
+                    f"User {user_ids[rows < 0][0]} was not in training. Give this person's ratings instead of the id."
                 )
-        columns, everything = recommender.locate_items(seen.item_ids), np.arange(len(recommender.item_ids))
+        columns, all_items = recommender.locate_items(rated.item_ids), np.arange(len(recommender.item_ids))
         parts = []
-        for name, row, place in zip(names, rows, seen.locate_users(names), strict=True):
-            stars = recommender.model.reconstruct(
-                np.full(len(everything), row), everything, encoded_users=encoded_users
+        for user_id, row, index in zip(user_ids, rows, rated.locate_users(user_ids), strict=True):
+            reconstruction = recommender.model.reconstruct(
+                np.full(len(all_items), row), all_items, encoded_users=encoded_users
             )
-            rated = columns[seen.item_index[seen.row(place)]]
-            left = np.setdiff1d(everything, rated)
-            best = left[np.argsort(-stars[left], kind="stable")[:k]]
+            others = np.setdiff1d(all_items, columns[rated.item_index[rated.row(index)]])
+            best = others[np.argsort(-reconstruction[others], kind="stable")[:k]]
             parts.append(
                 pd.DataFrame(
                     {
-                        "user_id": name,
+                        "user_id": user_id,
                         "item_id": recommender.item_ids[best],
-                        "rating": recommender.scale.clip(stars[best]),
+                        "rating": recommender.scale.clip(reconstruction[best]),
                         "rank": np.arange(1, len(best) + 1),
                     }
                 )
             )
         return pd.concat(parts, ignore_index=True)
 
-    def _config(self) -> Config:
+    @property
+    def keras_model(self) -> Any:
+        """The Keras network of the fitted model, to inspect, fine-tune or export (docs/keras.md).
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+        """
+        return self._fitted().keras_model
+
+    def to_config(self) -> Config:
+        """The configuration that `fit` trains with. It holds out no test part: all ratings train the model.
+
+        Raises:
+            ConfigError: a setting does not exist or has a wrong value.
+        """
         values: dict[str, dict[str, Any]] = {"model": {"name": self.model}, "split": {"test_fraction": 0.0}}
-        named = {_PLACES[name]: value for name, value in self.get_params().items() if name in _PLACES}
-        for place, value in {**named, **(self.settings or {})}.items():
-            section, _, key = place.partition(".")
-            if value is not None:  # grid searches give NumPy's numbers
+        own = {_SETTINGS[name]: value for name, value in self.get_params().items() if name in _SETTINGS}
+        for setting, value in {**own, **(self.settings or {})}.items():
+            section, _, key = setting.partition(".")
+            if value is not None:  # grid searches pass NumPy's numbers
                 values.setdefault(section, {})[key] = value.item() if isinstance(value, np.generic) else value
         return Config.from_dict(values)
 
@@ -242,22 +260,22 @@ class RatingAutoencoder:
             if isinstance(X, pd.DataFrame):
                 return read_ratings(X, scale=scale)
             raise ValueError(
-                "RatingAutoencoder requires y to be passed, but the target y is None: pairs of user and item id say "
-                "nothing without their stars."
+                "RatingAutoencoder requires y to be passed, but the target y is None. Pass the ratings of the pairs of "
+                "user and item id as y."
             )
         users, items = _pairs(X)
-        stars = np.ravel(np.asarray(y, dtype=np.float32))
+        values = np.ravel(np.asarray(y, dtype=np.float32))
         scale = Scale.parse(scale) if isinstance(scale, str) else scale
-        return Ratings.from_columns(users, items, stars, scale=scale and scale.with_step_of(stars))
+        return Ratings.from_columns(users, items, values, scale=scale and scale.with_step_of(values))
 
     def _fitted(self) -> Recommender:
         if not self.__sklearn_is_fitted__():
             message = f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with ratings first."
             try:
-                from sklearn.exceptions import NotFittedError as Known
+                from sklearn.exceptions import NotFittedError as ScikitLearnError
             except ImportError:
                 raise NotFittedError(message) from None
-            raise Known(message)
+            raise ScikitLearnError(message)
         return self.recommender_
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -296,7 +314,7 @@ def _pairs(X: Any) -> tuple[Ids, Ids]:
             f"The frame needs a column for the user and one for the item, such as user_id and item_id. Its columns: "
             f"{', '.join(names)}."
         )
-    array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)  # so that a list may mix text and numbers
+    array = X if isinstance(X, np.ndarray) else np.array(X, dtype=object)  # a list may mix text and numbers
     if array.ndim != 2 or array.shape[1] != 2:
         raise ValueError(
             "X must hold pairs of user and item id: an array of shape (n, 2), not a sparse matrix. Received shape: "

@@ -1,1 +1,1 @@
-"""The rating autoencoder inside other libraries' experiments. Each module needs its library; nothing else does."""
+"""The rating autoencoder as a model of other libraries, for their experiments. Each module needs its library."""

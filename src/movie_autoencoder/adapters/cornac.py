@@ -17,12 +17,15 @@ from ..estimator import RatingAutoencoder
 
 
 class RatingAutoencoderRecommender(Recommender):
-    """Scores are predicted stars, not clipped, so that they also rank; Cornac clips ratings itself.
+    """The rating autoencoder as a Cornac recommender.
+
+    Scores are reconstructions: predicted ratings before they are clipped to the scale, because clipped ratings would
+    tie. Cornac clips ratings itself.
 
     Args:
-        name: of the model in Cornac's tables.
-        trainable: False keeps Cornac from training it.
-        verbose: of no effect here.
+        name: name of the model in Cornac's tables.
+        trainable: if False, Cornac does not train the model.
+        verbose: has no effect.
         parameters: the arguments of `RatingAutoencoder`, by the same names.
     """
 
@@ -38,17 +41,25 @@ class RatingAutoencoderRecommender(Recommender):
         return ["name", "trainable", "verbose", *RatingAutoencoder().get_params()]
 
     def fit(self, train_set: Dataset, val_set: Dataset | None = None) -> RatingAutoencoderRecommender:
-        """Trains on a data set; what is chosen is chosen on a part of it, and ``val_set`` is not looked at."""
+        """Trains on a data set. Settings are chosen on a part of it; ``val_set`` is ignored."""
         super().fit(train_set, val_set)
         if self.trainable:
-            users, items, stars = train_set.uir_tuple
-            self.estimator.fit(np.stack([users, items], axis=1), stars)
+            users, items, ratings = train_set.uir_tuple
+            self.estimator.fit(np.stack([users, items], axis=1), ratings)
         return self
 
     def score(self, user_idx: int, item_idx: int | None = None) -> Any:
-        """Stars of a user for an item, or for all items of training; an unknown index gets what is said of anyone."""
+        """Scores of one user for an item, or for all training items.
+
+        Args:
+            user_idx: index of the user; an unknown one gets the prior mean of users.
+            item_idx: index of the item; all training items if None.
+
+        Returns:
+            A number, or an array of shape ``(num_items,)``.
+        """
         recommender = self.estimator.recommender_
         items = np.arange(self.num_items) if item_idx is None else np.array([item_idx])
         users = np.full(len(items), recommender.locate_users([user_idx])[0])
-        stars: npt.NDArray[Any] = recommender.model.reconstruct(users, recommender.locate_items(items))
-        return stars if item_idx is None else stars[0]
+        scores: npt.NDArray[Any] = recommender.model.reconstruct(users, recommender.locate_items(items))
+        return scores if item_idx is None else scores[0]

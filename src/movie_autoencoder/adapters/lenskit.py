@@ -29,26 +29,27 @@ class RatingAutoencoderConfig(BaseModel, extra="allow"):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What was set."""
+        """The arguments that were given."""
         return dict(self.model_extra or {})
 
 
 class RatingAutoencoderScorer(Component[ItemList], Trainable):
-    """Scores are predicted stars, not clipped to the scale, as with LensKit's own scorers, so that they also rank.
+    """The rating autoencoder as a LensKit scorer.
 
-    A user from training is scored by what training read; anyone else by the ratings in the query's history, or, without
-    any, by what the model says of anyone. Every item gets a score, also one without ratings.
+    Scores are reconstructions: predicted ratings before they are clipped to the scale, as with LensKit's own scorers.
+    A training user is scored with the ratings of the training data. Anyone else is folded in from the ratings in the
+    query's history; without a history this is the prior mean of users. Every item gets a score, even an unknown one.
 
     Args:
-        config: or the arguments of `RatingAutoencoder` by name. A seed in LensKit's training options goes before
-            ``seed``.
+        config: the configuration, or the arguments of `RatingAutoencoder` by name. A seed in LensKit's training options
+            overrides ``seed``.
     """
 
     config: RatingAutoencoderConfig
     model_: RatingAutoencoder
 
     def train(self, data: Dataset, options: TrainingOptions = TrainingOptions()) -> None:  # noqa: B008 - theirs, frozen
-        """Trains on a data set's ratings."""
+        """Trains on the ratings of a data set."""
         if hasattr(self, "model_") and not options.retrain:
             return
         matrix = data.interactions().matrix().scipy(attribute="rating", layout="coo")
@@ -59,17 +60,17 @@ class RatingAutoencoderScorer(Component[ItemList], Trainable):
         self.model_ = model.fit(pd.DataFrame(pairs), matrix.data)
 
     def __call__(self, query: QueryInput, items: ItemList) -> ItemList:
-        """Scores for items, in their order."""
+        """Scores items for a user, in the order of the items."""
         query = RecQuery.create(query)
         recommender = self.model_.recommender_
         columns = recommender.locate_items(items.ids())
         user = -1 if query.user_id is None else int(recommender.locate_users([query.user_id])[0])
         encoded_users = None
         history = query.history_items
-        stars = None if history is None else history.field("rating")
-        if user < 0 and history is not None and stars is not None and len(history):
+        ratings = None if history is None else history.field("rating")
+        if user < 0 and history is not None and ratings is not None and len(history):
             encoded_users = recommender.encode(
-                Ratings.from_columns(np.zeros(len(history), dtype=int), history.ids(), stars, scale=recommender.scale)
+                Ratings.from_columns(np.zeros(len(history), dtype=int), history.ids(), ratings, scale=recommender.scale)
             )
             user = 0
         scores = recommender.model.reconstruct(np.full(len(items), user), columns, encoded_users=encoded_users)

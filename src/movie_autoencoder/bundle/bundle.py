@@ -17,14 +17,15 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..data.catalogue import Catalogue
-from ..data.ratings import Ids, IntArray, Ratings, Scale
+from ..data.ratings import Ids, IntArray, Ratings, Scale, locate
 from ..models.base import TrainedModel
 from ..models.baselines import BASELINES
-from ..models.registry import TRAINED_MODELS
+from ..models.registry import trained_model
 from ..storage import checksum, load_arrays, replacing, save_arrays, write_json
-from ..uncertainty.stars import StarModel
+from ..uncertainty import StarModel
+from .version_1 import upgraded_arrays, upgraded_manifest
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MANIFEST = "bundle.json"
 
 
@@ -59,6 +60,14 @@ class Bundle:
     catalogue: Catalogue
     metadata: Mapping[str, Any]
     star_model: StarModel | None = None
+
+    def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Row of each user id in the model, -1 where training did not see it; shape of ``user_ids``."""
+        return locate(self.user_ids, user_ids)
+
+    def locate_items(self, item_ids: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Column of each item id in the model, -1 where training did not see it; shape of ``item_ids``."""
+        return locate(self.item_ids, item_ids)
 
 
 def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
@@ -97,7 +106,7 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
             "written_by": f"movie-rating-autoencoder {__version__}",
             "model": bundle.model.name,
             "scale": [scale.minimum, scale.maximum, scale.step],
-            "facts": dict(bundle.metadata),
+            "metadata": dict(bundle.metadata),
             "files": {path.name: checksum(path) for path in sorted(temporary.iterdir())},
         }
         write_json(temporary / _MANIFEST, manifest)
@@ -119,12 +128,15 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{path}: damaged: its SHA-256 is not the one in {_MANIFEST}. Train again, or copy it anew."
             )
     scale = Scale(*manifest["scale"])
+    arrays = load_arrays(folder / "model.npz")
+    if manifest["format_version"] == 1:
+        arrays = upgraded_arrays(manifest["model"], arrays)
     vocabulary = load_arrays(folder / "vocabulary.npz")
     ratings = None
     if "ratings.parquet" in manifest["files"]:
         ratings = _load_ratings(folder / "ratings.parquet", vocabulary["user_ids"], vocabulary["item_ids"], scale)
     return Bundle(
-        TRAINED_MODELS[manifest["model"]].from_arrays(load_arrays(folder / "model.npz"), scale),
+        trained_model(manifest["model"]).from_arrays(arrays, scale),
         _baselines(load_arrays(folder / "baselines.npz"), scale),
         vocabulary["user_ids"],
         vocabulary["item_ids"],
@@ -132,7 +144,7 @@ def load_bundle(folder: Path) -> Bundle:
         vocabulary["item_counts"],
         ratings,
         Catalogue.from_arrays(load_arrays(folder / "catalogue.npz")),
-        manifest["facts"],
+        manifest["metadata"],
         StarModel.from_arrays(load_arrays(folder / "stars.npz"), scale, ratings)
         if "stars.npz" in manifest["files"]
         else None,
@@ -140,7 +152,7 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What ``bundle.json`` says, once its format version is known to be ours.
+    """What ``bundle.json`` says, with the names of the newest format version.
 
     Raises:
         BundleError: no bundle there, not JSON, or another format version.
@@ -162,10 +174,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError):
         raise BundleError(f"{path}: damaged: not the JSON of a bundle. Train again, or copy the bundle anew.") from None
+    if version == 1:
+        return upgraded_manifest(manifest)
     if version != FORMAT_VERSION:
         raise BundleError(
-            f"{path}: bundle format {version}, and this version reads format {FORMAT_VERSION}. Train again, or use the "
-            f"version that wrote it ({manifest.get('written_by')})."
+            f"{path}: bundle format {version}, and this version reads formats 1 to {FORMAT_VERSION}. Train again, or "
+            f"use the version that wrote it ({manifest.get('written_by')})."
         )
     return manifest
 

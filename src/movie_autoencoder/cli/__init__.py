@@ -1,4 +1,4 @@
-"""The command line: `movie-autoencoder`, `train.py` and `evaluate.py`."""
+"""The command line: `movie-autoencoder`, and the scripts `train.py` and `evaluate.py`."""
 
 from .main import app, main
 

@@ -1,6 +1,6 @@
-"""Catalogue: what is known about items beyond their ratings (title, year, genres, ids on other sites).
+"""Catalogue: the title, year, genres and ids at other sites of each item.
 
-It reads no file (``sources`` does). "movie" appears in text that people read; in code it is an item.
+`sources` reads catalogues from files; this module reads none. Text for people says "movie"; code says "item".
 """
 
 from __future__ import annotations
@@ -14,24 +14,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .ratings import Ids
+from .matching.title_keys import YEARS_OF_SERIES, natural, split_year
+from .vocabulary import Ids
+
+__all__ = ("Catalogue", "Text", "label", "split_year")
 
 Text = npt.NDArray[np.str_]
-_YEAR_AT_END = re.compile(r"\((\d{4})\)$")
-_YEARS_AT_END = re.compile(r"\((\d{4})\s*[-–]\s*(?:\d{4})?\s*\)\s*$")  # a series: its first year, the title as it is
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Titles and the like, one row an item. Build one with `Catalogue.from_rows`.
+    """Metadata of items, one row for each item. `Catalogue.from_rows` builds one.
 
     Args:
-        item_ids: the id of each item as in the file, shape ``(num_items,)``, integers or text, each once.
-        titles: title without the year, same shape; ``""`` where it is unknown.
-        years: year of release, int32; -1 where it is unknown.
-        genres: genres joined by ``|``, as MovieLens does; ``""`` where none is known.
-        imdb_ids: id at IMDb with its ``tt``, such as ``tt0114709``; ``""`` where it is unknown.
-        tmdb_ids: id at The Movie Database, int64; -1 where it is unknown.
+        item_ids: id of each item as in the file, shape ``(num_items,)``, integers or text, each once.
+        titles: title without the year, same shape; ``""`` when unknown.
+        years: year of release, same shape, int32; -1 when unknown.
+        genres: genres joined by ``|`` as in MovieLens, same shape; ``""`` when unknown.
+        imdb_ids: id at IMDb such as ``tt0114709``, same shape; ``""`` when unknown.
+        tmdb_ids: id at The Movie Database, same shape, int64; -1 when unknown.
+
+    Raises:
+        ValueError: the columns differ in length.
     """
 
     item_ids: Ids
@@ -60,10 +64,17 @@ class Catalogue:
         imdb_ids: Sequence[str] | None = None,
         tmdb_ids: Sequence[str] | None = None,
     ) -> Catalogue:
-        """A catalogue from columns of text, as they stand in a file.
+        """Builds a catalogue from columns of text as they are in a file.
 
-        Ids become integers when all are written as integers. A year in brackets at the end of a title is taken off it
-        (unless ``years`` are given). ``(no genres listed)`` is no genre. Of two rows for one item the last is kept.
+        Ids become integers when all of them are written as integers. Of two rows for one item, the last is kept.
+
+        Args:
+            item_ids: id of each item, length ``n``.
+            titles: title of each item, same length. Without ``years``, a year in brackets at the end is split off.
+            years: year of each item, same length; None when unknown.
+            genres: genres joined by ``|``, same length. ``(no genres listed)`` counts as unknown.
+            imdb_ids: ids at IMDb with or without ``tt``, same length; ``""`` when unknown.
+            tmdb_ids: ids at The Movie Database, same length; ``""`` when unknown.
 
         Example:
             >>> films = Catalogue.from_rows(["1", "2"], ["Heat (1995)", "M"], genres=["Crime|Action", ""])
@@ -89,7 +100,7 @@ class Catalogue:
 
     @classmethod
     def empty(cls, item_ids: Ids) -> Catalogue:
-        """A catalogue that knows nothing but the ids."""
+        """A catalogue of ids alone, in which everything else is unknown."""
         count = len(item_ids)
         blank = np.full(count, "", dtype="U1")
         years, tmdb_ids = np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int64)
@@ -101,20 +112,23 @@ class Catalogue:
         return cls(**{name: np.asarray(arrays[name]) for name in _COLUMNS})
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The columns by name: plain arrays of numbers and fixed-width text, storable as npz without pickle."""
+        """The columns by name, as arrays of numbers and fixed-width text, which npz stores without pickle."""
         return {name: getattr(self, name) for name in _COLUMNS}
 
     def features(self) -> npt.NDArray[np.float32]:
-        """What a model can read of each item: genres, decade and year, shape ``(num_items, num_facts)``.
+        """Genres, decade and year of each item as side information for a model.
 
-        An item's genres share a length of 1; the year is standardised; all are 0 where they are unknown. Without any
-        genre and year there are no columns.
+        The genres of an item are an indicator vector of length 1, the decade is an indicator, and the year is
+        standardized. Unknown values are 0.
+
+        Returns:
+            Features, shape ``(num_items, num_features)``, float32. There is no column when no genre and year is known.
         """
         kinds = [[kind for kind in genres.split("|") if kind] for genres in self.genres.tolist()]
-        place = {kind: column for column, kind in enumerate(sorted({kind for row in kinds for kind in row}))}
-        genres = np.zeros((len(self), len(place)), dtype=np.float32)
+        column_of = {kind: column for column, kind in enumerate(sorted({kind for row in kinds for kind in row}))}
+        genres = np.zeros((len(self), len(column_of)), dtype=np.float32)
         for row, some in enumerate(kinds):
-            genres[row, [place[kind] for kind in some]] = 1 / np.sqrt(max(len(some), 1))
+            genres[row, [column_of[kind] for kind in some]] = 1 / np.sqrt(max(len(some), 1))
         dated = self.years > 0
         if not dated.any():
             return genres
@@ -133,47 +147,48 @@ class Catalogue:
 
     @cached_property
     def _row(self) -> dict[str, int]:
-        """Row of each id, by its text: 7 and "7" are the same item, "007" is another."""
+        """The row of each id by its text: 7 and "7" are the same item, and "007" is another."""
         return {str(item_id): row for row, item_id in enumerate(self.item_ids.tolist())}
 
     def row(self, item_id: object) -> int:
-        """Row of an item, -1 when it is unknown."""
+        """The row of an item, -1 when it is unknown."""
         return self._row.get(str(item_id), -1)
 
     @cached_property
     def _elsewhere(self) -> dict[str | int, int]:
-        """Row of each id at IMDb, which is text, and at The Movie Database, which is a number."""
+        """The row of each id at IMDb, which is text, and at The Movie Database, which is a number."""
         rows: dict[str | int, int] = {one: row for row, one in enumerate(self.imdb_ids.tolist()) if one}
         return rows | {one: row for row, one in enumerate(self.tmdb_ids.tolist()) if one > 0}
 
     def row_elsewhere(self, imdb_id: str, tmdb_id: int = -1) -> int:
-        """Row of the item with an id at IMDb, else at The Movie Database; -1 when there is none."""
+        """The row of the item with an id at IMDb, or else at The Movie Database; -1 when there is none."""
         return self._elsewhere.get(imdb_id, self._elsewhere.get(tmdb_id, -1))
 
     def title(self, item_id: object) -> str:
-        """Title without the year, ``""`` when the item is unknown."""
+        """Title without the year, ``""`` when unknown."""
         row = self._row.get(str(item_id))
         return "" if row is None else str(self.titles[row])
 
     def year(self, item_id: object) -> int | None:
-        """Year of release, None when it is unknown."""
+        """Year of release, None when unknown."""
         row = self._row.get(str(item_id))
         return None if row is None or self.years[row] < 0 else int(self.years[row])
 
     def genres_of(self, item_id: object) -> tuple[str, ...]:
-        """Genres, empty when none is known."""
+        """Genres, empty when unknown."""
         row = self._row.get(str(item_id))
         return () if row is None else tuple(one for one in str(self.genres[row]).split("|") if one)
 
     def label(self, item_id: object) -> str:
-        """What people are shown: ``Title (Year)``; without a title the id, as ``movie 7`` when it is a number."""
-        title, year = self.title(item_id), self.year(item_id)
-        if not title:
-            return f"movie {item_id}" if str(item_id).isdigit() else str(item_id)
-        return title if year is None or _YEARS_AT_END.search(title) else f"{title} ({year})"
+        """What people are shown of an item (`label`)."""
+        return label(self.title(item_id), self.year(item_id), item_id)
 
     def align(self, item_ids: npt.ArrayLike) -> Catalogue:
-        """The rows of these items in this order; unknown items get blank rows."""
+        """The rows of some items in their order, with everything unknown in the row of an unknown item.
+
+        Args:
+            item_ids: ids, shape ``(n,)``.
+        """
         ids = np.asarray(item_ids)
         rows = np.array([self._row.get(str(item_id), -1) for item_id in ids.tolist()], dtype=np.int64)
         known = rows >= 0
@@ -185,7 +200,7 @@ class Catalogue:
         return Catalogue(**columns)
 
     def take(self, rows: npt.ArrayLike) -> Catalogue:
-        """Some rows, by position or mask."""
+        """Some rows, by their indices or by a mask over all rows."""
         return Catalogue(**{name: array[np.asarray(rows)] for name, array in self.to_arrays().items()})
 
     def __repr__(self) -> str:
@@ -195,19 +210,24 @@ class Catalogue:
 _COLUMNS = ("item_ids", "titles", "years", "genres", "imdb_ids", "tmdb_ids")
 
 
-def split_year(title: str) -> tuple[str, int | None]:
-    """Title and year of ``"Title (Year)"``; the title as it is, and None, when no year stands at its end.
+def label(title: str, year: int | None, item_id: object = "") -> str:
+    """What people are shown of an item: ``Title (Year)``, the title as people write it.
+
+    Args:
+        title: without the year, as in a file; ``""`` where it is unknown.
+        year: of release; None where it is unknown.
+        item_id: shown where there is no title, as ``movie 7`` when it is a number.
 
     Example:
-        >>> split_year("2001: A Space Odyssey (1968)"), split_year("1984")
-        (('2001: A Space Odyssey', 1968), ('1984', None))
+        >>> label("Matrix, The", 1999), label("Fleabag (2016–2019)", 2016), label("", None, 7)
+        ('The Matrix (1999)', 'Fleabag (2016–2019)', 'movie 7')
     """
-    title = title.strip()
-    found = _YEAR_AT_END.search(title)
-    if found and found.start() > 0:
-        return title[: found.start()].strip(), int(found[1])
-    series = _YEARS_AT_END.search(title)
-    return title.strip(), int(series[1]) if series else None
+    if not title:
+        return f"movie {item_id}" if str(item_id).isdigit() else str(item_id)
+    years = YEARS_OF_SERIES.search(title)
+    if years:
+        return f"{natural(title)} {years[0].strip()}"
+    return natural(title) if year is None else f"{natural(title)} ({year})"
 
 
 def _ids(texts: list[str]) -> Ids:
@@ -221,7 +241,7 @@ def _text(texts: list[str]) -> Text:
 
 
 def _imdb_id(text: str) -> str:
-    """IMDb's own form: MovieLens writes ``0114709`` for ``tt0114709``."""
+    """The id in IMDb's own form: MovieLens writes ``0114709`` for ``tt0114709``."""
     digits = text.strip().removeprefix("tt")
     return f"tt{digits.zfill(7)}" if digits.isdigit() else ""
 

@@ -1,55 +1,37 @@
-"""Ratings: who gave which movie how many stars, as an immutable sparse matrix.
+"""Ratings: which user rated which item and how, as an immutable sparse matrix.
 
-This module owns the vocabulary of users and items and the order of the cells. It reads no file (``sources`` does) and
-knows no model. A cell is *observed* when it is stored here; a stored 0 is a rating.
+A *cell* is the index of an observed entry, and a stored 0 is a rating. `vocabulary` numbers users and items, and
+`sources` reads files; this module does neither, and it knows no model.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from .scale import FloatArray, Scale
+from .vocabulary import Coded, Ids, IntArray, compact, factorize, latest_cells, locate, sorted_order, stable_order
 
 if TYPE_CHECKING:
     import pandas as pd
-
-IntArray = npt.NDArray[np.integer[Any]]
-Ids = npt.NDArray[Any]  # int64, or fixed-width text
-
-
-@dataclass(frozen=True)
-class Coded:
-    """A column of ids already numbered: ``names[index]`` is the column.
-
-    Args:
-        index: position in ``names`` of each row, shape ``(n,)``, int32.
-        names: ids in any order, repeats and unused ones allowed, shape ``(num_names,)``.
-    """
-
-    index: npt.NDArray[np.int32]
-    names: Ids
-
-    def __len__(self) -> int:
-        return len(self.index)
+    from scipy import sparse
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where ratings came from and what reading them met.
+    """Where ratings came from, and how many rows were left out.
 
     Args:
         format: name of the file family, such as ``"movielens-1m"``.
-        path: the path as it was given; empty when the ratings were made in memory.
-        num_rows: data rows in the file, before anything was dropped.
-        num_skipped: bad rows left out on request.
-        num_duplicates: rows replaced by another rating of the same user and item.
+        path: the path as the user wrote it; empty for ratings that were made in memory.
+        num_rows: data rows in the file, before any was left out.
+        num_skipped: bad rows that were left out on request.
+        num_duplicates: rows that another rating of the same user and item replaced.
     """
 
     format: str = "memory"
@@ -61,18 +43,19 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """An immutable sparse matrix of ratings, cells sorted by user and then by item.
+    """An immutable sparse matrix of ratings, sorted by user and then by item.
 
-    Build one with `Ratings.from_columns` or `Ratings.from_frame`; the constructor expects sorted, checked arrays.
+    `Ratings.from_columns` and `Ratings.from_frame` build one from columns in any order. The constructor expects sorted
+    and checked arrays, and makes them read-only.
 
     Args:
         user_index: row of each cell, shape ``(num_ratings,)``, int32, ascending.
         item_index: column of each cell, same shape, int32, ascending within a row.
-        values: stars, same shape, float32, rating points.
-        user_ids: the id of each row as in the file, shape ``(num_users,)``.
-        item_ids: the id of each column as in the file, shape ``(num_items,)``.
-        scale: the stars that can be given.
-        timestamps: seconds since 1970 of each cell, int64, or None.
+        values: rating of each cell, same shape, float32, rating points.
+        user_ids: id of each row as in the file, shape ``(num_users,)``, ascending.
+        item_ids: id of each column as in the file, shape ``(num_items,)``, ascending.
+        scale: the ratings that can be given.
+        timestamps: time of each cell, same shape, int64, seconds since 1970; None when unknown.
         source: where the ratings came from.
     """
 
@@ -101,60 +84,61 @@ class Ratings:
         scale: Scale | None = None,
         source: Source | None = None,
     ) -> Ratings:
-        """Ratings from parallel columns in any order.
+        """Builds ratings from parallel columns in any order.
 
-        Of two ratings of one item by one user the later timestamp is kept, without timestamps the last one given;
-        how many were replaced stands in ``ratings.source.num_duplicates``.
+        When a user rated an item twice, the rating with the later timestamp is kept, or the last row without
+        timestamps. ``ratings.source.num_duplicates`` counts the rows that were replaced.
 
         Args:
             users: user ids, integers or text, shape ``(n,)``.
-            items: item ids, likewise.
-            values: stars, shape ``(n,)``.
-            timestamps: seconds since 1970, shape ``(n,)``.
-            scale: the stars that can be given; detected from the values when left out.
+            items: item ids, integers or text, same shape.
+            values: ratings, same shape, rating points.
+            timestamps: seconds since 1970, same shape; None when unknown.
+            scale: the ratings that can be given; detected from ``values`` when left out.
             source: where the columns came from.
 
         Raises:
-            ValueError: columns of unequal length, no row, a value that is not finite or outside ``scale``.
+            ValueError: the columns differ in length or are empty, an id is missing, or a rating is not finite or
+                outside ``scale``.
 
         Example:
             >>> Ratings.from_columns(["ann", "bob", "ann"], [7, 7, 9], [4, 2, 5])
             Ratings(3 ratings, 2 users, 2 items, 75.0 % observed, scale 2 to 5 in steps of 1)
         """
-        stars = np.ascontiguousarray(values, dtype=np.float32)
-        user_index, user_ids = _factorize(users)
-        item_index, item_ids = _factorize(items)
+        given = np.ascontiguousarray(values, dtype=np.float32)
+        user_index, user_ids = factorize(users)
+        item_index, item_ids = factorize(items)
         times = None if timestamps is None else np.ascontiguousarray(timestamps, dtype=np.int64)
-        lengths = {len(user_index), len(item_index), len(stars)} | ({len(times)} if times is not None else set())
+        lengths = {len(user_index), len(item_index), len(given)} | ({len(times)} if times is not None else set())
         if len(lengths) != 1:
             raise ValueError(f"Columns of ratings must have one length. Received lengths: {sorted(lengths)}.")
-        if not len(stars):
+        if not len(given):
             raise ValueError("There is no rating. A data set needs at least one row.")
-        if not np.isfinite(stars).all():
-            row = int(np.flatnonzero(~np.isfinite(stars))[0])
-            raise ValueError(f"Ratings must be finite numbers. Received: {stars[row]} in row {row} (counted from 0).")
-        scale = scale or Scale.detect(stars)
-        inside = scale.contains(stars)
+        if not np.isfinite(given).all():
+            row = int(np.flatnonzero(~np.isfinite(given))[0])
+            raise ValueError(f"Ratings must be finite numbers. Received: {given[row]} in row {row} (counted from 0).")
+        scale = scale or Scale.detect(given)
+        inside = scale.contains(given)
         if not inside.all():
             row = int(np.flatnonzero(~inside)[0])
-            raise ValueError(f"Rating {stars[row]:g} in row {row} (counted from 0) lies outside the scale {scale}.")
-        order = _sorted_order(user_index, item_index, len(user_ids), len(item_ids))
-        num_rows = len(stars)
+            raise ValueError(f"Rating {given[row]:g} in row {row} (counted from 0) lies outside the scale {scale}.")
+        order = sorted_order(user_index, item_index, len(user_ids), len(item_ids))
+        num_rows = len(given)
         if order is not None:
             counts = np.bincount(user_index, minlength=len(user_ids))
-            user_index = np.repeat(np.arange(len(user_ids), dtype=np.int32), counts)  # user_index[order], read in a row
-            item_index, stars = item_index[order], stars[order]
+            user_index = np.repeat(np.arange(len(user_ids), dtype=np.int32), counts)  # user_index[order], but faster
+            item_index, given = item_index[order], given[order]
             times = times[order] if times is not None else None
-        keep = _latest(user_index, item_index, times)
+        keep = latest_cells(user_index, item_index, times)
         if keep is not None:
-            user_index, item_index, stars = user_index[keep], item_index[keep], stars[keep]
+            user_index, item_index, given = user_index[keep], item_index[keep], given[keep]
             times = times[keep] if times is not None else None
-        # The arrays become read-only, so they must not be the caller's.
-        stars = stars.copy() if np.may_share_memory(stars, np.asarray(values)) else stars
+        # The constructor makes the arrays read-only, so they must not be the caller's.
+        given = given.copy() if np.may_share_memory(given, np.asarray(values)) else given
         times = times.copy() if times is not None and np.may_share_memory(times, np.asarray(timestamps)) else times
         source = source or Source()
-        source = replace(source, num_rows=source.num_rows or num_rows, num_duplicates=num_rows - len(stars))
-        return cls(user_index, item_index, stars, user_ids, item_ids, scale, times, source)
+        source = replace(source, num_rows=source.num_rows or num_rows, num_duplicates=num_rows - len(given))
+        return cls(user_index, item_index, given, user_ids, item_ids, scale, times, source)
 
     @classmethod
     def from_frame(
@@ -167,7 +151,21 @@ class Ratings:
         timestamp: str | None = None,
         scale: Scale | None = None,
     ) -> Ratings:
-        """Ratings from the named columns of a pandas DataFrame (`read_ratings` also recognises the usual names)."""
+        """Builds ratings from named columns of a pandas DataFrame.
+
+        `read_ratings` also takes a DataFrame, and recognises the usual column names itself.
+
+        Args:
+            frame: a row for each rating.
+            user: name of the column of user ids.
+            item: name of the column of item ids.
+            rating: name of the column of ratings.
+            timestamp: name of the column of seconds since 1970; None to leave time out.
+            scale: the ratings that can be given; detected from the ratings when left out.
+
+        Raises:
+            ValueError: a column is missing, or `from_columns` refuses the columns.
+        """
         missing = [name for name in (user, item, rating, timestamp) if name is not None and name not in frame.columns]
         if missing:
             columns = ", ".join(map(str, frame.columns))
@@ -195,7 +193,7 @@ class Ratings:
 
     @property
     def density(self) -> float:
-        """Share of the cells of the matrix that are observed."""
+        """Fraction of the matrix that is observed."""
         return len(self) / (self.num_users * self.num_items)
 
     @cached_property
@@ -210,12 +208,12 @@ class Ratings:
 
     @cached_property
     def user_starts(self) -> npt.NDArray[np.int64]:
-        """First cell of each user, and ``num_ratings`` at the end: the row pointers of the CSR matrix."""
+        """First cell of each user and, at the end, ``num_ratings``, shape ``(num_users + 1,)``: CSR row pointers."""
         return np.concatenate([[0], np.cumsum(self.user_counts)]).astype(np.int64)
 
     @cached_property
     def item_order(self) -> npt.NDArray[np.int32]:
-        """The cells in the order of items and then users, shape ``(num_ratings,)``."""
+        """The cells sorted by item and then by user, shape ``(num_ratings,)``."""
         return stable_order(self.item_index, self.num_items)
 
     def row(self, user_index: int) -> slice:
@@ -223,27 +221,30 @@ class Ratings:
         return slice(int(self.user_starts[user_index]), int(self.user_starts[user_index + 1]))
 
     def take(self, cells: npt.ArrayLike) -> Ratings:
-        """The ratings of some cells (positions, or a mask over cells), with only the users and items they mention.
+        """The ratings of some cells, with the users and items of these cells only.
 
-        The scale is kept: what can be given does not depend on which ratings are looked at.
+        The scale stays, because the ratings that can be given do not depend on the ratings that are chosen.
+
+        Args:
+            cells: indices of cells in any order, shape ``(n,)``, or a mask over all cells, shape ``(num_ratings,)``.
         """
         cells = np.asarray(cells)
-        positions = np.flatnonzero(cells) if cells.dtype == bool else np.sort(cells)
-        user_index, users = _compact(self.user_index[positions], self.num_users)
-        item_index, items = _compact(self.item_index[positions], self.num_items)
+        chosen = np.flatnonzero(cells) if cells.dtype == bool else np.sort(cells)
+        user_index, users = compact(self.user_index[chosen], self.num_users)
+        item_index, items = compact(self.item_index[chosen], self.num_items)
         return Ratings(
             user_index,
             item_index,
-            self.values[positions],
+            self.values[chosen],
             self.user_ids[users],
             self.item_ids[items],
             self.scale,
-            None if self.timestamps is None else self.timestamps[positions],
+            None if self.timestamps is None else self.timestamps[chosen],
             self.source,
         )
 
     def transposed(self) -> Ratings:
-        """The same ratings with users and items in each other's place."""
+        """The same ratings with users and items exchanged."""
         order = self.item_order
         times = None if self.timestamps is None else self.timestamps[order]
         return Ratings(
@@ -257,20 +258,42 @@ class Ratings:
             self.source,
         )
 
+    def to_csr(self, values: npt.ArrayLike | None = None) -> sparse.csr_array:
+        """A SciPy matrix with a value at each cell.
+
+        Args:
+            values: one value for each cell, shape ``(num_ratings,)``; ones in float32 when left out.
+
+        Returns:
+            A CSR array of shape ``(num_users, num_items)`` with sorted columns and memory of its own.
+
+        Example:
+            >>> ratings = Ratings.from_columns([1, 1, 2], [7, 8, 8], [4, 2, 5])
+            >>> ratings.to_csr().toarray().tolist(), ratings.to_csr(ratings.values).toarray().tolist()
+            ([[1.0, 1.0], [0.0, 1.0]], [[4.0, 2.0], [0.0, 5.0]])
+        """
+        from scipy import sparse
+
+        data = np.ones(len(self), dtype=np.float32) if values is None else np.array(values)
+        index = np.int32 if len(self) < 1 << 31 else np.int64
+        # Everything is copied, because methods of SciPy such as `eliminate_zeros` write into the arrays.
+        indices, starts = self.item_index.astype(index), self.user_starts.astype(index)
+        return sparse.csr_array((data, indices, starts), shape=(self.num_users, self.num_items))
+
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Row of each id, -1 where the user is unknown."""
+        """Row of each id, -1 for an unknown user."""
         return locate(self.user_ids, user_ids)
 
     def locate_items(self, item_ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
-        """Column of each id, -1 where the item is unknown."""
+        """Column of each id, -1 for an unknown item."""
         return locate(self.item_ids, item_ids)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of ids and stars: equal for equal ratings, whatever file or order they came in."""
+        """SHA-256 of ids and ratings. Equal ratings have equal digests, whatever their file and order were."""
         sha = hashlib.sha256()
         for array in (self.user_index, self.item_index, self.values, self.user_ids, self.item_ids):
-            text = array.dtype.kind == "U"  # its width depends on ids that may no longer be there
+            text = array.dtype.kind == "U"  # the width of a text array may come from ids that are no longer used
             sha.update(b"text" if text else str(array.dtype).encode())
             sha.update("\0".join(array.tolist()).encode() if text else np.ascontiguousarray(array).data)
         return sha.hexdigest()
@@ -282,118 +305,4 @@ class Ratings:
         )
 
 
-def stable_order(index: IntArray, size: int) -> npt.NDArray[np.int32]:
-    """Positions that sort small integers (each in ``0 … size-1``), equal ones in their given order; linear time.
-
-    A counting sort, borrowed from SciPy: the transpose of a matrix with one entry a row lists the rows by column.
-    """
-    from scipy import sparse
-
-    count = len(index)
-    rows = np.arange(count + 1, dtype=np.int32)
-    one_hot = sparse.csr_array((np.ones(count, dtype=np.int8), index, rows), shape=(count, size))
-    order: npt.NDArray[np.int32] = one_hot.tocsc().indices.astype(np.int32, copy=False)
-    return order
-
-
-def _factorize(ids: npt.ArrayLike | Coded) -> tuple[npt.NDArray[np.int32], Ids]:
-    """Index of each id in the ascending list of distinct ids, and that list."""
-    if isinstance(ids, Coded):
-        used, present = _compact(ids.index, len(ids.names))
-        rank, names = _factorize(ids.names[present])
-        return rank[used], names
-    array = np.asarray(ids)
-    if array.dtype.kind == "f" and bool(np.all(np.mod(array, 1) == 0)):  # a table with gaps turns integers into these
-        array = array.astype(np.int64)
-    if array.dtype.kind == "u":
-        array = array.astype(np.int64)
-    if array.dtype.kind == "i" and len(array):
-        low, high = int(array.min()), int(array.max())
-        if high - low < max(4 * len(array), 1 << 20):  # a table of all possible ids is smaller than a sort
-            seen = np.zeros(high - low + 1, dtype=bool)
-            seen[array - low] = True
-            index_of = np.cumsum(seen, dtype=np.int32) - 1
-            return index_of[array - low].astype(np.int32), (np.flatnonzero(seen) + low).astype(np.int64)
-    if array.dtype.kind not in "iU":
-        if array.dtype.kind == "f":
-            raise ValueError(f"Ids must be integers or text. Received numbers with fractions, such as {array[:1]}.")
-        import pandas as pd
-
-        codes, uniques = pd.factorize(array, sort=False)
-        if bool((codes < 0).any()):
-            row = int(np.flatnonzero(codes < 0)[0])
-            raise ValueError(f"Ids must not be missing. Received: {array[row]!r} in row {row} (counted from 0).")
-        if all(isinstance(name, int) and not isinstance(name, bool) for name in uniques):
-            rank, names = _factorize(np.array(list(uniques), dtype=np.int64))
-            return rank[codes], names
-        names = np.array([str(name) for name in uniques])
-        order = np.argsort(names, kind="stable")
-        rank = np.empty(len(order), dtype=np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
-        return rank[codes], names[order]
-    ids_sorted, index = np.unique(array, return_inverse=True)
-    return index.astype(np.int32), ids_sorted.astype(np.int64) if array.dtype.kind == "i" else ids_sorted
-
-
-def _sorted_order(users: IntArray, items: IntArray, num_users: int, num_items: int) -> npt.NDArray[np.int32] | None:
-    """Positions that sort cells by user and then item, or None when they are sorted already."""
-    step = np.diff(users)
-    if bool(np.all((step > 0) | ((step == 0) & (np.diff(items) >= 0)))):
-        return None
-    by_item = stable_order(items, num_items)
-    return by_item[stable_order(users[by_item], num_users)]
-
-
-def _latest(users: IntArray, items: IntArray, times: IntArray | None) -> IntArray | None:
-    """Of sorted cells, the one to keep of each (user, item): latest, else last; None when there are no duplicates."""
-    same = (users[1:] == users[:-1]) & (items[1:] == items[:-1])
-    if not same.any():
-        return None
-    if times is None:  # the sort was stable: the last given stands last
-        return np.flatnonzero(np.append(~same, True))
-    repeated = np.append(same, False)
-    repeated[1:] |= same
-    cells = np.flatnonzero(repeated)  # only these need sorting by time
-    group = np.cumsum(np.append(True, ~same)[cells])
-    order = np.lexsort((times[cells], group))
-    last = np.append(np.diff(group[order]) > 0, True)
-    keep = ~repeated
-    keep[cells[order[last]]] = True
-    return np.flatnonzero(keep)
-
-
-def _compact(index: IntArray, size: int) -> tuple[npt.NDArray[np.int32], IntArray]:
-    """The same cells numbered over the rows (or columns) that occur, and which those are."""
-    present = np.zeros(size, dtype=bool)
-    present[index] = True
-    number = (np.cumsum(present) - 1).astype(np.int32)
-    return number[index], np.flatnonzero(present)
-
-
-def locate(vocabulary: Ids, ids: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    """Place of each id in an ascending vocabulary, -1 where it is unknown; numbers written as text are found too."""
-    wanted = np.asarray(ids)
-    if wanted.dtype.kind == "O":
-        wanted = np.asarray([str(one) for one in wanted])
-    if (vocabulary.dtype.kind == "U") != (wanted.dtype.kind == "U"):
-        if vocabulary.dtype.kind == "U":
-            wanted = wanted.astype(str)
-        else:  # numbers as text: those that are written as the vocabulary writes them
-            numbers = {str(one): position for position, one in enumerate(vocabulary.tolist())}
-            return np.array([numbers.get(one, -1) for one in wanted.tolist()], dtype=np.int32)
-    place = np.searchsorted(vocabulary, wanted)
-    place[place == len(vocabulary)] = 0
-    return np.where(vocabulary[place] == wanted, place, -1).astype(np.int32)
-
-
-__all__: Sequence[str] = (
-    "Coded",
-    "FloatArray",
-    "Ids",
-    "IntArray",
-    "Ratings",
-    "Scale",
-    "Source",
-    "locate",
-    "stable_order",
-)
+__all__ = ("Coded", "FloatArray", "Ids", "IntArray", "Ratings", "Scale", "Source", "locate", "stable_order")

@@ -1,4 +1,4 @@
-"""Scale: the stars that can be given, detected from the stars that were."""
+"""Scale: the ratings that can be given, and how to detect them from the ratings that were given."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating[Any]]
 
 _BLOCK = 1 << 20
-_MOST_LEVELS = 1001  # 0 to 100 in steps of 0.1; beyond that a scale counts as continuous
+_MAX_LEVELS = 1001  # 0 to 100 in steps of 0.1; a scale with more levels counts as continuous
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The stars that can be given: smallest, largest, and the step between neighbours (0.0 when continuous).
+    """The ratings that can be given.
+
+    Args:
+        minimum: lowest rating, rating points.
+        maximum: highest rating, rating points.
+        step: distance between neighbouring ratings, rating points; 0.0 for a continuous scale.
+
+    Raises:
+        ValueError: the ends are not finite or in the wrong order, or the step does not fit between them.
 
     Example:
         >>> Scale.detect(np.array([0.5, 3.0, 4.5, 5.0]))
@@ -39,7 +47,13 @@ class Scale:
 
     @classmethod
     def parse(cls, text: str) -> Scale:
-        """Reads ``"1-5"``, ``"0.5-5"``, ``"-10:10"`` or ``"1:5:0.5"`` (minimum, maximum, optional step)."""
+        """Reads a scale from text: minimum, maximum and an optional step.
+
+        Both ``"0.5-5"`` and ``"0.5:5"`` are read, and ``"1:5:0.5"`` has a step.
+
+        Raises:
+            ValueError: the text is not a scale.
+        """
         parts = text.split(":") if ":" in text else re.split(r"(?<=[0-9.])\s*-", text, maxsplit=1)  # "-10--5" too
         try:
             numbers = [float(part) for part in parts]
@@ -54,18 +68,25 @@ class Scale:
 
     @classmethod
     def detect(cls, values: FloatArray) -> Scale:
-        """The scale that the observed values span; the step is 0.0 when they lie on no common grid."""
+        """The scale from the smallest to the largest value, with the step of the grid on which all values lie.
+
+        Args:
+            values: ratings, shape ``(n,)``. The step is 0.0 when no grid holds all of them.
+        """
         values = np.asarray(values)
         levels = _levels(values)
         if not len(levels):
             return cls(_shortest(values.min()), _shortest(values.max()), 0.0)
         low, high = float(levels[0]), float(levels[-1])
-        if low == high:  # a single star value: nothing to compare it with, so a scale one wide around it
+        if low == high:  # a single value shows no scale, so take one rating point around it
             return cls(low - 0.5, low + 0.5, 0.0)
         return cls(low, high, _common_step(levels))
 
     def with_step_of(self, values: FloatArray) -> Scale:
-        """This scale with the step that the values show, when it has none and they lie on a grid with its ends."""
+        """This scale with the step of a grid that holds its ends and all values.
+
+        The scale is returned as it is when it already has a step or when there is no such grid.
+        """
         if self.step:
             return self
         seen = _levels(np.asarray(values))
@@ -79,25 +100,60 @@ class Scale:
 
     @property
     def levels(self) -> FloatArray:
-        """Every value that can be given, ascending; empty when the scale is continuous."""
+        """Every rating that can be given, ascending, shape ``(num_levels,)``; empty for a continuous scale."""
         if not self.step:
             return np.empty(0)
         return self.minimum + self.step * np.arange(round(self.span / self.step) + 1)
 
     def clip(self, values: npt.ArrayLike) -> FloatArray:
-        """Values moved to the nearest end of the scale where they lie outside."""
+        """Moves values outside the scale to its nearest end."""
         return np.asarray(np.clip(np.asarray(values), self.minimum, self.maximum))
 
     def contains(self, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """True where a value lies between the ends (ends included)."""
+        """True for each value between the ends, ends included."""
         values = np.asarray(values)
         slack = 1e-6 * self.span
         return np.asarray((values >= self.minimum - slack) & (values <= self.maximum + slack))
 
+    def round_to_step(self, values: npt.ArrayLike) -> FloatArray:
+        """Rounds values to the nearest rating that can be given, halves up; a continuous scale leaves them as they are.
+
+        Example:
+            >>> Scale(1, 5, 1).round_to_step([0.2, 2.5, 3.4]).tolist()
+            [1.0, 3.0, 3.0]
+        """
+        values = np.asarray(values)
+        if not self.step:
+            return values
+        return self.clip(self.minimum + np.floor((values - self.minimum) / self.step + 0.5) * self.step)
+
     def convert(self, values: npt.ArrayLike, to: Scale) -> FloatArray:
-        """The same opinions on another scale: this scale's ends go to the other's ends, linearly."""
-        share = (np.asarray(values, dtype=np.float64) - self.minimum) / self.span
-        return to.minimum + share * to.span
+        """Maps values to another scale linearly: the ends of this scale become the ends of the other."""
+        fraction = (np.asarray(values, dtype=np.float64) - self.minimum) / self.span
+        return to.minimum + fraction * to.span
+
+    def convert_in_proportion(self, values: npt.ArrayLike, to: Scale) -> FloatArray:
+        """Maps values to another scale so that each keeps its fraction of the maximum: 7 of 10 becomes 3.5 of 5.
+
+        This is how people read the stars of another site. Values outside the other scale move to its nearest end, so
+        half a star becomes 1 where 1 to 5 can be given. Where a scale goes below 0, `convert` maps the values instead.
+
+        Args:
+            values: ratings on this scale, any shape.
+            to: the other scale.
+
+        Returns:
+            Ratings on the other scale, same shape. They are not rounded to its step.
+
+        Example:
+            >>> Scale(1, 10, 1).convert_in_proportion([1, 7, 10], Scale(0.5, 5, 0.5)).tolist()
+            [0.5, 3.5, 5.0]
+            >>> Scale(0.5, 5, 0.5).convert_in_proportion([0.5, 3.5], Scale(1, 5, 1)).tolist()
+            [1.0, 3.5]
+        """
+        if self.minimum < 0 or to.minimum < 0:
+            return to.clip(self.convert(values, to))
+        return to.clip(np.asarray(values, dtype=np.float64) * (to.maximum / self.maximum))
 
     def __str__(self) -> str:
         step = f" in steps of {self.step:g}" if self.step else ", continuous"
@@ -105,27 +161,27 @@ class Scale:
 
 
 def _levels(values: FloatArray) -> FloatArray:
-    """The distinct values, ascending; none when there are too many to be the levels of a scale."""
+    """The distinct values, ascending; empty when there are too many for a scale with steps."""
     levels = np.empty(0, dtype=values.dtype)
-    for start in range(0, len(values), _BLOCK):  # sorting blocks is cheaper than sorting all, in time and memory
+    for start in range(0, len(values), _BLOCK):  # sorting in blocks takes less time and memory
         levels = np.union1d(levels, values[start : start + _BLOCK])
-        if len(levels) > _MOST_LEVELS:
+        if len(levels) > _MAX_LEVELS:
             return np.empty(0)
     return np.array([_shortest(level) for level in levels])
 
 
 def _shortest(value: np.floating[Any]) -> float:
-    """The number with the shortest text that is stored as this one: 0.1 in float32 is 0.1, not 0.10000000149."""
+    """The shortest decimal number that is stored as this value: 0.1 in float32 is 0.1, not 0.10000000149."""
     return float(str(value))
 
 
 def _common_step(levels: FloatArray) -> float:
-    """The largest step whose multiples reach every level from the first, or 0.0."""
+    """The largest step whose multiples reach every level from the first one; 0.0 when there is none."""
     gaps = np.diff(levels)
     span = float(levels[-1] - levels[0])
-    for part in range(1, 11):  # levels 1, 3 and 4.5 differ by 2 and 1.5, and their step is 0.5
-        step = float(gaps.min()) / part
-        if round(span / step) > _MOST_LEVELS:
+    for divisor in range(1, 11):  # levels 1, 3 and 4.5 differ by 2 and 1.5, and their step is 0.5
+        step = float(gaps.min()) / divisor
+        if round(span / step) > _MAX_LEVELS:
             break
         step = span / round(span / step)
         multiples = (levels - levels[0]) / step

@@ -1,7 +1,7 @@
-"""Splits: which ratings train the model, which choose its settings, and which judge it.
+"""Splits: which ratings train a model, which choose its settings, and which test it.
 
-Validation is carved from training and may be looked at as often as one likes; test is for `evaluate` alone. Cells
-have one role each, so what an encoder is shown and what it is scored on cannot overlap.
+Validation is part of what is not tested and may be used any number of times; only `evaluate` uses the test part. Each
+cell has one role, so an encoder is never shown a rating that it is scored on.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ By = Literal["rating", "user", "time"]
 
 
 class SplitError(ValueError):
-    """A data set that cannot be split as asked; the message says why and what to do."""
+    """The data set cannot be split in the requested way. The message says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Ratings to predict, by id, and the fold-in ratings that an encoder may be shown for it.
+    """Ratings to predict, by id, and the fold-in ratings that an encoder may be shown.
 
     Args:
         users: user id of each held-out rating, shape ``(n,)``.
         items: item id, same shape.
-        values: stars, same shape, rating points.
-        fold_in: ratings of users who are not in the training part (a split by user), or None.
-        digest: of the split that it was saved with.
-        times: when each was given, seconds, shape ``(n,)``; None where that is unknown.
+        values: rating, same shape, rating points.
+        fold_in: ratings of the held-out users in a split by user; None in other splits.
+        digest: digest of the saved split; empty for a split in memory.
+        times: time of each rating, same shape, seconds since 1970; None when unknown.
     """
 
     users: Ids
@@ -52,17 +52,17 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Cells of one `Ratings`, each in at most one part.
+    """The cells of one `Ratings`, each in at most one part.
 
     Args:
-        ratings: what was split.
-        train: positions of the training cells, ascending.
-        validation: positions of the held-out cells that choose settings.
-        test: positions of the held-out cells that judge the result.
-        validation_fold_in: in a split by user, the ratings shown for validation users.
-        test_fold_in: likewise for test users.
-        by: what was drawn: single ratings, whole users, or the latest ratings.
-        seed: seed of the draw.
+        ratings: the ratings that were split.
+        train: cells that train, ascending.
+        validation: held-out cells that choose settings, ascending.
+        test: held-out cells that test the result, ascending.
+        validation_fold_in: cells of validation users that an encoder is shown; empty unless the split is by user.
+        test_fold_in: the same for test users.
+        by: what was held out: single ratings, whole users, or the latest ratings.
+        seed: seed of the random numbers.
     """
 
     ratings: Ratings
@@ -76,16 +76,16 @@ class Split:
 
     @cached_property
     def training_ratings(self) -> Ratings:
-        """The training part, with a vocabulary of its own: what only held-out ratings mention is unknown to it."""
+        """The training part with its own vocabulary: users and items of held-out ratings alone are not in it."""
         return self.ratings.take(self.train)
 
     @cached_property
     def refit_ratings(self) -> Ratings:
-        """Training and validation together (validation users with all their ratings): all but test."""
+        """All ratings but the test part: training, validation, and the fold-in ratings of validation users."""
         return self.ratings.take(np.concatenate([self.train, self.validation, self.validation_fold_in]))
 
     def held_out(self, part: Literal["validation", "test"]) -> HeldOut:
-        """The ratings of a part to predict, with the fold-in ratings of its users."""
+        """The ratings of one part to predict, with the fold-in ratings of its users."""
         cells = self.validation if part == "validation" else self.test
         fold_in = self.validation_fold_in if part == "validation" else self.test_fold_in
         ratings = self.ratings
@@ -99,7 +99,7 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the ratings and of every cell's role."""
+        """SHA-256 of the ratings and of the role of each cell."""
         sha = hashlib.sha256(self.ratings.digest.encode())
         for cells in (self.train, self.validation, self.test, self.validation_fold_in, self.test_fold_in):
             sha.update(len(cells).to_bytes(8, "little"))
@@ -107,7 +107,7 @@ class Split:
         return sha.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes the held-out ratings with their ids, so that evaluation needs no source file."""
+        """Writes the held-out ratings with their ids, so that evaluation does not need the source file."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "by": np.array(self.by),
             "seed": np.array(self.seed),
@@ -131,10 +131,10 @@ class Split:
 
 
 def load_held_out(path: Path, part: Literal["validation", "test"]) -> HeldOut:
-    """Reads one part back from a saved split.
+    """Reads one part of a split that `Split.save` wrote.
 
     Raises:
-        ValueError: the file is damaged; the message names it.
+        ValueError: the file is damaged or is not a saved split. The message names it.
     """
     arrays = load_arrays(path)
     try:
@@ -168,23 +168,24 @@ def split_ratings(
     fold_in: int | None = None,
     seed: int = 0,
 ) -> Split:
-    """Divides ratings into train, validation and test.
+    """Splits ratings into a training, a validation and a test part.
 
-    By ``rating``, cells are drawn at random. By ``user`` (strong generalisation, Liang et al. 2018, arXiv:1802.05814)
-    whole users are drawn; of each one's ratings some are fold-in, shown to the encoder, and the rest is held out. By
-    ``time`` one cut divides earlier from later ratings, another carves validation from the earlier ones; ratings of
-    the same second stay together, so parts may be a little smaller than asked.
+    By ``rating``, random ratings are held out. By ``user``, random users are held out (strong generalization, Liang et
+    al. 2018, arXiv:1802.05814): some ratings of each are fold-in ratings for the encoder, and the others are held out.
+    By ``time``, the latest ratings are the test part, and the latest of the rest are the validation part; ratings of
+    the same second stay together, so these parts can be slightly smaller than requested.
 
     Args:
-        ratings: what to split.
-        by: what is drawn.
-        test_fraction: share of the ratings (by user: of the users) that judge.
-        validation_fraction: share of the rest that chooses settings.
-        fold_in: by user, how many ratings of each held-out user are shown, when there are more; 80 % when left out.
-        seed: seed of the draw; equal seeds give equal splits.
+        ratings: the ratings to split.
+        by: what is held out.
+        test_fraction: fraction of the ratings in the test part; of the users in a split by user.
+        validation_fraction: fraction of the rest in the validation part.
+        fold_in: in a split by user, the number of fold-in ratings of each held-out user; 80 % when left out. At least
+            one rating of each user is held out.
+        seed: seed of the random numbers; equal seeds give equal splits.
 
     Raises:
-        SplitError: a part that was asked for would be empty, or ``time`` without timestamps.
+        SplitError: a requested part would be empty, or the split is by ``time`` without timestamps.
 
     Example:
         >>> ratings = Ratings.from_columns([1, 1, 2, 2], [1, 2, 1, 2], [1, 2, 3, 4])
@@ -194,7 +195,7 @@ def split_ratings(
     """
     for name, value in (("test_fraction", test_fraction), ("validation_fraction", validation_fraction)):
         if not 0 <= value < 1:
-            raise SplitError(f"{name} is a share of the ratings, at least 0 and below 1. Received: {value}.")
+            raise SplitError(f"{name} is a fraction of the ratings, at least 0 and below 1. Received: {value}.")
     rng = np.random.default_rng([seed, 1])
     none = np.empty(0, dtype=np.int64)
     validation_fold_in = test_fold_in = none
@@ -224,8 +225,8 @@ def split_ratings(
         validation = np.sort(order[num_test : num_test + num_validation])
         train = np.sort(order[num_test + num_validation :])
     parts = {"training": len(train), "validation": len(validation), "test": len(test)}
-    asked = {"training": True, "validation": validation_fraction > 0, "test": test_fraction > 0}
-    if empty := [name for name, count in parts.items() if asked[name] and not count]:
+    requested = {"training": True, "validation": validation_fraction > 0, "test": test_fraction > 0}
+    if empty := [name for name, count in parts.items() if requested[name] and not count]:
         counts = ", ".join(f"{count} {name}" for name, count in parts.items())
         raise SplitError(
             f"The {empty[0]} part of the split by {by} is empty ({counts}, of {len(ratings)} ratings by "
@@ -235,7 +236,7 @@ def split_ratings(
 
 
 def _fold_users(ratings: Ratings, users: Cells, fold_in: int | None, rng: np.random.Generator) -> tuple[Cells, Cells]:
-    """Cells of some users: those shown to the encoder, and those held out (at least one a user)."""
+    """The cells of some users: those that the encoder is shown, and those held out, at least one for each user."""
     chosen = np.zeros(ratings.num_users, dtype=bool)
     chosen[users] = True
     cells = np.flatnonzero(chosen[ratings.user_index])
@@ -250,15 +251,15 @@ def _fold_users(ratings: Ratings, users: Cells, fold_in: int | None, rng: np.ran
 
 
 def _cut(cells: Cells, timestamps: npt.NDArray[np.int64], fraction: float) -> tuple[Cells, Cells]:
-    """Cells before a moment and cells from it on; the later part holds about ``fraction`` of them, at most."""
+    """The earlier and the later cells; the later part has at most ``fraction`` of all."""
     if not fraction:
         return cells, cells[:0]
     times = np.sort(timestamps[cells])
-    place = len(times) - round(len(times) * fraction)
-    if place >= len(times):
+    first = len(times) - round(len(times) * fraction)
+    if first >= len(times):
         return cells, cells[:0]
-    moment = times[place]
-    if place and times[place - 1] == moment:  # ratings of one second stay together, on the earlier side
+    moment = times[first]
+    if first and times[first - 1] == moment:  # ratings of one second stay together, in the earlier part
         moment += 1
     later = timestamps[cells] >= moment
     return cells[~later], cells[later]

@@ -1,55 +1,39 @@
-"""An evaluation as lines of plain text, for a terminal or a pipe: no colour, nothing wrapped."""
+"""An evaluation as lines of plain text, for a terminal or a pipe: no colour, no line wrapped."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .examples import Person
+from .examples import UserExample
+from .fold_in import FoldInCurve
+from .uncertainty import Uncertainty
 
 if TYPE_CHECKING:
-    from . import Evaluation
-    from .fold_in import FoldInCurve
-    from .uncertainty import Uncertainty
+    from .result import Evaluation
 
 
 def table_lines(evaluation: Evaluation) -> list[str]:
-    """All predictors on the same ratings, the two errors apart, what is unknown counted, warnings last."""
-    low, high = evaluation.rmse_ci95
-    width = max(len(name) for name in ("predictor", evaluation.model, *evaluation.baselines))
+    """The result as text: all predictors on the same ratings, the reconstruction errors, counts, and warnings."""
     lines = [
         f"{many(evaluation.num_ratings, 'held-out rating')} by {many(evaluation.num_users, 'user')} of "
         f"{many(evaluation.num_items, 'movie')} ({evaluation.held_out})",
         "",
-        f"{'predictor':<{width}}     RMSE  95 % interval           MAE  model better by (95 % interval)  "
-        "users it serves better",
-        f"{evaluation.model:<{width}}  {evaluation.rmse:7.4f}  {f'{low:.4f} to {high:.4f}':<17}  {evaluation.mae:7.4f}",
-    ]
-    for name, score in evaluation.baselines.items():
-        low, high = score.rmse_ci95
-        gain, worst, best = (
-            _gain(one) for one in (score.difference, score.difference_ci95[1], score.difference_ci95[0])
-        )
-        lines.append(
-            f"{name:<{width}}  {score.rmse:7.4f}  {f'{low:.4f} to {high:.4f}':<17}  {score.mae:7.4f}  "
-            f"{f'{gain} ({worst} to {best})':<31}  "
-            f"{100 * score.users_improved:.1f} %"
-        )
-    lines += [
+        *_predictor_lines(evaluation),
         "",
-        f"MSE on held-out ratings      {evaluation.mse:.4f}   how far predictions are off; the figure to compare",
+        f"MSE on held-out ratings      {evaluation.mse:.4f}   error of the predictions; the figure to compare",
     ]
     if evaluation.reconstruction_mse is not None:
         lines.append(
             f"MSE of the reconstruction    {evaluation.reconstruction_mse:.4f}   at the "
-            f"{evaluation.num_reconstructed:,} ratings that the encoder was shown; smaller by nature, predicts nothing"
+            f"{evaluation.num_reconstructed:,} ratings that the encoder was shown; smaller, and no error of predictions"
         )
     if evaluation.fold_in_reconstruction_mse is not None:
         lines.append(
-            f"  of people not trained on   {evaluation.fold_in_reconstruction_mse:.4f}   at the fold-in ratings of "
+            f"  of users not trained on    {evaluation.fold_in_reconstruction_mse:.4f}   at the fold-in ratings of "
             f"{evaluation.num_fold_in_users:,} users"
         )
     lines += [
-        f"Mean of the users' RMSE      {evaluation.user_rmse:.4f}   every user counts alike",
+        f"Mean of the users' RMSE      {evaluation.user_rmse:.4f}   every user has the same weight",
         f"Unknown to the model         {many(evaluation.num_cold_users, 'user')}, "
         f"{many(evaluation.num_cold_items, 'movie')}; {many(evaluation.num_fallback, 'rating')} "
         "predicted by the fallback",
@@ -63,9 +47,32 @@ def table_lines(evaluation: Evaluation) -> list[str]:
     return lines + [f"Warning: {warning}" for warning in evaluation.warnings]
 
 
+def _predictor_lines(evaluation: Evaluation) -> list[str]:
+    """The model, its members beneath it, and the baselines."""
+    members = {f"  {name}": score for name, score in evaluation.members.items()}
+    width = max(len(name) for name in ("predictor", evaluation.model, *members, *evaluation.baselines))
+    lines = [
+        f"{'predictor':<{width}}     RMSE  95 % interval           MAE  model better by (95 % interval)  "
+        "users with lower error",
+        f"{evaluation.model:<{width}}  {evaluation.rmse:7.4f}  {_range(evaluation.rmse_ci95):<17}  "
+        f"{evaluation.mae:7.4f}",
+    ]
+    lines += [f"{name:<{width}}  {one.rmse:7.4f}  {'':<17}  {one.mae:7.4f}" for name, one in members.items()]
+    for name, score in evaluation.baselines.items():
+        gain, worst, best = (
+            _gain(one) for one in (score.difference, score.difference_ci95[1], score.difference_ci95[0])
+        )
+        lines.append(
+            f"{name:<{width}}  {score.rmse:7.4f}  {_range(score.rmse_ci95):<17}  {score.mae:7.4f}  "
+            f"{f'{gain} ({worst} to {best})':<31}  "
+            f"{100 * score.users_improved:.1f} %"
+        )
+    return lines
+
+
 def _fold_in_lines(curve: FoldInCurve) -> list[str]:
-    """Errors by the number of ratings that were folded in."""
-    heading = "RMSE by number of ratings read"
+    """Errors by the number of fold-in ratings."""
+    heading = "RMSE by number of fold-in ratings"
     width = max(len(name) for name in (heading, *curve.rmse))
     return [
         f"{heading:<{width}}" + "".join(f"{number:8d}" for number in curve.num_given),
@@ -75,7 +82,7 @@ def _fold_in_lines(curve: FoldInCurve) -> list[str]:
 
 
 def _uncertainty_lines(found: Uncertainty) -> list[str]:
-    """Scores of the distributions, each beside a trivial baseline."""
+    """Scores of the rating distributions, each beside a simple baseline."""
     width = max(len(name) for name in ("distribution", *found.scores, *found.auc))
     lines = [f"{'distribution':<{width}}      NLL     CRPS    Brier of liking (from {found.like_threshold:g} stars)"]
     lines += [
@@ -86,20 +93,20 @@ def _uncertainty_lines(found: Uncertainty) -> list[str]:
     covered, constant = found.coverage, found.constant_width
     return [
         *lines,
-        f"Errors above {found.far:g} foreseen (AUC)  {', '.join(ranks)}",
-        f"{100 * found.level:g} % intervals cover {100 * covered.share:.1f} %, mean width {covered.mean_width:.3f}; of "
-        f"constant width, covering {100 * constant.share:.1f} %: {constant.mean_width:.3f}",
+        f"AUC for errors above {found.far:g}  {', '.join(ranks)}",
+        f"{100 * found.level:g} % intervals cover {100 * covered.share:.1f} %, mean width {covered.mean_width:.3f}; "
+        f"intervals of constant width cover {100 * constant.share:.1f} %, width {constant.mean_width:.3f}",
     ]
 
 
-def example_lines(person: Person | None) -> list[str]:
-    """One person's stars beside their reconstruction, shown and held-out ratings apart; nothing without a person."""
-    if person is None:
+def example_lines(example: UserExample | None) -> list[str]:
+    """One user's ratings beside their reconstruction, shown and held-out ratings apart; empty without an example."""
+    if example is None:
         return []
-    lines = [f"User {person.user}: stars given, and reconstructed"]
+    lines = [f"User {example.user}: stars given, and reconstructed"]
     for heading, entries, number in (
-        ("shown to the encoder", person.shown, person.num_shown),
-        ("held out", person.held_out, person.num_held_out),
+        ("shown to the encoder", example.shown, example.num_shown),
+        ("held out", example.held_out, example.num_held_out),
     ):
         if entries:
             lines.append(f"  {f'{heading} ({len(entries):,} of {number:,})':<48}  given  reconstructed")
@@ -107,10 +114,8 @@ def example_lines(person: Person | None) -> list[str]:
                 f"    {shorten(one.title, 46):<46}  {round(one.stars, 2):5g}  {one.reconstruction:13.2f}"
                 for one in entries
             ]
-    if person.shown:
-        lines.append(
-            "  Shown ratings are, as a rule, reconstructed better than held-out ones: the encoder has read them."
-        )
+    if example.shown:
+        lines.append("  The encoder has read the shown ratings, so it usually reconstructs them better.")
     return lines
 
 
@@ -122,11 +127,6 @@ def many(count: int, noun: str) -> str:
         ('1 user', '1,200 users')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _gain(difference: float) -> str:
-    """A difference of errors turned round, so that above 0 is better; never ``-0.0000``."""
-    return f"{round(-difference, 4) + 0.0:.4f}"
 
 
 def shorten(text: str, width: int) -> str:
@@ -141,3 +141,12 @@ def shorten(text: str, width: int) -> str:
     head, bracket, year = text.rpartition(" (")
     tail = f" ({year}" if bracket and len(year) <= 6 else ""
     return f"{(head if tail else text)[: width - len(tail) - 1].rstrip(' ,:-')}…{tail}"
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.4f} to {ends[1]:.4f}"
+
+
+def _gain(difference: float) -> str:
+    """A difference of errors with its sign changed, so that above 0 is better; never ``-0.0000``."""
+    return f"{round(-difference, 4) + 0.0:.4f}"

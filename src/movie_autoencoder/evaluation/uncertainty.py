@@ -1,7 +1,7 @@
-"""What the distributions of a run are worth: proper scores, foreseen errors, coverage, each beside a trivial baseline.
+"""Uncertainty: scores of a run's rating distributions and prediction intervals, each with a simple baseline.
 
-The baselines are what needs no model: the histogram of the user's own stars, the variance of residuals on biases by
-user and item, and an interval of constant width around the prediction.
+The baselines need no model: the histogram of the user's own ratings, the variance of residuals on biases by user and
+item, and an interval of constant width around the prediction.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ..metrics.distributions import (
     risk_coverage,
     tenths,
 )
-from ..uncertainty.stars import StarModel, columns, like_threshold, one_point
-from .cells import Cells
+from ..uncertainty import StarModel, like_threshold, one_point, value_index
+from .targets import Targets
 
-LEVEL = 0.9  # of the intervals that are scored
+LEVEL = 0.9  # of the prediction intervals
 HISTOGRAM, VARIANCE = "user_histogram", "residual_variance"
-_SHARES = tuple(round(share, 2) for share in np.arange(0.05, 1.001, 0.05).tolist())
+_FRACTIONS = tuple(round(fraction, 2) for fraction in np.arange(0.05, 1.001, 0.05).tolist())
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class DistributionScore:
     """Proper scores of one predictor's distributions; smaller is better.
 
     Args:
-        nll: mean of minus the log of the chance of the stars given, nats a rating.
+        nll: mean negative log-likelihood of the ratings, nats per rating.
         crps: continuous ranked probability score, rating points.
-        brier: of the chance of liking.
+        brier: Brier score of the probability of liking.
     """
 
     nll: float
@@ -51,12 +51,13 @@ class DistributionScore:
 
 @dataclass(frozen=True)
 class IntervalGroup:
-    """Intervals of a tenth of the ratings.
+    """Prediction intervals of a tenth of the ratings.
 
     Args:
-        label: least and largest count in it.
-        coverage: how often they covered.
-        p_holm: of the deviation from the level, corrected for all groups and the whole; None where it has no error.
+        label: least and largest count in the group.
+        coverage: how often the intervals covered the rating.
+        p_holm: p-value of the deviation from the level, corrected for all groups and the whole; None without a
+            standard error.
     """
 
     label: str
@@ -66,23 +67,23 @@ class IntervalGroup:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What a run's distributions over the stars are worth on held-out ratings.
+    """Scores of a run's rating distributions on held-out ratings.
 
     Args:
-        like_threshold: stars from which on a rating counts as liked.
-        far: rating points from which on an error counts as large.
+        like_threshold: least rating that counts as liked.
+        far: errors above this many rating points count as large.
         scores: proper scores of the model's distributions and of the users' histograms, by name.
-        auc: chance that a large error was given a higher chance than a small one, by name: the model's chance of a
-            large error, and the residual variance by user and item; None when no error is large, or every one.
-        level: that the intervals are to cover.
-        coverage: how often they did.
-        p_value: of the deviation from the level, corrected with those of the groups.
-        constant_width: intervals of one width around the predictions, cut to the scale, that cover as often.
+        auc: area under the ROC curve for large errors, by name: of the model's probability of a large error, and of
+            the residual variance by user and item; None when no error is large, or every error is.
+        level: intended coverage of the intervals.
+        coverage: coverage of the intervals.
+        p_value: of the deviation from the level, corrected together with those of the groups.
+        constant_width: intervals of one width around the predictions, clipped to the scale, with the same coverage.
         by_popularity: tenths of the ratings by the item's count.
         by_activity: tenths of the ratings by the user's count.
-        reliability: chances of liking beside what came, in bins, by name.
-        risk_shares: shares of the ratings, those whose predictions are most certain.
-        risk: RMSE at those shares when the certainty is the model's, or the residual variance's, by name.
+        reliability: probabilities of liking and frequencies, in bins, by name.
+        risk_shares: fractions of the ratings, those with the most certain predictions.
+        risk: RMSE at these fractions, ordered by the model's standard deviation or by the residual variance, by name.
     """
 
     like_threshold: float
@@ -101,54 +102,59 @@ class Uncertainty:
 
 
 def measure(
-    name: str, stars: StarModel, predictions: FloatArray, cells: Cells, item_counts: IntArray, user_counts: IntArray
+    name: str,
+    star_model: StarModel,
+    predictions: FloatArray,
+    targets: Targets,
+    item_counts: IntArray,
+    user_counts: IntArray,
 ) -> Uncertainty:
-    """Scores the distributions of a run at the cells that are evaluated.
+    """Scores the rating distributions of a run on the targets.
 
     Args:
-        name: of the model.
-        stars: what makes distributions of its predictions.
-        predictions: at the cells, on the scale.
-        cells: what is scored.
-        item_counts: training ratings of each cell's item.
-        user_counts: ratings of each cell's user that the encoder read.
+        name: name of the model.
+        star_model: makes distributions of its predictions.
+        predictions: predictions of the targets, clipped to the scale, shape ``(n,)``, rating points.
+        targets: the held-out ratings.
+        item_counts: number of training ratings of each target's item, same shape.
+        user_counts: number of ratings of each target's user that the encoder was shown, same shape.
     """
-    given = cells.ratings.values.astype(np.float64)
-    histograms = None if cells.fold_in is None else stars.fold_in(cells.fold_in)
-    distribution = stars.distribution(predictions, cells.users, cells.items, histograms=histograms)
-    values, threshold, far = stars.values, like_threshold(stars.scale), one_point(stars.scale)
-    histogram = stars.user_histogram(cells.users, histograms=histograms)
-    variance = stars.residual_variance(cells.users, cells.items, histograms=histograms)
-    places, liked = columns(values, given), given >= threshold - 1e-6
-    chances = {name: distribution.probabilities, HISTOGRAM: histogram.probabilities}
+    ratings = targets.ratings.values.astype(np.float64)
+    histograms = None if targets.fold_in is None else star_model.fold_in(targets.fold_in)
+    distribution = star_model.distribution(predictions, targets.users, targets.items, histograms=histograms)
+    values, threshold, far = star_model.values, like_threshold(star_model.scale), one_point(star_model.scale)
+    histogram = star_model.user_histogram(targets.users, histograms=histograms)
+    variance = star_model.residual_variance(targets.users, targets.items, histograms=histograms)
+    index, liked = value_index(values, ratings), ratings >= threshold - 1e-6
+    probabilities = {name: distribution.probabilities, HISTOGRAM: histogram.probabilities}
     liking = {name: distribution.like_probability(), HISTOGRAM: histogram.like_probability()}
-    error, doubt = predictions - given, distribution.error_probability(predictions)
+    error, error_probability = predictions - ratings, distribution.error_probability(predictions)
     large = np.abs(error) > far + 1e-6
     low, high = distribution.interval(LEVEL)
-    covered = (given >= low - 1e-6) & (given <= high + 1e-6)
-    owners = cells.ratings.user_index, cells.ratings.item_index
+    covered = (ratings >= low - 1e-6) & (ratings <= high + 1e-6)
+    owners = targets.ratings.user_index, targets.ratings.item_index
     whole, overall, (popularity, activity) = score_intervals(covered, high - low, owners, (item_counts, user_counts))
     return Uncertainty(
         like_threshold=threshold,
         far=far,
         scores={
             key: DistributionScore(
-                negative_log_likelihood(chance, places), crps(chance, values, values[places]), brier(liking[key], liked)
+                negative_log_likelihood(one, index), crps(one, values, values[index]), brier(liking[key], liked)
             )
-            for key, chance in chances.items()
+            for key, one in probabilities.items()
         },
-        auc={name: auc(doubt, large), VARIANCE: auc(variance, large)},
+        auc={name: auc(error_probability, large), VARIANCE: auc(variance, large)},
         level=LEVEL,
         coverage=whole,
         p_value=overall,
-        constant_width=constant_width(predictions, error, whole.share, stars.scale, owners),
+        constant_width=constant_width(predictions, error, whole.share, star_model.scale, owners),
         by_popularity=popularity,
         by_activity=activity,
-        reliability={key: reliability(chance, liked) for key, chance in liking.items()},
-        risk_shares=_SHARES,
+        reliability={key: reliability(one, liked) for key, one in liking.items()},
+        risk_shares=_FRACTIONS,
         risk={
-            name: risk_coverage(distribution.standard_deviation, error, _SHARES),
-            VARIANCE: risk_coverage(variance, error, _SHARES),
+            name: risk_coverage(distribution.standard_deviation, error, _FRACTIONS),
+            VARIANCE: risk_coverage(variance, error, _FRACTIONS),
         },
     )
 
@@ -156,36 +162,47 @@ def measure(
 def score_intervals(
     covered: npt.NDArray[np.bool_], widths: FloatArray, owners: tuple[IntArray, IntArray], counts: Sequence[IntArray]
 ) -> tuple[Coverage, float | None, tuple[tuple[IntervalGroup, ...], ...]]:
-    """Coverage of all intervals and of tenths by several counts, with p-values corrected for all of these together.
+    """Coverage of all intervals, and of tenths by each of several counts.
 
     Args:
-        covered: True where the stars lay in the interval, shape ``(n,)``.
-        widths: rating points, same shape.
-        owners: user and item of each cell.
-        counts: each parts the cells into tenths.
+        covered: True where the interval covered the rating, shape ``(n,)``.
+        widths: widths of the intervals, same shape, rating points.
+        owners: user and item of each rating, integers, each of the same shape.
+        counts: one array for each grouping, same shape; each divides the ratings into tenths.
+
+    Returns:
+        Coverage of all intervals, its p-value, and the groups of each count. All p-values are corrected together.
     """
-    parts = [
+    groupings = [
         [np.flatnonzero(tenth == number) for number in np.unique(tenth)] for tenth in (tenths(one) for one in counts)
     ]
-    cells = [np.arange(len(covered)), *(part for group in parts for part in group)]
-    found = [coverage(covered[one], widths[one], owners[0][one], owners[1][one]) for one in cells]
+    everything = [np.arange(len(covered)), *(part for grouping in groupings for part in grouping)]
+    found = [coverage(covered[part], widths[part], owners[0][part], owners[1][part]) for part in everything]
     raw = [one.p_value(LEVEL) for one in found]
     known = iter(holm([p for p in raw if p is not None]))
     corrected = [None if p is None else next(known) for p in raw]
     rest = iter(zip(found[1:], corrected[1:], strict=True))
     groups = tuple(
-        tuple(IntervalGroup(_label(count[part]), *next(rest)) for part in group)
-        for count, group in zip(counts, parts, strict=True)
+        tuple(IntervalGroup(_label(count[part]), *next(rest)) for part in grouping)
+        for count, grouping in zip(counts, groupings, strict=True)
     )
     return found[0], corrected[0], groups
 
 
 def constant_width(
-    predictions: FloatArray, error: FloatArray, share: float, scale: Scale, owners: tuple[IntArray, IntArray]
+    predictions: FloatArray, error: FloatArray, fraction: float, scale: Scale, owners: tuple[IntArray, IntArray]
 ) -> Coverage:
-    """Intervals that reach as far from every prediction, cut to the scale, just far enough to cover a share."""
+    """Intervals of one width around all predictions, clipped to the scale, that cover a fraction of the ratings.
+
+    Args:
+        predictions: shape ``(n,)``, rating points.
+        error: prediction minus rating, same shape.
+        fraction: coverage to reach.
+        scale: the scale of the ratings.
+        owners: user and item of each rating, integers, each of the same shape.
+    """
     size = np.abs(error)
-    reach = float(np.quantile(size, share, method="inverted_cdf"))
+    reach = float(np.quantile(size, fraction, method="inverted_cdf"))
     return coverage(size <= reach, scale.clip(predictions + reach) - scale.clip(predictions - reach), *owners)
 
 

@@ -1,1 +1,1 @@
-"""Scores, in pure NumPy: of predictions (`errors`) and of distributions over the ratings (`distributions`)."""
+"""Metrics in pure NumPy: errors of predictions, their comparison, and scores of distributions over the ratings."""

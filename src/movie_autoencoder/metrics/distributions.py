@@ -1,8 +1,8 @@
-"""Metrics of distributions: proper scores, how well errors are foreseen, and whether intervals hold what they say.
+"""Metrics of distributions: proper scores, calibration, the prediction of errors, and coverage of intervals.
 
-A score is proper when nobody can better it by saying other chances than those they believe in (Gneiting and Raftery
-2007). Coverage is not a score: an interval that is always the whole scale covers everything; it stands beside the
-mean width. Pure NumPy; this module knows no model and no file.
+A score is proper when a forecaster gets the best expected score by stating the probabilities they believe in (Gneiting
+and Raftery 2007). Coverage alone is not a score, since the whole scale covers everything: report it with the mean
+width. Pure NumPy; this module knows no model and no file.
 """
 
 from __future__ import annotations
@@ -19,58 +19,62 @@ from ..data.ratings import FloatArray, IntArray
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_LEAST = 1e-12  # a smaller chance counts as this, so that one impossible star does not make everything infinite
+_LEAST = 1e-12  # a smaller probability counts as this, so that one impossible rating does not make the mean infinite
 
 
-def negative_log_likelihood(probabilities: Floats, places: IntArray) -> float:
-    """Mean of minus the natural logarithm of the chance that the stars given had, nats a rating.
+def negative_log_likelihood(probabilities: Floats, observed: IntArray) -> float:
+    """Mean of minus the natural logarithm of the probability of the observed value, nats a rating.
 
     Args:
-        probabilities: chance of each star value, shape ``(n, num_values)``.
-        places: column of the stars that were given, shape ``(n,)``.
+        probabilities: of each star value, shape ``(n, num_values)``.
+        observed: index of the value that was observed, shape ``(n,)``.
 
     Example:
         >>> round(negative_log_likelihood(np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([0, 0])), 4)
         1.0397
     """
-    chances = probabilities[np.arange(len(places)), places]
-    return float(-np.log(np.maximum(chances, _LEAST)).mean())
+    likelihoods = probabilities[np.arange(len(observed)), observed]
+    return float(-np.log(np.maximum(likelihoods, _LEAST)).mean())
 
 
-def crps(probabilities: Floats, values: Floats, stars: FloatArray) -> float:
-    """Mean continuous ranked probability score, rating points; for a sure prediction it is the absolute error.
+def crps(probabilities: Floats, values: Floats, ratings: FloatArray) -> float:
+    """Mean continuous ranked probability score, rating points; for a certain prediction it is the absolute error.
 
-    The integral over all stars of the squared difference between the chance of at most so many stars and what came.
+    It integrates the squared difference between the cumulative distribution and that of the observed rating, a step.
 
     Args:
         probabilities: shape ``(n, num_values)``.
         values: the star values, ascending, shape ``(num_values,)``.
-        stars: what was given, each one of the values, shape ``(n,)``.
+        ratings: what was observed, each one of the values, shape ``(n,)``.
 
     Example:
         >>> crps(np.array([[0.5, 0.0, 0.5]]), np.array([1.0, 2.0, 3.0]), np.array([1.0]))
         0.5
     """
-    at_most = np.cumsum(probabilities, axis=1)[:, :-1]
-    came = np.asarray(stars)[:, None] <= values[:-1] + 1e-6
-    return float(((at_most - came) ** 2 @ np.diff(values)).mean())
+    cumulative = np.cumsum(probabilities, axis=1)[:, :-1]
+    step = np.asarray(ratings)[:, None] <= values[:-1] + 1e-6
+    return float(((cumulative - step) ** 2 @ np.diff(values)).mean())
 
 
-def brier(chances: Floats, happened: Mask) -> float:
-    """Mean squared difference between the chance of an event and whether it happened.
+def brier(probabilities: Floats, happened: Mask) -> float:
+    """Brier score: mean squared difference between the probability of an event and whether it happened.
 
     Example:
         >>> brier(np.array([0.5, 1.0]), np.array([True, True]))
         0.125
     """
-    return float(((chances - happened) ** 2).mean())
+    return float(((probabilities - happened) ** 2).mean())
 
 
 def auc(scores: FloatArray, happened: Mask) -> float | None:
-    """Chance that a cell where the event happened has a higher score than one where it did not; ties count half.
+    """Area under the ROC curve: the probability that an event scores higher than a non-event; ties count half.
+
+    Args:
+        scores: shape ``(n,)``; only their order matters.
+        happened: whether each was an event, same shape.
 
     Returns:
-        None when the event happened everywhere or nowhere.
+        None when all or none were events.
 
     Example:
         >>> auc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([False, False, True, True]))
@@ -87,12 +91,12 @@ def auc(scores: FloatArray, happened: Mask) -> float | None:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Cells that were given a like chance of an event, and how often it happened.
+    """Ratings with similar probabilities of an event, and how often it happened.
 
     Args:
-        num_ratings: how many they are.
-        chance: mean of the chances.
-        frequency: share at which the event happened.
+        num_ratings: in the bin.
+        chance: mean of the probabilities; ``evaluation.json`` has this name.
+        frequency: fraction of the ratings where the event happened.
     """
 
     num_ratings: int
@@ -100,27 +104,27 @@ class ReliabilityBin:
     frequency: float
 
 
-def reliability(chances: Floats, happened: Mask, *, num_bins: int = 10) -> tuple[ReliabilityBin, ...]:
-    """A reliability diagram: cells in bins of equal number by their chance, ascending.
+def reliability(probabilities: Floats, happened: Mask, *, num_bins: int = 10) -> tuple[ReliabilityBin, ...]:
+    """A reliability diagram: bins of equal size by probability, ascending.
 
     Example:
         >>> reliability(np.array([0.1, 0.9]), np.array([False, True]), num_bins=2)[1]
         ReliabilityBin(num_ratings=1, chance=0.9, frequency=1.0)
     """
-    order = np.argsort(chances, kind="stable")
+    order = np.argsort(probabilities, kind="stable")
     return tuple(
-        ReliabilityBin(len(part), float(chances[part].mean()), float(happened[part].mean()))
+        ReliabilityBin(len(part), float(probabilities[part].mean()), float(happened[part].mean()))
         for part in np.array_split(order, min(num_bins, len(order)))
     )
 
 
-def risk_coverage(uncertainty: FloatArray, errors: FloatArray, shares: Sequence[float]) -> tuple[float, ...]:
-    """RMSE at the most certain share of the cells, for several shares, rating points.
+def risk_coverage(uncertainty: FloatArray, errors: FloatArray, fractions: Sequence[float]) -> tuple[float, ...]:
+    """RMSE of the most certain fraction of the predictions, for several fractions, rating points.
 
     Args:
-        uncertainty: of each cell, shape ``(n,)``; only its order matters.
-        errors: prediction minus stars, same shape.
-        shares: above 0, at most 1.
+        uncertainty: of each prediction, shape ``(n,)``; only its order matters.
+        errors: prediction minus rating, same shape.
+        fractions: above 0, at most 1.
 
     Example:
         >>> risk_coverage(np.array([0.1, 0.3, 0.2]), np.array([1.0, 3.0, 1.0]), [0.6, 1.0])
@@ -128,17 +132,18 @@ def risk_coverage(uncertainty: FloatArray, errors: FloatArray, shares: Sequence[
     """
     squared = np.asarray(errors, dtype=np.float64)[np.argsort(uncertainty, kind="stable")] ** 2
     means = np.cumsum(squared) / np.arange(1, len(squared) + 1)
-    return tuple(float(np.sqrt(means[max(int(np.ceil(share * len(squared) - 1e-9)), 1) - 1])) for share in shares)
+    lengths = (max(int(np.ceil(fraction * len(squared) - 1e-9)), 1) for fraction in fractions)
+    return tuple(float(np.sqrt(means[length - 1])) for length in lengths)
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often intervals covered the stars.
+    """How often intervals covered the rating.
 
     Args:
         num_ratings: how many intervals there were.
-        share: of the stars that were covered.
-        standard_error: of the share, clustered by user and by item; None with fewer than two of either.
+        share: fraction of the ratings that were covered; ``evaluation.json`` has this name.
+        standard_error: of the fraction, clustered by user and by item; None with fewer than two of either.
         mean_width: mean width of the intervals, rating points.
     """
 
@@ -148,65 +153,69 @@ class Coverage:
     mean_width: float
 
     def p_value(self, level: float) -> float | None:
-        """Chance of a deviation from the level as large as this one, both ways, by the normal distribution."""
+        """Two-sided p-value of the deviation from a level, by the normal distribution.
+
+        Returns:
+            None without a standard error.
+        """
         if not self.standard_error:
             return None
         return erfc(abs(self.share - level) / self.standard_error / sqrt(2))
 
 
 def coverage(covered: Mask, widths: FloatArray, users: IntArray, items: IntArray) -> Coverage:
-    """How often intervals covered, with a standard error for ratings that are alike within users and within items.
+    """How often intervals covered, with a standard error for ratings that correlate within users and within items.
 
-    The variance is that by users plus that by items less that by cells (Cameron, Gelbach and Miller 2011), and never
-    below the larger of the first two.
+    The variance is that clustered by user plus that clustered by item minus that without clusters (Cameron, Gelbach and
+    Miller 2011), and at least the larger of the first two.
 
     Args:
-        covered: True where the stars lay in the interval, shape ``(n,)``.
+        covered: True where the interval covered the rating, shape ``(n,)``.
         widths: of the intervals, rating points, same shape.
-        users: user of each cell, integers, same shape.
-        items: item of each cell, integers, same shape.
+        users: user of each rating, integers, same shape.
+        items: item of each rating, integers, same shape.
 
     Example:
         >>> users, items = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
         >>> coverage(np.array([True, True, True, False]), np.ones(4), users, items).share
         0.75
     """
-    share, number = float(covered.mean()), len(covered)
-    rest = covered - share
+    fraction, number = float(covered.mean()), len(covered)
+    rest = covered - fraction
     variances = []
     for group in (users, items):
-        place, counts = np.unique(group, return_inverse=True, return_counts=True)[1:]
+        index, counts = np.unique(group, return_inverse=True, return_counts=True)[1:]
         if len(counts) > 1:
-            sums = np.bincount(place, rest)
+            sums = np.bincount(index, rest)
             variances.append(float(sums @ sums) * len(counts) / (len(counts) - 1))
     error = None
     if len(variances) == 2:
         error = float(np.sqrt(max(sum(variances) - float(rest @ rest), *variances))) / number
-    return Coverage(number, share, error, float(np.mean(widths)))
+    return Coverage(number, fraction, error, float(np.mean(widths)))
 
 
 def tenths(counts: IntArray) -> IntArray:
-    """Ten groups of equal number by a count, 0 the lowest; equal counts may be parted, in the order given.
+    """Ten groups of equal size by a count, 0 the lowest; equal counts may fall into two groups, in the given order.
 
     Example:
         >>> tenths(np.arange(20)[::-1])[:3]
         array([9, 9, 8])
     """
-    place = np.empty(len(counts), dtype=np.int64)
-    place[np.argsort(counts, kind="stable")] = np.arange(len(counts)) * 10 // max(len(counts), 1)
-    return place
+    group = np.empty(len(counts), dtype=np.int64)
+    group[np.argsort(counts, kind="stable")] = np.arange(len(counts)) * 10 // max(len(counts), 1)
+    return group
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction for several tests, in the given order.
+    """Holm's correction of p-values for several tests, in the given order.
 
     Example:
         >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
         [0.03, 0.06, 0.06]
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = largest
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
     return corrected

@@ -20,6 +20,8 @@ from .base import Arrays, Encoded, Merge, TrainedModel, with_unknown
 if TYPE_CHECKING:
     from scipy import sparse
 
+    from .validation import Validation
+
 DAMPINGS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0)
 _HEART = 2 / 3  # of the way from what the biases expect to the most stars: what a heart stands for
 _PASSES = 4  # alternating passes of the biases, always from 0: the same statistic in training and at prediction
@@ -42,6 +44,21 @@ class Biases:
     items: FloatArray
     user_counts: npt.NDArray[Any]
     item_counts: npt.NDArray[Any]
+
+    def residuals(self, ratings: Ratings, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
+        """What the biases leave unexplained: rating - mean - user bias - item bias.
+
+        Args:
+            ratings: rows and columns as in ``users`` and ``items``.
+            dtype: of the biases in the difference, and of the result.
+
+        Returns:
+            Shape ``(num_ratings,)``, rating points.
+        """
+        left = (ratings.values - np.float32(self.mean)).astype(dtype, copy=False)
+        left -= self.users.astype(dtype)[ratings.user_index]
+        left -= self.items.astype(dtype)[ratings.item_index]
+        return left
 
 
 class BiasSolver:
@@ -151,12 +168,12 @@ class DampedBias(TrainedModel):
 
 
 def imputed_hearts(biases: DampedBias, items: IntArray, stars: npt.ArrayLike, liked: IntArray) -> FloatArray:
-    """Stars that a person's hearts stand for, where they gave a heart and no stars.
+    """Ratings that hearts without ratings stand for.
 
-    Of the way from what the biases expect of this person at this item to the most stars that can be given, two thirds;
-    less where hearts outnumber stars: people give hearts to what they love most, so that hearts by themselves say much
-    of *which* films somebody prefers and nothing of how generous they are. By trial (docs/experiments.md, benchmarks/
-    marks.py): with many stars this keeps nine tenths of what the stars themselves would have told.
+    Two thirds of the way from what the biases expect of this person at this item to the maximum of the scale, less
+    where hearts outnumber ratings: people give hearts to what they love most, so hearts alone say much of *which* films
+    somebody prefers and nothing of how generous they are. By trial (docs/experiments.md,
+    benchmarks/implicit_feedback.py): beside many ratings this keeps nine tenths of what the hidden ratings would add.
 
     Args:
         biases: the damped biases beside the model.
@@ -259,3 +276,15 @@ def fit_baselines(ratings: Ratings, damping: float) -> dict[str, TrainedModel]:
 
 
 BASELINES: dict[str, type[TrainedModel]] = {"global_mean": ItemMean, "item_mean": ItemMean, "damped_bias": DampedBias}
+
+
+def choose_damping(ratings: Ratings, validation: Validation | None) -> float:
+    """The damping of the biases with the smallest validation RMSE of the biases alone.
+
+    Args:
+        ratings: training ratings.
+        validation: without it a usual value.
+    """
+    if validation is None:
+        return 5.0
+    return min(DAMPINGS, key=lambda damping: validation.rmse(damped_bias(ratings, damping)))

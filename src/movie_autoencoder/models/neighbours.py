@@ -1,8 +1,9 @@
-"""What a person's own stars at alike items say of one more item: the part of taste that a few dozen factors leave out.
+"""The neighbour correction: what a person's own ratings of similar items add to a prediction.
 
-Sequels, franchises, one director's films: where somebody rated items that are nearly the same as the one in question,
-those stars say more than a vector of taste does (Koren 2008, "Factorization meets the neighborhood"). Items are alike
-whose latent vectors point the same way. Nothing of the size of items x items is made.
+Sequels, franchises, one director's films: where somebody rated nearly the same item as the one in question, that rating
+says more than a latent vector does (Koren 2008, "Factorization meets the neighborhood"). Two items are similar when
+their latent vectors point the same way. Nothing of the size of items x items is made. The session effect does the same
+with ratings of nearly the same time.
 """
 
 from __future__ import annotations
@@ -16,63 +17,81 @@ from ..data.ratings import FloatArray, IntArray
 
 Table = npt.NDArray[np.float32]
 
-_SQUARINGS = 3  # likeness is the cosine to the eighth power: hardly anything but near copies counts
-_DAMPING = 0.5  # near copies at which a neighbourhood is believed by half
-_SITTING, _SITTING_DAMPING = 170.0, 1.0  # seconds in which nearness falls to 1/e; ratings as for a neighbourhood
-_NUMBERS = 1 << 22  # likenesses held at a time
+_SQUARINGS = 3  # similarity is the cosine to the eighth power: little but near copies counts
+_DAMPING = 0.5  # sum of similarities at which the confidence is a half
+_SESSION_SECONDS, _SESSION_DAMPING = 170.0, 1.0  # seconds in which nearness falls to 1/e; as `_DAMPING`
+_MAX_NUMBERS = 1 << 22
 _TINY = 1e-12
 
 
 def neighbour_means(
-    residuals: Any, latent: Table, asked: Table, users: IntArray, items: IntArray
+    residuals: Any, latent: Table, wanted: Table, users: IntArray, items: IntArray, *, max_numbers: int = _MAX_NUMBERS
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean residual of each cell's user at items alike, and how far to believe it.
+    """Mean residual of each cell's user at similar items, and the confidence in it.
 
     Args:
         residuals: of the people's ratings on their biases, a CSR matrix of shape ``(num_users, num_items)``.
         latent: of the items that these ratings are of, shape ``(num_items, latent_dim)``.
-        asked: latent vectors of the items that are asked for, same width.
+        wanted: latent vectors of the items to predict, same width.
         users: row of each cell in ``residuals``, shape ``(n,)``; -1 for an unknown user.
-        items: row of each cell in ``asked``, shape ``(n,)``; -1 for an unknown item.
+        items: row of each cell in ``wanted``, shape ``(n,)``; -1 for an unknown item.
+        max_numbers: similarities held at a time; it bounds memory and changes no number.
 
     Returns:
-        Means in rating points and beliefs from 0 to 1, both of shape ``(n,)``; 0 and 0 where nothing is alike.
+        Means in rating points and confidences from 0 to 1, both of shape ``(n,)``; 0 and 0 where nothing is similar.
     """
-    rated, wanted = directions(latent), directions(asked)
-    sums, weights = np.zeros(len(users)), np.zeros(len(users))
+    rated, asked = directions(latent), directions(wanted)
+    means, confidences = np.zeros(len(users)), np.zeros(len(users))
     known = np.flatnonzero((users >= 0) & (items >= 0))
     order = known[np.argsort(users[known], kind="stable")]
     owners, starts = np.unique(users[order], return_index=True)
     for owner, cells in zip(owners.tolist(), np.split(order, starts)[1:], strict=True):
         row = slice(residuals.indptr[owner], residuals.indptr[owner + 1])
         near, values = rated[residuals.indices[row]], residuals.data[row]
-        step = max(1, _NUMBERS // max(len(values), 1))
+        step = max(1, max_numbers // max(len(values), 1))
         for start in range(0, len(cells), step):
             some = cells[start : start + step]
-            alike = likeness(wanted[items[some]], near)
-            sums[some], weights[some] = alike @ values, alike.sum(axis=1)
-    return sums / np.maximum(weights, _TINY), weights / (weights + _DAMPING)
+            similar = similarities(asked[items[some]], near)
+            means[some], confidences[some], _ = neighbourhood(similar, values)
+    return means, confidences
 
 
-def likeness(wanted: Table, near: Table) -> Table:
-    """How alike items are, from 0 to 1, by their directions: shape ``(len(wanted), len(near))``."""
-    alike: Table = wanted @ near.T
-    np.maximum(alike, 0, out=alike)
+def similarities(wanted: Table, near: Table) -> Table:
+    """How similar items are, from 0 to 1, by their directions: shape ``(len(wanted), len(near))``."""
+    similar: Table = wanted @ near.T
+    np.maximum(similar, 0, out=similar)
     for _ in range(_SQUARINGS):
-        np.square(alike, out=alike)
-    return alike
+        np.square(similar, out=similar)
+    return similar
 
 
-def neighbourhood(alike: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Sums of each item's likenesses, never 0, and how far to believe them; both of shape ``(len(alike),)``."""
-    weights = alike.sum(axis=1)
-    return np.maximum(weights, _TINY), weights / (weights + _DAMPING)
+def neighbourhood(similar: npt.NDArray[Any], residuals: npt.NDArray[Any]) -> tuple[Any, Any, npt.NDArray[Any]]:
+    """What a person's rated items say of each wanted one.
+
+    Args:
+        similar: similarities, shape ``(m, n)``.
+        residuals: of the ``n`` ratings, rating points.
+
+    Returns:
+        Weighted means of the residuals, confidences in them from 0 to 1, and sums of the similarities, never 0; all of
+        shape ``(m,)``.
+    """
+    sums = similar.sum(axis=1).astype(np.float64)
+    weights = np.maximum(sums, _TINY)
+    return similar @ residuals / weights, sums / (sums + _DAMPING), weights
 
 
-def sitting_means(residuals: Any, given: IntArray, users: IntArray, times: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Mean residual of each cell's user at nearly the same time, and how far to believe it.
+def corrected(
+    predictions: FloatArray, biases: FloatArray, means: FloatArray, weights: float | FloatArray
+) -> npt.NDArray[np.float64]:
+    """Predictions moved towards bias plus mean residual of the neighbours, by weights from 0 to 1; shape ``(n,)``."""
+    return np.asarray(predictions + weights * (biases + means - predictions), dtype=np.float64)
 
-    Who rates many items in one sitting goes through lists of much alike ones, in one mood.
+
+def session_means(residuals: Any, given: IntArray, users: IntArray, times: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Mean residual of each cell's user at nearly the same time, and the confidence in it.
+
+    Who rates many items in one session goes through lists of similar ones, in one mood.
 
     Args:
         residuals: of the people's ratings on their biases, a CSR matrix of shape ``(num_users, num_items)``.
@@ -87,13 +106,13 @@ def sitting_means(residuals: Any, given: IntArray, users: IntArray, times: IntAr
     for cell, (owner, time) in enumerate(zip(users.tolist(), times.tolist(), strict=True)):
         if owner >= 0:
             row = slice(residuals.indptr[owner], residuals.indptr[owner + 1])
-            nearness = np.exp(np.abs(given[row] - time) / -_SITTING)
+            nearness = np.exp(np.abs(given[row] - time) / -_SESSION_SECONDS)
             sums[cell], weights[cell] = nearness @ residuals.data[row], nearness.sum()
-    return sums / np.maximum(weights, _TINY), weights / (weights + _SITTING_DAMPING)
+    return sums / np.maximum(weights, _TINY), weights / (weights + _SESSION_DAMPING)
 
 
 def directions(latent: Table) -> Table:
-    """Vectors of length 1."""
+    """Vectors of length 1; zero where there is none."""
     length = np.linalg.norm(latent, axis=1, keepdims=True)
     unit: Table = (latent / np.maximum(length, _TINY)).astype(np.float32)
     return unit

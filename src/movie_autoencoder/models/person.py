@@ -1,8 +1,8 @@
 """One person encoded at once, and what their reconstruction is made of.
 
-`TrainedModel.fold_in` encodes many people with sparse matrices; here one row is a handful of numbers, so plain arrays
-do it in a fraction of a millisecond. Given *which* items a person rated, a linear model's reconstruction is a sum of a
-base and a share of every rating: what its residual adds, and what having chosen the item adds.
+`TrainedModel.fold_in` encodes many people with sparse matrices. Here one row is a handful of numbers, so plain arrays
+do it in a fraction of a millisecond. Given *which* items a person chose, a linear model's reconstruction is a sum: a
+base, and a share of each rating: what its residual adds, and what having chosen the item adds.
 """
 
 from __future__ import annotations
@@ -24,85 +24,100 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """What the reconstruction of ``m`` items is made of, in rating points; all of it adds up to the reconstruction.
+    """What the reconstructions of ``m`` items are made of, in rating points; base and all shares add up to them.
 
     Args:
-        base: what the model says of anyone who rated so many items, shape ``(m,)``.
-        stars: share of each rating's stars, shape ``(n, m)``.
-        marks: share of having chosen each item, rated ones first and then seen ones, shape ``(n + num_seen, m)``.
+        base: the reconstruction for anyone with as many ratings, shape ``(m,)``.
+        residuals: share of each rating, by how far it differs from the expected one, shape ``(n, m)``.
+        implicit: share of having chosen each item, rated ones first and then seen ones, shape ``(n + num_seen, m)``.
     """
 
     base: Floats
-    stars: Floats
-    marks: Floats
+    residuals: Floats
+    implicit: Floats
 
     def total(self) -> Floats:
         """The reconstruction, shape ``(m,)``."""
-        total: Floats = self.base + self.stars.sum(axis=0) + self.marks.sum(axis=0)
+        total: Floats = self.base + self.residuals.sum(axis=0) + self.implicit.sum(axis=0)
         return total
 
-    def mixed(self, other: Shares, weight: float | Floats) -> Shares:
-        """``weight`` of this and the rest of another, weights of shape ``()`` or ``(m,)``."""
+    def blended(self, other: Shares, weight: float | Floats) -> Shares:
+        """The weighted mean with another model's shares; ``weight`` of this one, shape ``()`` or ``(m,)``."""
         rest = 1 - weight
         return Shares(
             weight * self.base + rest * other.base,
-            weight * self.stars + rest * other.stars,
-            weight * self.marks + rest * other.marks,
+            weight * self.residuals + rest * other.residuals,
+            weight * self.implicit + rest * other.implicit,
         )
 
 
 class EncodedPerson(ABC):
-    """A person, read by a model."""
+    """A person, encoded by a model."""
 
     @abstractmethod
     def reconstruct(self, items: IntArray | slice = slice(None)) -> Floats:
-        """Raw stars at items of the model, all of them when left out; shape ``(m,)``, rating points.
+        """Raw predictions at items of the model, all of them when left out; shape ``(m,)``, rating points.
 
-        A model that leans towards the person's own stars at items alike does so here too, if items are named; of all
-        items it gives what it has before it leans (`leans`).
+        A model with a neighbour correction applies it where ``items`` are named, and not where all are asked for
+        (`has_neighbours`).
         """
 
-    def leans(self) -> bool:
-        """Whether `reconstruct` of named items says more than of all."""
+    def has_neighbours(self) -> bool:
+        """Whether `reconstruct` of named items applies a correction that `reconstruct` of all items leaves out."""
         return False
 
     def shares(self, items: IntArray) -> Shares | None:
-        """What the reconstruction at some items is made of; None where the model is not linear in the stars."""
+        """What the reconstructions at some items are made of; None where the model is not linear in the ratings."""
         return None
 
 
 class PersonEncoder(ABC):
-    """Reads people for one model; made once, with the tables that every reading needs."""
+    """Encodes people for one model; made once, with the tables that every person needs."""
 
     @abstractmethod
-    def read(self, items: IntArray, stars: npt.ArrayLike, seen: IntArray | None = None) -> EncodedPerson:
-        """Reads one person.
+    def encode(self, items: IntArray, ratings: npt.ArrayLike, seen: IntArray | None = None) -> EncodedPerson:
+        """Encodes one person.
 
         Args:
             items: columns of the rated items, each once, shape ``(n,)``.
-            stars: on the model's scale, same shape.
-            seen: columns of items that were chosen and not given stars, none of them among ``items``.
+            ratings: on the model's scale, same shape.
+            seen: columns of items that were chosen and not rated, none of them among ``items``.
+
+        Example:
+            ``model.person_encoder().encode(np.array([3]), [4.5]).reconstruct()`` predicts every item for someone who
+            rated item 3 with 4.5 stars.
         """
 
 
 class FoldInPersonEncoder(PersonEncoder):
-    """A model that is not linear in the stars, or has no taste: encoded as it encodes many."""
+    """The general way, for any model: folds one person in as `TrainedModel.fold_in` does many.
+
+    Args:
+        model: the trained model.
+    """
 
     def __init__(self, model: TrainedModel) -> None:
         self.model = model
 
-    def read(self, items: IntArray, stars: npt.ArrayLike, seen: IntArray | None = None) -> EncodedPerson:
+    def encode(self, items: IntArray, ratings: npt.ArrayLike, seen: IntArray | None = None) -> EncodedPerson:
+        """Encodes one person; see the base class."""
+        from scipy import sparse
+
         order = np.argsort(items)
         num_items = len(self.model.items)
-        ratings = Ratings(
+        row = Ratings(
             np.zeros(len(items), dtype=np.int32),
             np.asarray(items, dtype=np.int32)[order],
-            np.asarray(stars, dtype=np.float32)[order],
+            np.asarray(ratings, dtype=np.float32)[order],
             np.zeros(1, dtype=np.int64),
             np.arange(num_items),
             self.model.scale,
         )
-        return _FoldedInPerson(self.model, self.model.fold_in(ratings))
+        mask = None
+        if seen is not None and len(seen):
+            cells = (np.zeros(len(seen), dtype=np.int64), seen)
+            mask = sparse.csr_array((np.ones(len(seen), dtype=np.float32), cells), shape=(1, num_items))
+        return _FoldedInPerson(self.model, self.model.fold_in(row, seen=mask))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,5 +127,5 @@ class _FoldedInPerson(EncodedPerson):
 
     def reconstruct(self, items: IntArray | slice = slice(None)) -> Floats:
         columns = np.arange(len(self.model.items))[items]
-        stars = self.model.reconstruct(np.zeros(len(columns), dtype=np.int64), columns, encoded_users=self.encoded)
-        return np.asarray(stars, dtype=np.float64)
+        found = self.model.reconstruct(np.zeros(len(columns), dtype=np.int64), columns, encoded_users=self.encoded)
+        return np.asarray(found, dtype=np.float64)

@@ -1,7 +1,11 @@
-"""Mean factors over a posterior, and the priors with which new rows are folded in: by Bayesian linear regression.
+"""Bayesian linear regression that folds new rows into the factors of a trained model.
 
-`models.sampled` draws from a posterior and makes these; the dual model has such priors on its own factors. No
-TensorFlow and no sampling here.
+    (x_u, b_u) ~ N(prior mean of u, covariance)
+    rating(u, i) - mean - b_i ~ N(<y_i, x_u> + b_u,  1 / (precision * weight_i * noise_u))
+
+The factors y_i and biases b_i of the other side are fixed. Each row has a noise of its own, found together with its
+factors in a few rounds. Bayesian matrix factorization folds in its new users and items this way, and so does the dual
+autoencoder alone, on its own factors. Plain NumPy and SciPy; nothing is sampled here.
 """
 
 from __future__ import annotations
@@ -15,153 +19,271 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.ratings import Ratings
-from .base import Encoded, chosen, with_unknown
+from .base import Arrays, Encoded, Merge, Table, implicit_feedback, with_unknown
+from .person import PersonEncoder
 
-Table = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
-_MARK_DAMPING = 10.0  # marks are divided by sqrt(n + this): the longer a row, the less each mark says
-ROUNDS = 3  # of a folded row's stars and its own noise in turn
-_ROWS_AT_A_TIME = 2048
+_IMPLICIT_DAMPING = 10.0  # sums over n chosen items are divided by sqrt(n + this): the longer a row, the less each says
+_ROUNDS = 3  # of a row's factors and its own noise in turn
 _EM_ROUNDS, _EM_ROWS, _EM_CELLS = 4, 4000, 250_000  # at most so many rows, and of these so many ratings
+_BLOCK_ROWS = 2048
 
 
-@dataclass(frozen=True)
-class Level:
-    """The number of ratings as a feature: log(1 + n), standardised over training rows, hardly below the least there."""
-
-    mean: float
-    spread: float
-    least: float
-
-    @classmethod
-    def of(cls, counts: npt.NDArray[Any]) -> Level:
-        """Fits it to the counts of training rows."""
-        logs = np.log1p(counts, dtype=np.float64)
-        return cls(float(logs.mean()), float(logs.std()) or 1.0, float(counts.min()))
-
-    def __call__(self, counts: npt.NDArray[Any]) -> Table:
-        """The feature of each row, shape ``(n,)``; half a rating below the least where there is none."""
-        logs = np.log1p(np.maximum(counts, max(self.least - 0.5, 0.0)), dtype=np.float64)
-        level: Table = ((logs - self.mean) / self.spread).astype(np.float32)
-        return level
-
-
-def mark_scale(counts: npt.NDArray[Any]) -> Table:
-    """What each row's marks are multiplied by, shape ``(n,)``."""
-    scale: Table = (1 / np.sqrt(counts + _MARK_DAMPING)).astype(np.float32)
+def implicit_scale(counts: npt.NDArray[Any]) -> Table:
+    """Factor of each row's sum over its chosen items, by their number; shape ``(n,)``."""
+    scale: Table = (1 / np.sqrt(counts + _IMPLICIT_DAMPING)).astype(np.float32)
     return scale
 
 
-@dataclass(frozen=True)
-class Prior:
-    """What (x, b) of a new row is expected to be: latent vector, and bias in the last column.
+def with_bias_column(factors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Factors and a column of ones for the row's bias: the design matrix, shape ``(n, num_factors + 1)``."""
+    return np.concatenate([factors, np.ones((len(factors), 1), factors.dtype)], axis=1)
 
-    How many ratings of a new row we happen to have says little of how popular or active it is, and training rows were
-    looked at with all of theirs. So a new row is taken for a usual one, and its marks move it by how much they differ
-    from usual marks.
+
+def from_design_rows(rows: Table, unrated: npt.ArrayLike) -> Encoded:
+    """One side from (x, b) of each row and of a row without training ratings."""
+    full = with_unknown(rows, unrated)
+    return Encoded(np.ascontiguousarray(full[:, :-1]), np.ascontiguousarray(full[:, -1]), full[:-1, :-1])
+
+
+@dataclass(frozen=True)
+class RowPrior:
+    """Prior of (x, b) of a new row: its latent vector, and its bias in the last column.
+
+    The number of ratings that we have of a new row says little of how active or popular it is: training rows come with
+    all their ratings. So the prior mean is that of the training rows, moved by how much the chosen columns differ from
+    the average choice.
 
     Args:
-        usual: mean of the training rows' prior means, weighted by their ratings, shape ``(dim,)``.
-        marks: what each rated column adds beside the usual one, shape ``(num_columns, dim)``.
-        covariance: of what the stars add, shape ``(dim, dim)``.
-        freedom: ratings of prior on the noise of a row, shape ``()``.
-        unknown: (x, b) of whoever had no rating at all among the training ratings, shape ``(dim,)``.
+        mean: mean of the training rows' prior means, weighted by their ratings, shape ``(dim,)``.
+        implicit_table: what choosing each column adds, less what the average choice adds, ``(num_columns, dim)``.
+        covariance: of what the ratings add, shape ``(dim, dim)``.
+        noise_dof: degrees of freedom of the prior of a row's noise, in ratings, shape ``()``.
+        unrated: (x, b) of a row without training ratings, shape ``(dim,)``.
     """
 
-    usual: Table
-    marks: Table
+    mean: Table
+    implicit_table: Table
     covariance: Table
-    freedom: npt.NDArray[np.float64]
-    unknown: Table
+    noise_dof: npt.NDArray[np.float64]
+    unrated: Table
 
-    def expected(self, ratings: Ratings, seen: Any = None) -> Table:
-        """Prior means of new rows, the users of ``ratings``, by what they rated or saw."""
-        return self.expected_by(chosen(ratings, seen))
+    def means(self, chosen: Any) -> Table:
+        """Prior means of rows by what they chose.
 
-    def expected_by(self, marks: Any) -> Table:
-        """The same by a CSR mask of what each row chose, shape ``(num_rows, num_columns)``."""
-        expected: Table = marks @ self.marks
-        expected *= mark_scale(np.diff(marks.indptr))[:, None]
-        expected += self.usual
-        return expected
+        Args:
+            chosen: CSR mask of shape ``(num_rows, num_columns)`` (`implicit_feedback`).
 
-    def fitted(self, rows: Table, stars: Any, design: Table, sureness: Table, precision: float) -> Prior:
-        """This prior with the covariance under which the training rows' stars are likeliest.
+        Returns:
+            Shape ``(num_rows, dim)``.
+        """
+        means: Table = chosen @ self.implicit_table
+        means *= implicit_scale(np.diff(chosen.indptr))[:, None]
+        means += self.mean
+        return means
 
-        That is given the other side's mean factors, since new rows meet those: expectation maximisation over some
-        of the rows, drawn by their ratings, and over some of their ratings where these are many.
+    def fit_covariance(
+        self,
+        rows: Table,
+        residuals: Any,
+        design: Table,
+        weights: Table,
+        precision: float,
+        *,
+        rounds: int = _EM_ROUNDS,
+        max_rows: int = _EM_ROWS,
+        max_cells: int = _EM_CELLS,
+    ) -> RowPrior:
+        """This prior with the covariance of maximum likelihood for the training rows' ratings.
+
+        The likelihood is given the other side's mean factors, since new rows meet those. Expectation maximisation over
+        some of the rows, drawn by their number of ratings, and over some of their ratings where these are many.
 
         Args:
             rows: (x, b) of the training rows, shape ``(num_rows, dim)``, from which it starts.
-            stars: as for `posterior_means`, of the training rows.
-            design: likewise.
-            sureness: likewise.
-            precision: of the noise of a usual rating.
+            residuals: as for `RowRegression.posterior`, of the training rows, CSR.
+            design: likewise, shape ``(num_columns, dim)``.
+            weights: inverse-variance weight of each column's ratings, shape ``(num_columns,)``.
+            precision: of the noise of an average rating, 1 / squared rating points.
+            rounds: of expectation maximisation.
+            max_rows: rows that are looked at.
+            max_cells: ratings of these that are looked at, in expectation.
         """
         from scipy import sparse
 
         rng = np.random.default_rng(0)
-        counts = np.diff(stars.indptr)
-        some = rng.choice(len(rows), min(len(rows), _EM_ROWS), replace=False, p=counts / counts.sum())
+        counts = np.diff(residuals.indptr)
+        some = rng.choice(len(rows), min(len(rows), max_rows), replace=False, p=counts / counts.sum())
         some.sort()
-        stars = stars[some]
-        marks = sparse.csr_array((np.ones_like(stars.data), stars.indices, stars.indptr), stars.shape)
-        expected = self.expected_by(marks)
-        apart = (rows[some] - expected).astype(np.float64)
-        if stars.nnz > _EM_CELLS:
-            kept = rng.random(stars.nnz) < _EM_CELLS / stars.nnz
-            starts = np.append(0, np.cumsum(kept))[stars.indptr]
-            stars = sparse.csr_array((stars.data[kept], stars.indices[kept], starts), stars.shape)
-        weights = sparse.csr_array((sureness[stars.indices], stars.indices, stars.indptr), stars.shape)
-        weighted = sparse.csr_array((stars.data * weights.data, stars.indices, stars.indptr), stars.shape)
-        gram = _grams(weights, _pairs(design))
-        pull = precision * (weighted @ design - np.einsum("nij,nj->ni", gram, expected))
+        residuals = residuals[some]
+        chosen = sparse.csr_array((np.ones_like(residuals.data), residuals.indices, residuals.indptr), residuals.shape)
+        prior_means = self.means(chosen)
+        apart = (rows[some] - prior_means).astype(np.float64)
+        if residuals.nnz > max_cells:
+            kept = rng.random(residuals.nnz) < max_cells / residuals.nnz
+            starts = np.append(0, np.cumsum(kept))[residuals.indptr]
+            residuals = sparse.csr_array((residuals.data[kept], residuals.indices[kept], starts), residuals.shape)
+        cell_weights, weighted = _weighted(residuals, weights)
+        gram = _grams(cell_weights, _pairs(design))
+        pull = precision * (weighted @ design - np.einsum("nij,nj->ni", gram, prior_means))
         gram *= precision
-        covariance = apart.T @ apart / len(some) + 1e-4 * np.eye(len(self.usual))
-        for _ in range(_EM_ROUNDS):
+        covariance = apart.T @ apart / len(some) + 1e-4 * np.eye(len(self.mean))
+        for _ in range(rounds):
             posterior = np.linalg.inv(np.linalg.inv(covariance) + gram)
             shift = np.einsum("nij,nj->ni", posterior, pull)
-            covariance = (shift.T @ shift + posterior.sum(axis=0)) / len(some) + 1e-6 * np.eye(len(self.usual))
+            covariance = (shift.T @ shift + posterior.sum(axis=0)) / len(some) + 1e-6 * np.eye(len(self.mean))
         return replace(self, covariance=covariance.astype(np.float32))
 
 
-def posterior_means(
-    prior: Prior, expected: Table, stars: Any, design: Table, sureness: Table, precision: npt.NDArray[np.float64]
-) -> tuple[Table, npt.NDArray[np.float64]]:
-    """Bayesian linear regression of each row's stars on the other side's factors.
+@dataclass(frozen=True, eq=False)
+class RowRegression:
+    """How new rows of one side are folded in.
 
     Args:
         prior: of these rows.
-        expected: prior means, shape ``(num_rows, dim)``.
-        stars: CSR matrix of stars less all that is fixed (mean, bias of the column).
-        design: factors of the columns and a 1 for the bias, shape ``(num_columns, dim)``.
-        sureness: weight of each column's stars, shape ``(num_columns,)`` (`TrainedBayesian`).
-        precision: of the noise of each row, shape ``(num_rows,)``.
-
-    Returns:
-        Means, shape ``(num_rows, dim)``; sums of weighted expected squared errors, shape ``(num_rows,)``.
+        weights: inverse-variance weight of the ratings of each column: the noise of an average rating over that of
+            this column's, with the uncertainty of the column's own factors; shape ``(num_columns,)``.
+        precision: of the noise of an average rating, 1 / squared rating points.
     """
-    inverse = np.linalg.inv(prior.covariance.astype(np.float64))
-    means = np.empty_like(expected)
-    errors = np.empty(len(expected))
-    pairs = _pairs(design)
-    weighted = stars.copy()
-    weighted.data = stars.data * sureness[stars.indices]
-    weights = stars.copy()
-    weights.data = sureness[stars.indices]
-    for start in range(0, len(expected), _ROWS_AT_A_TIME):
-        part = slice(start, start + _ROWS_AT_A_TIME)
-        mean, tau = expected[part].astype(np.float64), precision[part]
-        covariance, gram = _covariances(inverse, weights[part], pairs, tau)
-        projected = (weighted[part] @ design).astype(np.float64)
-        pull = tau[:, None] * (projected - np.einsum("nij,nj->ni", gram, mean))
-        mean += np.einsum("nij,nj->ni", covariance, pull)
-        squares = np.asarray(weighted[part].multiply(stars[part]).sum(axis=1), dtype=np.float64)
-        fitted = np.einsum("ni,nij,nj->n", mean, gram, mean)
-        errors[part] = squares - 2 * np.einsum("ni,ni->n", mean, projected) + fitted
-        errors[part] += np.einsum("nij,nij->n", covariance, gram)
-        means[part] = mean
-    return means, np.maximum(errors, 0.0)
+
+    prior: RowPrior
+    weights: Table
+    precision: float
+
+    def posterior(
+        self, chosen: Any, residuals: Any, design: Table, *, rounds: int = _ROUNDS, block_rows: int = _BLOCK_ROWS
+    ) -> tuple[Table, Floats]:
+        """Posterior means of rows, and the precision of each one's noise.
+
+        Args:
+            chosen: CSR mask of the columns that each row chose.
+            residuals: CSR matrix of ratings less mean and column bias.
+            design: factors of the columns and a 1 for the row's bias (`with_bias_column`).
+            rounds: as for `regress`.
+            block_rows: rows whose matrices are held at a time.
+
+        Returns:
+            Means, shape ``(num_rows, dim)``; precisions in units of an average rating's, shape ``(num_rows,)``.
+        """
+        means = self.prior.means(chosen)
+        noise = np.ones(len(means))
+        counts = np.diff(residuals.indptr)
+        inverse = np.linalg.inv(self.prior.covariance.astype(np.float64))
+        pairs = _pairs(design)
+        weights, weighted = _weighted(residuals, self.weights)
+        for start in range(0, len(means), block_rows):
+            part = slice(start, start + block_rows)
+            gram = _grams(weights[part], pairs)
+            projected = (weighted[part] @ design).astype(np.float64)
+            squares = np.asarray(weighted[part].multiply(residuals[part]).sum(axis=1), dtype=np.float64)
+            prior_means = means[part].astype(np.float64)
+            means[part], _, _, noise[part] = self.regress(
+                prior_means, gram, projected, squares, counts[part], inverse, rounds=rounds
+            )
+        return means, noise
+
+    def regress(
+        self,
+        prior_means: Floats,
+        gram: Floats,
+        projected: Floats,
+        squares: Any,
+        counts: Any,
+        inverse: Floats,
+        *,
+        rounds: int = _ROUNDS,
+    ) -> tuple[Floats, Floats, Any, Any]:
+        """The regression itself, for any number of rows or for one, by the leading shape.
+
+        Args:
+            prior_means: shape ``(..., dim)``.
+            gram: weighted Gram matrix of each row's columns, shape ``(..., dim, dim)``.
+            projected: weighted sum of residual times column, shape ``(..., dim)``.
+            squares: weighted sum of squared residuals, shape ``(...)``.
+            counts: number of ratings, shape ``(...)``.
+            inverse: of the prior covariance, shape ``(dim, dim)``.
+            rounds: of the row's factors and its noise in turn, at least one; the first has an average rating's noise.
+
+        Returns:
+            Posterior means, their covariances, the noise precisions that these rest on, and the noise precisions that
+            follow from them, in units of an average rating's.
+        """
+        dof = float(self.prior.noise_dof)
+        means, covariance = prior_means, inverse
+        noise: Any = np.array(1.0)
+        tau: Any = noise * self.precision
+        pull = projected - _matvec(gram, prior_means)
+        for _ in range(rounds):
+            tau = np.asarray(noise * self.precision)
+            covariance = np.linalg.inv(inverse + tau[..., None, None] * gram)
+            means = prior_means + _matvec(covariance, tau[..., None] * pull)
+            errors = squares + np.vecdot(means, _matvec(gram, means) - 2 * projected)
+            errors = errors + _trace_of_product(covariance, gram)
+            noise = (dof + counts) / (dof + self.precision * np.maximum(errors, 0.0))
+        return means, covariance, tau, noise
+
+    def encode(self, ratings: Ratings, columns: Encoded, mean: float, seen: Any = None) -> Encoded:
+        """New rows, the users of ``ratings``, folded into the factors of ``columns``.
+
+        Args:
+            ratings: of the new rows.
+            columns: the other side.
+            mean: mean of the training ratings.
+            seen: as for `TrainedModel.fold_in`.
+        """
+        return from_design_rows(self._fold_in(ratings, columns, mean, seen)[0], self.prior.unrated)
+
+    def encode_with_weights(self, ratings: Ratings, columns: Encoded, mean: float) -> tuple[Encoded, Table]:
+        """The same, and the inverse-variance weight of ratings of each new row, shape ``(num_rows,)``."""
+        means, noise = self._fold_in(ratings, columns, mean)
+        inverse = np.linalg.inv(self.prior.covariance.astype(np.float64))
+        design = with_bias_column(columns.factors[:-1])
+        weights, pairs = ratings.to_csr(self.weights[ratings.item_index]), _pairs(design)
+        moment = (design.T @ design / len(design)).astype(np.float64)
+        variance = 1 / (self.precision * noise)
+        for start in range(0, len(means), _BLOCK_ROWS):
+            part = slice(start, start + _BLOCK_ROWS)
+            gram = _grams(weights[part], pairs)
+            covariance = np.linalg.inv(inverse + (noise[part] * self.precision)[:, None, None] * gram)
+            variance[part] += np.einsum("nij,ij->n", covariance, moment)
+        row_weights = (1 / (self.precision * variance)).astype(np.float32)
+        return from_design_rows(means, self.prior.unrated), row_weights
+
+    def _fold_in(self, ratings: Ratings, columns: Encoded, mean: float, seen: Any = None) -> tuple[Table, Floats]:
+        left = ratings.values - np.float32(mean) - columns.offset[ratings.item_index]
+        chosen = implicit_feedback(ratings, seen)
+        return self.posterior(chosen, ratings.to_csr(left), with_bias_column(columns.factors[:-1]))
+
+    def with_columns(self, merge: Merge, new_weights: Table) -> RowRegression:
+        """The same with new columns, whose choice adds nothing to the prior mean."""
+        prior = replace(self.prior, implicit_table=merge.rows(self.prior.implicit_table, 0))
+        return replace(self, prior=prior, weights=merge.rows(self.weights, new_weights))
+
+    def person_encoder(self, columns: Encoded, mean: float) -> PersonEncoder:
+        """Encodes one person at a time, by plain arrays."""
+        from .regression_person import RegressionPersonEncoder
+
+        return RegressionPersonEncoder(self, columns, mean)
+
+    def to_arrays(self, side: str) -> Arrays:
+        """Plain arrays, their keys marked with the side; the precision is kept by the model."""
+        prior = {f"{side}_prior_{one.name}": getattr(self.prior, one.name) for one in fields(RowPrior)}
+        return {f"{side}_column_weights": self.weights, **prior}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], side: str, precision: float) -> RowRegression:
+        """The regression that gave these arrays."""
+        prior = RowPrior(**{one.name: arrays[f"{side}_prior_{one.name}"] for one in fields(RowPrior)})
+        return cls(prior, arrays[f"{side}_column_weights"], precision)
+
+
+def _weighted(residuals: Any, weights: Table) -> tuple[Any, Any]:
+    """CSR matrices of the weights of the cells, and of weights times residuals."""
+    cell_weights, weighted = residuals.copy(), residuals.copy()
+    cell_weights.data = weights[residuals.indices]
+    weighted.data = residuals.data * cell_weights.data
+    return cell_weights, weighted
 
 
 def _pairs(design: Table) -> Table:
@@ -170,24 +292,13 @@ def _pairs(design: Table) -> Table:
     return design[:, upper[0]] * design[:, upper[1]]
 
 
-def _covariances(
-    inverse: npt.NDArray[np.float64], weights: Any, pairs: Table, precision: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Posterior covariances of rows and their Gram matrices, both ``(num_rows, dim, dim)``.
+def _grams(weights: Any, pairs: Table) -> Floats:
+    """Weighted Gram matrix of each row's columns, shape ``(num_rows, dim, dim)``.
 
     Args:
-        inverse: of the prior covariance.
-        weights: CSR matrix of the weights of the rows' stars.
-        pairs: of the columns' factors (`_pairs`).
-        precision: of the noise of each row.
+        weights: CSR matrix of the weights of the rows' cells.
+        pairs: products of the columns' factors (`_pairs`).
     """
-    gram = _grams(weights, pairs)
-    covariance = np.linalg.inv(inverse + precision[:, None, None] * gram)
-    return np.asarray(covariance, dtype=np.float64), gram
-
-
-def _grams(weights: Any, pairs: Table) -> npt.NDArray[np.float64]:
-    """Weighted Gram matrix of each row's columns, arguments as for `_covariances`."""
     dim = (isqrt(1 + 8 * pairs.shape[1]) - 1) // 2
     upper = np.triu_indices(dim)
     gram = np.empty((weights.shape[0], dim, dim))
@@ -195,23 +306,12 @@ def _grams(weights: Any, pairs: Table) -> npt.NDArray[np.float64]:
     return gram
 
 
-def _prior(arrays: Mapping[str, npt.NDArray[Any]], side: str) -> Prior:
-    return Prior(**{one.name: arrays[f"{side}_prior_{one.name}"] for one in fields(Prior)})
+def _matvec(matrix: Floats, vector: Floats) -> Floats:
+    product: Floats = (matrix @ vector[..., None])[..., 0]
+    return product
 
 
-def design_of(others: Encoded) -> Table:
-    """Factors and a 1 for the bias."""
-    return np.concatenate([others.factors[:-1], np.ones((len(others), 1), np.float32)], axis=1)
-
-
-def _side(rows: Table, prior: Prior) -> Encoded:
-    full = with_unknown(rows, prior.unknown)
-    return Encoded(np.ascontiguousarray(full[:, :-1]), np.ascontiguousarray(full[:, -1]), full[:-1, :-1])
-
-
-def cells_matrix(ratings: Ratings, values: npt.NDArray[Any]) -> Any:
-    """CSR matrix with given values at the cells of the ratings, shape ``(num_users, num_items)``."""
-    from scipy import sparse
-
-    shape = (ratings.num_users, ratings.num_items)
-    return sparse.csr_array((values, ratings.item_index, ratings.user_starts), shape=shape)
+def _trace_of_product(left: Floats, right: Floats) -> Any:
+    """Of symmetric matrices, shape ``(...)``."""
+    flat = (*left.shape[:-2], -1)
+    return np.vecdot(left.reshape(flat), right.reshape(flat))

@@ -1,5 +1,6 @@
 """A trained model in use: anyone's ratings in; predictions, recommendations and reasons out."""
 
-from .recommender import Recommender, RecommenderError
+from .errors import RecommenderError
+from .recommender import Recommender
 
 __all__ = ["Recommender", "RecommenderError"]

@@ -1,4 +1,7 @@
-"""What a recommender answers, as plain values: each answer turns into the JSON that the commands and the page give."""
+"""Answers as plain values: what `Recommender` returns, and, as JSON, what the commands and the REST interface give.
+
+Field names are the keys of the JSON, so that they keep the words that people see (``stars``).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..data.catalogue import label
 from ..data.matching.person import Person
-from ..data.matching.title_index import natural
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,8 @@ class Item:
 
     @property
     def label(self) -> str:
-        """As people write it: ``The Matrix (1999)``; the id where there is no title."""
-        title = natural(self.title) or (f"movie {self.item_id}" if str(self.item_id).isdigit() else str(self.item_id))
-        return title if self.year is None or f"({self.year}" in title else f"{title} ({self.year})"
+        """As people write it, such as ``The Matrix (1999)``."""
+        return label(self.title, self.year, self.item_id)
 
     def to_dict(self) -> dict[str, Any]:
         """Its fields by name."""
@@ -36,23 +38,45 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Recommendation(Item):
-    """An item with what is expected of it.
+class FoundItem(Item):
+    """An item found by its title.
 
     Args:
-        rank: from 1.
+        genres: its genres.
+        ratings: number of training ratings.
+    """
+
+    genres: tuple[str, ...]
+    ratings: int
+
+
+@dataclass(frozen=True)
+class Prediction(Item):
+    """An item with its prediction.
+
+    Args:
         stars: predicted, on the scale.
         low: lower end of the 90 % interval, rating points; None where the model has no distributions.
         high: upper end.
         p_like: chance that the person gives 4 stars of 5 or more (else: the top quarter of the scale).
-        why: one line.
     """
 
-    rank: int
     stars: float
     low: float | None
     high: float | None
     p_like: float | None
+
+
+@dataclass(frozen=True)
+class Recommendation(Prediction):
+    """A prediction in a list of recommendations.
+
+    Args:
+        rank: from 1.
+        why: the reason, one line.
+    """
+
+    rank: int
     why: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,7 +86,7 @@ class Recommendation(Item):
 
 @dataclass(frozen=True, eq=False)
 class Recommendations:
-    """An ordered answer, with what became of the ratings that were given.
+    """Recommendations in order, with what became of the ratings that were given.
 
     Args:
         items: best first.
@@ -85,35 +109,28 @@ class Recommendations:
 
 @dataclass(frozen=True)
 class Share(Item):
-    """What one rating adds to a reconstruction, in rating points.
+    """What one of the person's items adds to a prediction, in rating points.
 
     Args:
-        stars: that were given; None for an item that was chosen without stars.
-        your_stars: what they add.
-        you_chose_it: what having chosen the item adds, whatever its stars.
+        stars: that were given; None for an item without a rating.
+        your_stars: what the rating adds.
+        you_chose_it: what having chosen the item adds, whatever its rating.
+        share: both together.
     """
 
     stars: float | None
     your_stars: float
     you_chose_it: float
-
-    @property
-    def share(self) -> float:
-        """Both together."""
-        return self.your_stars + self.you_chose_it
-
-    def to_dict(self) -> dict[str, Any]:
-        """Its fields by name, and ``share``."""
-        return asdict(self) | {"share": self.share}
+    share: float
 
 
 @dataclass(frozen=True)
 class Without(Item):
-    """A prediction made again without one of the ratings.
+    """A prediction made again without one of the person's items.
 
     Args:
-        stars: that were given; None for an item that was chosen without stars.
-        without: the raw reconstruction when this rating is left out and the rest is encoded again.
+        stars: that were given; None for an item without a rating.
+        without: the reconstruction when this item is left out and the rest is encoded again.
         change: how much higher the reconstruction is with it than without.
     """
 
@@ -123,29 +140,21 @@ class Without(Item):
 
 
 @dataclass(frozen=True)
-class Explanation(Item):
-    """Why so many stars.
+class Explanation(Prediction):
+    """The reasons for a prediction.
 
     ``base`` plus every share, shown or not (``other_shares``), is ``raw``; ``raw`` plus ``clip`` is ``stars``.
 
     Args:
-        stars: predicted, on the scale.
-        low: lower end of the 90 % interval; None where the model has no distributions.
-        high: upper end.
-        p_like: chance that the person likes it.
-        raw: the reconstruction before it is moved to the scale.
-        base: what the model says of anyone with as many ratings.
-        clip: what moving it to the scale adds.
-        shares: the largest, by size; None where the model is not linear in the stars.
+        raw: the reconstruction, before it is clipped to the scale.
+        base: the reconstruction for anyone who chose as many items; None where the model is not linear in the ratings.
+        clip: what clipping to the scale adds.
+        shares: the largest, by size; None where the model is not linear in the ratings.
         other_shares: sum of the rest.
-        without: what the same ratings change when they are left out, which is another figure than their share.
-        rated: whether the person has rated this item; then that rating is left out of everything here.
+        without: what leaving the same items out changes, which is another figure than their share.
+        rated: whether the person has rated this item; that rating is then left out of everything here.
     """
 
-    stars: float
-    low: float | None
-    high: float | None
-    p_like: float | None
     raw: float
     base: float | None
     clip: float
@@ -154,18 +163,13 @@ class Explanation(Item):
     without: tuple[Without, ...]
     rated: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """Its fields by name."""
-        shares = None if self.shares is None else [share.to_dict() for share in self.shares]
-        return asdict(self) | {"shares": shares}
-
 
 @dataclass(frozen=True)
 class Similar(Item):
-    """An item like another one.
+    """An item similar to another one.
 
     Args:
-        similarity: cosine of the latent vectors, from -1 to 1.
+        similarity: cosine of the latent vectors, from -1 to 1, smaller where the item has few ratings.
     """
 
     similarity: float
@@ -176,7 +180,7 @@ class Suggestion(Item):
     """An item whose rating would teach the model much.
 
     Args:
-        teaches: expected gain beside that of the best suggestion, from 0 to 1.
+        teaches: expected gain as a fraction of that of the best suggestion, from 0 to 1.
     """
 
     teaches: float
@@ -184,11 +188,11 @@ class Suggestion(Item):
 
 @dataclass(frozen=True)
 class Group:
-    """Items that go together, from which somebody without ratings can choose.
+    """Items that the same people like, from which somebody without ratings can choose.
 
     Args:
         number: from 0.
-        label: genres that prevail in it.
+        label: genres that are common in it.
         items: well known ones.
     """
 
@@ -203,7 +207,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Reconstructed(Item):
-    """A rating beside its reconstruction from the person's other ratings.
+    """A rating beside its prediction from the person's other ratings.
 
     Args:
         stars: that were given.
@@ -219,8 +223,8 @@ class ForTwo(Item):
     """An item for two people.
 
     Args:
-        one: predicted stars of the first.
-        other: of the second.
+        one: prediction for the first.
+        other: for the second.
     """
 
     one: float
@@ -232,12 +236,12 @@ class Comparison:
     """Two people's tastes.
 
     Args:
-        agreement: correlation of what the model says of both, beyond what it says of anyone, at well known items;
-            from -1 to 1, None where one of them gave nothing to go by.
-        common: how many items both rated.
-        difference: mean distance of their stars there, rating points; None without any.
+        agreement: correlation of both people's predictions at well known items, less the predictions for anyone; from
+            -1 to 1, None where one of them gave no rating to predict from.
+        common: number of items that both rated.
+        difference: mean distance of their ratings there, rating points; None without any.
         for_both: items that neither has seen, by the lower of the two predictions.
-        apart: items that they are expected to differ about most.
+        apart: items where the two predictions differ most.
     """
 
     agreement: float | None
@@ -258,7 +262,7 @@ class Spot(Item):
     Args:
         x: from -1 to 1.
         y: from -1 to 1.
-        genres: for colours and labels.
+        genres: its genres.
     """
 
     x: float
@@ -272,7 +276,7 @@ class TasteMap:
 
     Args:
         items: the spots.
-        you: the person's place, None without a person.
+        you: the person's ``x`` and ``y``, None without a person.
     """
 
     items: tuple[Spot, ...]

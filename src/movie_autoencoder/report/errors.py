@@ -1,4 +1,4 @@
-"""Pictures of errors: scores side by side, the course of training, predictions against stars, errors by group."""
+"""Pictures of errors: scores of all predictors, predictions against ratings, errors by group and by fold-in ratings."""
 
 from __future__ import annotations
 
@@ -6,35 +6,32 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..evaluation import Evaluation
 from ..evaluation.fold_in import FoldInCurve
-from ..evaluation.scores import GroupError
-from .history import Row, curve
+from ..evaluation.groups import GroupError
 from .style import HELD_OUT, INK, MODEL, new_figure, predictor_style, tidy
 
-_FEW = 10  # a bin of predictions with fewer ratings has no mean worth drawing
+_FEW = 10  # the mean of a bin with fewer ratings is too uncertain to draw
 _LABEL_WIDTH = 100  # characters that fit side by side under the bars
-_DASHES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
 
 
 def draw_scores(evaluation: Evaluation) -> Figure:
-    """RMSE of the model and of every baseline with 95 % intervals."""
+    """RMSE of the model and of every baseline, with 95 % intervals."""
     names = [evaluation.model, *sorted(evaluation.baselines, key=lambda name: evaluation.baselines[name].rmse)]
     figure = new_figure(8.6, 0.9 + 0.48 * len(names))
     axes = figure.add_subplot()
-    for place, name in enumerate(names):
+    for row, name in enumerate(names):
         score = evaluation if name == evaluation.model else evaluation.baselines[name]
         colour, marker = (MODEL, "o") if name == evaluation.model else predictor_style(name)
         low, high = score.rmse_ci95
-        axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
-        axes.plot([score.rmse], [place], color=colour, marker=marker, markersize=8)
+        axes.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="round")
+        axes.plot([score.rmse], [row], color=colour, marker=marker, markersize=8)
         axes.annotate(
             f"{score.rmse:.4f}",
-            (score.rmse, place),
+            (score.rmse, row),
             (0, 9),
             textcoords="offset points",
             ha="center",
@@ -48,98 +45,24 @@ def draw_scores(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def draw_training(rows: Sequence[Row]) -> Figure | None:
-    """Errors and loss by epoch: the stage that was best on validation and those after it; other trials stay pale.
-
-    Returns:
-        None when there is nothing to draw.
-    """
-    history = list(rows)
-    stages = list(dict.fromkeys(str(row.get("stage") or "") for row in history))
-    validated = {stage: values for stage in stages if (values := curve(history, stage, "validation_rmse")[1])}
-    chosen = min(validated, key=lambda stage: min(validated[stage])) if validated else ""
-    others = [stage for stage in validated if stage != chosen]
-    stages = [stage for stage in stages if stage not in others]
-    figure = new_figure(9.6, 3.9)
-    left, right = figure.subplots(1, 2)
-    errors = {"train_rmse": ("train", MODEL), "validation_rmse": ("validation", HELD_OUT)}
-    drawn = [
-        _draw_curves(left, history, stages, others, errors),
-        _draw_curves(right, history, stages, others, {"loss": ("loss", MODEL)}),
-    ]
-    if not any(drawn):
-        return None
-    tidy(left, title="RMSE while training", xlabel="epoch", ylabel="RMSE, stars", grid="both")
-    tidy(right, title="Loss while training", xlabel="epoch", ylabel="loss", grid="both")
-    for axes, has_curves in zip((left, right), drawn, strict=True):
-        if not has_curves:
-            axes.remove()
-            continue
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(fontsize=8.5, frameon=False)
-        low, high = axes.dataLim.intervaly
-        if axes is right and low > 0 and high > 20 * low:
-            axes.set_yscale("log")
-        elif axes is left:
-            _leave_start_out(axes, [value for stage in validated for value in validated[stage]])
-    return figure
-
-
-def _leave_start_out(axes: Axes, values: Sequence[float]) -> None:
-    """Cuts the first, steep part of the validation curves off the top, where it would flatten all the rest."""
-    if len(values) < 20:
-        return
-    low, middle, high = np.quantile(values, [0, 0.5, 1])
-    top = low + 6 * (middle - low)
-    if low < top < high:
-        axes.set_ylim(top=top)
-
-
-def _draw_curves(
-    axes: Axes, rows: list[Row], stages: list[str], others: list[str], columns: dict[str, tuple[str, str]]
-) -> bool:
-    """Draws the columns that have numbers; marks where validation is lowest."""
-    found = False
-    for column in columns:
-        lines = [points for stage in others if (points := curve(rows, stage, column))[0]]
-        for place, points in enumerate(lines):
-            label = f"{columns[column][0]}, other trials ({len(lines)})" if not place else "_"
-            axes.plot(*points, color="#BDBDBD", linewidth=1, label=label)
-        found = found or bool(lines)
-    for dashes, stage in zip(_DASHES * len(stages), stages, strict=False):
-        for column, (label, colour) in columns.items():
-            epochs, values = curve(rows, stage, column)
-            if not values:
-                continue
-            found = True
-            name = f"{label}, {stage}" if stage and (len(stages) > 1 or others) else label
-            mark = "o" if len(values) == 1 else ""
-            axes.plot(epochs, values, color=colour, linestyle=dashes, linewidth=1.8, label=name, marker=mark)
-            if column == "validation_rmse" and len(values) > 1:
-                best = int(np.argmin(values))
-                lowest = f"lowest: {values[best]:.4f} at {epochs[best]:.0f}"
-                axes.plot([epochs[best]], [values[best]], color=colour, marker="o", linestyle="", label=lowest)
-    return found
-
-
 def draw_agreement(evaluation: Evaluation) -> Figure:
-    """What was predicted for each star value, and what was given at each prediction."""
+    """Predictions for each rating value, and the mean rating at each prediction."""
     agreement, scale = evaluation.agreement, evaluation.scale
     figure = new_figure(9.6, 4.5)
     left, right = figure.subplots(1, 2)
     values, edges = np.array(agreement.values), np.array(agreement.edges)
     counts = np.array(agreement.counts, dtype=np.float64)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     half = np.diff(values) / 2 if len(values) > 1 else np.array([scale.span / 10])
     sides = np.concatenate([[values[0] - half[0]], values[:-1] + np.diff(values) / 2, [values[-1] + half[-1]]])
-    image = left.pcolormesh(sides, edges, 100 * shares.T, cmap=colormaps["Blues"], vmin=0, rasterized=True)
+    image = left.pcolormesh(sides, edges, 100 * fractions.T, cmap=colormaps["Blues"], vmin=0, rasterized=True)
     bar = figure.colorbar(image, ax=left, pad=0.02)
     bar.set_label("% of the ratings with these stars", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     ends = [scale.minimum, scale.maximum]
     left.plot(ends, ends, color=INK, linestyle=(0, (4, 3)), linewidth=1)
-    known = [place for place, mean in enumerate(agreement.mean_prediction) if mean is not None]
-    means = np.array([agreement.mean_prediction[place] for place in known], dtype=np.float64)
+    known = [index for index, mean in enumerate(agreement.mean_prediction) if mean is not None]
+    means = np.array([agreement.mean_prediction[index] for index in known], dtype=np.float64)
     left.plot(values[known], means, color=HELD_OUT, marker="o", markersize=5, linewidth=1.6, label="mean prediction")
     left.set_ylim(scale.minimum, scale.maximum)
     left.set_xlim(sides[0], sides[-1])
@@ -149,7 +72,7 @@ def draw_agreement(evaluation: Evaluation) -> Figure:
     totals = counts.sum(axis=0)
     enough = np.flatnonzero(totals >= min(_FEW, totals.max()))
     centres = (edges[:-1] + edges[1:]) / 2
-    stars = np.array([agreement.mean_stars[place] for place in enough], dtype=np.float64)
+    stars = np.array([agreement.mean_stars[index] for index in enough], dtype=np.float64)
     right.plot(ends, ends, color=INK, linestyle=(0, (4, 3)), linewidth=1, label="prediction = stars")
     right.scatter(
         centres[enough],
@@ -173,22 +96,22 @@ def draw_agreement(evaluation: Evaluation) -> Figure:
 
 
 def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str) -> Figure:
-    """RMSE of the model and the baselines by group, and how many ratings each group has.
+    """RMSE of the model and the baselines by group, and the number of ratings of each group.
 
     Args:
-        evaluation: names the model and the baselines.
-        groups: in the order in which they are drawn; those after and before the first and last rating are left out.
-        what: what the groups are, the label of the axis.
+        evaluation: has the names of the model and the baselines.
+        groups: in the order of the picture; empty groups at both ends are left out.
+        what: label of the axis: what the groups are.
     """
-    filled = [place for place, group in enumerate(groups) if group.num_ratings]
+    filled = [index for index, group in enumerate(groups) if group.num_ratings]
     groups = groups[filled[0] : filled[-1] + 1]
     figure = new_figure(9.6, 4.8)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    places = np.arange(len(groups))
+    positions = np.arange(len(groups))
     for name in reversed(list(evaluation.baselines)):
         colour, marker = predictor_style(name)
         top.plot(
-            places,
+            positions,
             _column([group.baselines[name] for group in groups]),
             color=colour,
             marker=marker,
@@ -196,11 +119,11 @@ def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str)
             linewidth=1.1,
             label=name,
         )
-    spread = 1.96 * np.nan_to_num(_column([group.standard_error for group in groups]))
+    bars = 1.96 * np.nan_to_num(_column([group.standard_error for group in groups]))
     top.errorbar(
-        places,
+        positions,
         _column([group.rmse for group in groups]),
-        yerr=spread,
+        yerr=bars,
         color=MODEL,
         marker="o",
         markersize=7,
@@ -215,12 +138,12 @@ def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str)
     )
     tidy(top, ylabel="RMSE, stars", grid="y")
     counts = [group.num_ratings for group in groups]
-    bottom.bar(places, counts, color="#B8C4CE", width=0.75)
+    bottom.bar(positions, counts, color="#B8C4CE", width=0.75)
     small = 7 if len(groups) > 12 else 8
-    for place, count in zip(places, counts, strict=True):
+    for position, count in zip(positions, counts, strict=True):
         bottom.annotate(
             f"{count:,}",
-            (float(place), count),
+            (float(position), count),
             (0, 2),
             textcoords="offset points",
             ha="center",
@@ -233,7 +156,7 @@ def draw_groups(evaluation: Evaluation, groups: Sequence[GroupError], what: str)
     room = _LABEL_WIDTH / max(len(groups), 5)
     slanted = any((len(one) + len(next_one)) / 2 > room for one, next_one in zip(labels, labels[1:], strict=False))
     bottom.set_xticks(
-        places, labels, rotation=35 if slanted else 0, ha="right" if slanted else "center", rotation_mode="anchor"
+        positions, labels, rotation=35 if slanted else 0, ha="right" if slanted else "center", rotation_mode="anchor"
     )
     bottom.yaxis.set_major_locator(MaxNLocator(2, integer=True))
     bottom.yaxis.set_major_formatter("{x:,.0f}")
@@ -246,25 +169,25 @@ def _column(values: Sequence[float | None]) -> np.ndarray[tuple[int], np.dtype[n
 
 
 def draw_fold_in(curve: FoldInCurve) -> Figure:
-    """RMSE by the number of ratings folded in, of the model and of the biases."""
+    """RMSE by the number of fold-in ratings, of the model and of the damped biases."""
     figure = new_figure(8.6, 4.2)
     axes = figure.add_subplot()
-    places = np.log1p(curve.num_given)
-    for place, (name, errors) in enumerate(curve.rmse.items()):
-        colour, marker = predictor_style(name) if place else (MODEL, "o")
-        axes.plot(places, errors, color=colour, marker=marker, markersize=7, linewidth=1.8, label=name)
-        for at, error in zip(places, errors, strict=True):
+    positions = np.log1p(curve.num_given)
+    for number, (name, errors) in enumerate(curve.rmse.items()):
+        colour, marker = predictor_style(name) if number else (MODEL, "o")
+        axes.plot(positions, errors, color=colour, marker=marker, markersize=7, linewidth=1.8, label=name)
+        for position, error in zip(positions, errors, strict=True):
             axes.annotate(
                 f"{error:.3f}",
-                (at, error),
-                (0, 9 if place else -15),
+                (position, error),
+                (0, 9 if number else -15),
                 textcoords="offset points",
                 ha="center",
                 fontsize=8.5,
                 color=INK,
             )
-    axes.set_xticks(places, [str(number) for number in curve.num_given])
+    axes.set_xticks(positions, [str(number) for number in curve.num_given])
     axes.margins(x=0.05, y=0.18)
     axes.legend(fontsize=8.5, frameon=False)
-    tidy(axes, xlabel="ratings of the person that the encoder read", ylabel="RMSE, stars", grid="both")
+    tidy(axes, xlabel="fold-in ratings of the user", ylabel="RMSE, stars", grid="both")
     return figure

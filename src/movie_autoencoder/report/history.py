@@ -1,4 +1,4 @@
-"""The course of training as rows: what ``history.csv`` holds, whichever of its columns there are."""
+"""The history of training: rows of ``history.csv``, with whatever columns the file has."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def read_history(path: Path) -> list[Row]:
     """Reads a run's history.
 
     Args:
-        path: the file; when there is none, there are no rows.
+        path: the file; without a file there are no rows.
 
     Returns:
-        A mapping of column to value for each row: numbers where the file has numbers, None where it has nothing.
+        A mapping from column to value for each row: a number where the file has one, None where it is empty.
 
     Raises:
         ValueError: a row with more values than there are columns; the message names file and line.
@@ -30,14 +30,14 @@ def read_history(path: Path) -> list[Row]:
             if "" in row:
                 raise ValueError(
                     f"{path}:{reader.line_num}: more values than columns ({', '.join(reader.fieldnames or [])}). "
-                    "Train the run again to have its history written anew."
+                    "Train the run again, which writes a new history."
                 )
             rows.append({name: _value(text) for name, text in row.items()})
     return rows
 
 
 def curve(rows: list[Row], stage: str, column: str) -> tuple[list[float], list[float]]:
-    """Epochs and values of one column in one stage, where there is a number.
+    """Epochs and values of one column in one stage, for the rows that have a number.
 
     Example:
         >>> rows = [{"stage": "fit", "epoch": 1.0, "loss": 0.5}, {"stage": "fit", "epoch": 2.0, "loss": None}]
@@ -61,4 +61,4 @@ def _value(text: str | None) -> str | float | None:
         number = float(text)
     except ValueError:
         return text
-    return number if abs(number) < float("inf") else None  # nan and inf: no point of a curve
+    return number if abs(number) < float("inf") else None  # a curve has no point at nan or inf

@@ -1,6 +1,6 @@
-"""How every picture looks: colours that stay apart for colour-blind readers, text that any title survives.
+"""The style of all pictures: colours that colour-blind readers can tell apart, and text that the font can draw.
 
-Pictures are `Figure` objects drawn by Agg; nothing global of matplotlib is read or changed.
+Pictures are `Figure` objects drawn by Agg. No global state of matplotlib is read or changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: one colour and one marker a predictor, the same in every picture
+# the palette of Okabe and Ito: each predictor has one colour and one marker in all pictures
 MODEL, HELD_OUT, INK, PALE = "#0072B2", "#D55E00", "#222222", "#EFEFEF"
 _PREDICTORS = {"damped_bias": ("#E69F00", "s"), "item_mean": ("#009E73", "^"), "global_mean": ("#8C8C8C", "v")}
 STARS_MAP, ERROR_MAP = "viridis", "PuOr_r"
@@ -23,19 +23,19 @@ _DPI = 150
 
 
 def predictor_style(name: str) -> tuple[str, str]:
-    """Colour and marker of a baseline."""
+    """Colour and marker of a baseline; baselines without their own share one."""
     return _PREDICTORS.get(name, ("#CC79A7", "D"))
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty picture, inches."""
+    """An empty picture; width and height in inches."""
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def tidy(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: str = "") -> None:
-    """Titles, labels and light lines for reading values along one axis (``"x"`` or ``"y"``) or both."""
+    """Sets title, labels and a light grid along one axis (``"x"`` or ``"y"``) or ``"both"``."""
     axes.set_title(title, loc="left", fontsize=11, color=INK, parse_math=False)
     axes.set_xlabel(xlabel, fontsize=9.5, color=INK, parse_math=False)
     axes.set_ylabel(ylabel, fontsize=9.5, color=INK, parse_math=False)
@@ -48,19 +48,19 @@ def tidy(axes: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", gri
 
 
 def png(figure: Figure) -> bytes:
-    """The picture as a PNG file, the same bytes for the same picture."""
+    """The picture as a PNG file; equal pictures give equal bytes."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
     return stream.getvalue()
 
 
 def drawable(text: str) -> str:
-    """Text without what the pictures' font cannot draw: those characters become a box, control characters a space."""
+    """Text that the font can draw: a character that it lacks becomes a box, a control character a space."""
     return "".join(_drawn(character) for character in text)
 
 
 def number(value: float, span: float) -> str:
-    """A star value with the digits that the scale's span deserves.
+    """A rating as text; a wide scale has fewer digits.
 
     Example:
         >>> number(3.456, 4.5), number(45.6, 100), number(-0.04, 20)
@@ -70,9 +70,9 @@ def number(value: float, span: float) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
-def readable_on(colours: Colormap, share: float) -> str:
-    """Black or white, whichever is read better on a colour of a map."""
-    red, green, blue, _ = colours(share)
+def readable_on(colours: Colormap, position: float) -> str:
+    """Black or white, whichever has more contrast with the colour at a position (0 to 1) of a colour map."""
+    red, green, blue, _ = colours(position)
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else INK
 
 

@@ -1,6 +1,7 @@
-"""What training will take, from the size of the data alone: memory in bytes, work in ratings x width x epochs.
+"""Estimates of what training takes, from the size of the data alone: memory in bytes, time in seconds.
 
-Seconds follow from the work at the speed of two ordinary cores; nothing depends on them.
+Families count their work in ratings x latent_dim x epochs. Seconds are this work at the speed of two ordinary cores;
+no decision depends on them.
 """
 
 from __future__ import annotations
@@ -9,26 +10,24 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import AutorecConfig, Config
+from ..config import Config
 from ..data.ratings import Ratings
-from .search import planned_work
+from ..models.registry import family_of
 
 _TENSORFLOW = 1.0e9  # bytes of a process that has imported it
-_DUAL_RATING, _DUAL_NUMBER = 420, 64  # bytes a rating; bytes a number of the tables: weights, moments, copies
-_SAMPLED_RATING, _SAMPLED_ROW = 100, 5500  # bytes a rating and a row while the sibling is sampled
-_SECONDS = 1.6e-9  # a unit of work, on two cores
-_OVERHEAD = 12.0  # seconds: imports, first compilation, saving
-_LONG = 600.0  # seconds that nobody likes to wait for
+_SECONDS = 1.6e-9  # seconds for a unit of work, on two cores
+_OVERHEAD = 12.0  # seconds for imports, first compilation, saving
+_LONG = 600.0  # seconds from which on a faster configuration is suggested
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Memory at the peak, in bytes, and time to the saved bundle, in seconds on two ordinary cores.
+    """What training takes.
 
     Args:
-        memory: bytes.
-        seconds: as configured.
-        fast_seconds: with ``model.speed=fast``, where that is another thing.
+        memory: at the peak, bytes.
+        seconds: until the bundle is saved, on two ordinary cores.
+        fast_seconds: the same with ``model.speed=fast``; None for a model without that setting, or where it is set.
     """
 
     memory: float
@@ -36,7 +35,7 @@ class Estimate:
     fast_seconds: float | None = None
 
     def lines(self) -> list[str]:
-        """One line of text; a second one where people would wait long and need not."""
+        """The estimate as text; a second line suggests ``--speed fast`` where training takes long."""
         lines = [
             f"Estimate   {self.memory / 1e9:.1f} GB of memory at the peak, about {_round(self.seconds)} on two cores"
         ]
@@ -46,47 +45,48 @@ class Estimate:
 
 
 class TooLargeError(ValueError):
-    """The data needs more memory than there is; the message has both figures and the remedy."""
+    """Training needs more memory than is free. The message has both figures and says what to do."""
 
 
 def estimate(ratings: Ratings, config: Config) -> Estimate:
-    """What training on these ratings takes."""
-    rows = ratings.num_users + ratings.num_items
-    fast_seconds = None
-    if isinstance(config.model, AutorecConfig):
-        model = config.model
-        inputs = ratings.num_items if model.rows == "user" else ratings.num_users
-        outer = ratings.num_users if model.rows == "user" else ratings.num_items
-        numbers = inputs * (model.hidden[0] + model.hidden[-1]) + outer * model.hidden[-1]
-        memory = _TENSORFLOW + 60 * len(ratings) + 28 * numbers + 16 * config.training.batch_size * inputs
-    else:
-        width = config.model.latent_dim or 64
-        memory = _DUAL_RATING * len(ratings) + _DUAL_NUMBER * rows * width
-        if config.model.speed == "best":  # one after the other
-            memory = max(memory, _SAMPLED_RATING * len(ratings) + _SAMPLED_ROW * rows)
-            fast = config.with_settings(["model.speed=fast"])
-            fast_seconds = _OVERHEAD + _SECONDS * planned_work(ratings, fast)
-        memory += _TENSORFLOW
-    return Estimate(float(memory), _OVERHEAD + _SECONDS * planned_work(ratings, config), fast_seconds)
+    """Estimates what training on these ratings takes."""
+    family = family_of(config)
+    faster = family.faster(config)
+    return Estimate(
+        _TENSORFLOW + family.memory(ratings, config),
+        _seconds(family.work(ratings, config)),
+        None if faster is None else _seconds(family_of(faster).work(ratings, faster)),
+    )
 
 
-def check_fits(ratings: Ratings, config: Config) -> None:
-    """Refuses what cannot fit into memory, before any work is done.
+def _seconds(work: float) -> float:
+    return _OVERHEAD + _SECONDS * work
+
+
+def check_fits(ratings: Ratings, config: Config, *, free: float | None = None) -> None:
+    """Refuses ratings on which training would not fit into memory, before any work is done.
+
+    Args:
+        ratings: training ratings.
+        config: every setting.
+        free: free memory, bytes; measured when left out.
 
     Raises:
-        TooLargeError: more is needed than is free.
+        TooLargeError: training needs more memory than is free.
     """
-    needed, free = estimate(ratings, config).memory, free_memory()
+    needed = estimate(ratings, config).memory
+    free = free_memory() if free is None else free
     if free is not None and needed > free:
+        size = family_of(config).size_setting
         raise TooLargeError(
             f"Training on {len(ratings):,} ratings by {ratings.num_users:,} users of {ratings.num_items:,} items needs "
-            f"about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. Use a machine with more memory, "
-            "fewer ratings, or a smaller --set model.latent_dim (dual) or model.hidden (autorec)."
+            f"about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. Use a machine with more memory"
+            + (f", fewer ratings, or a smaller --set {size}." if size else " or fewer ratings.")
         )
 
 
 def free_memory() -> int | None:
-    """Memory that can be had without swapping, bytes: the system's, or the container's limit where that is less."""
+    """Free memory of the system, or of the container if that is less, bytes; None where it cannot be measured."""
     found = [size for size in (_meminfo(), _cgroup()) if size is not None]
     return min(found) if found else None
 

@@ -1,4 +1,4 @@
-"""What training tells people while it runs: a live line in a terminal, plain lines elsewhere, or nothing."""
+"""Progress of training for people: a live line in a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ from ..config import Config
 from ..data.catalogue import Catalogue
 from ..data.ratings import Ratings
 from ..data.splits import Split
-from .search import Trial
+from ..models.family import Trial
 
 
 class Reporter:
-    """Hears what training does. This one keeps silent; subclasses write."""
+    """Is told what training does. This class writes nothing; subclasses do."""
 
     def say(self, text: str) -> None:
-        """A line of text."""
+        """Writes a line of text."""
 
     def lines(self, texts: Iterable[str]) -> None:
-        """Lines of text."""
+        """Writes lines of text."""
         for text in texts:
             self.say(text)
 
     def data(self, path: Path, ratings: Ratings, catalogue: Catalogue | None, seconds: float) -> None:
-        """The ratings were read."""
+        """Describes the ratings that were read.
+
+        Args:
+            path: of the data set.
+            ratings: all of them.
+            catalogue: titles of the items, or None.
+            seconds: time of reading.
+        """
         source = ratings.source
         titles = f", titles of {_titled(catalogue, ratings):,} items" if catalogue is not None else ", no titles"
         self.say(f"Data       {path} ({source.format}, read in {seconds:.1f} s{titles})")
@@ -41,7 +48,7 @@ class Reporter:
             self.say(f"           {source.num_skipped:,} bad rows skipped")
 
     def split(self, split: Split) -> None:
-        """The ratings were divided."""
+        """Describes the parts that the ratings were split into."""
         shown = len(split.validation_fold_in) + len(split.test_fold_in)
         fold_in = f" ({shown:,} more are fold-in)" if shown else ""
         self.say(
@@ -50,26 +57,45 @@ class Reporter:
         )
 
     def settings(self, config: Config) -> None:
-        """The configuration, less what is left open: that stands with each trial."""
+        """Writes the settings that are not left open; those that are searched follow with each trial."""
         values = config.to_dict()
         for title, section in (("Settings", "model"), ("", "training")):
             self.say(f"{title:<10} {section}: {', '.join(f'{key} {value}' for key, value in values[section].items())}")
 
     def start(self, stage: str, epochs: int, done: int, num_ratings: int, trial: Trial) -> None:
-        """A fit begins, or goes on after ``done`` epochs."""
+        """A fit starts, or continues.
+
+        Args:
+            stage: name of the fit.
+            epochs: number of epochs after which it ends.
+            done: number of epochs done before.
+            num_ratings: number of training ratings.
+            trial: settings of the fit.
+        """
 
     def epoch(self, line: Any) -> None:
-        """An epoch is over (`training.Epoch`)."""
+        """An epoch ends (`training.trainer.Epoch`)."""
 
     def finish(self, stage: str, best_epoch: int, rmse: float | None, seconds: float) -> None:
-        """A fit has ended."""
+        """A fit ends.
+
+        Args:
+            stage: name of the fit.
+            best_epoch: epoch with the lowest validation RMSE.
+            rmse: this RMSE, rating points; None without a validation part.
+            seconds: time of the fit.
+        """
 
     def close(self) -> None:
-        """Training is over, well or not; what was taken of the terminal is given back."""
+        """Training ends, with or without an error; the terminal is left as it was."""
 
 
 class LineReporter(Reporter):
-    """Writes plain lines, ten an fit at most: for files and pipes."""
+    """Writes plain lines, a few for each fit: for files and pipes.
+
+    Args:
+        stream: where to; standard output when left out.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
@@ -99,13 +125,13 @@ class LineReporter(Reporter):
         return f"epoch {line.epoch:>4}/{self._epochs}  loss {line.loss:.4f}{self._validation}  {speed}  {left} left"
 
     def _pace(self, line: Any) -> tuple[str, str]:
-        """Ratings a second, and the time left."""
+        """Ratings in a second, and the time left, in words."""
         pace = max(line.seconds / line.epoch, 1e-9)
         return f"{self._num_ratings / pace / 1e6:.1f} M ratings/s", f"{pace * (self._epochs - line.epoch):.0f} s"
 
 
 class LiveReporter(LineReporter):
-    """Rewrites one line in a terminal while a fit runs, with rich."""
+    """Rewrites one line of a terminal while a fit runs, with rich."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -132,7 +158,7 @@ class LiveReporter(LineReporter):
         super().finish(stage, best_epoch, rmse, seconds)
 
     def close(self) -> None:
-        """Takes the live line away, so that what is written next stands alone."""
+        """Removes the live line."""
         if self._status is not None:
             self._status.stop()
             self._status = None
@@ -143,7 +169,7 @@ def _titled(catalogue: Catalogue, ratings: Ratings) -> int:
 
 
 def _settings(trial: Trial) -> str:
-    values = {name: value for name, value in vars(trial.settings).items() if name != "kernel"}
+    values = trial.to_dict()["settings"]
     return ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
     )

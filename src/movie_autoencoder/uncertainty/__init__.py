@@ -1,1 +1,16 @@
-"""How likely each rating value is: distributions, their likelihood, conformal intervals, rating histograms."""
+"""How likely each star value is: distributions over the values, and intervals, on top of any model's predictions."""
+
+from .distribution import StarDistribution, like_threshold, one_point, star_values, value_index
+from .histograms import RatingHistograms
+from .model import StarModel, fit_star_model
+
+__all__ = [
+    "RatingHistograms",
+    "StarDistribution",
+    "StarModel",
+    "fit_star_model",
+    "like_threshold",
+    "one_point",
+    "star_values",
+    "value_index",
+]

@@ -1,4 +1,7 @@
-"""What requests may hold: every field with its limits, so that nothing else reaches the recommender."""
+"""What requests may hold: every field with its limits, so that nothing else reaches the recommender.
+
+The fields are the arguments of `Recommender`'s methods of the same names.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,14 @@ class Body(BaseModel):
 
 
 class Rating(Body):
-    """Stars for a film."""
+    """A rating."""
 
     item_id: ItemId
     stars: Stars
 
 
-class Person(Body):
-    """Somebody's films. Of two ratings of one film the last counts."""
+class Films(Body):
+    """One person's films. Of two ratings of one film the last counts."""
 
     ratings: Annotated[list[Rating], Field(max_length=MOST_RATINGS)] = []
     liked: Annotated[Ids, Field(description="Films with a heart and no stars.")] = []
@@ -48,7 +51,7 @@ def _example(**more: Any) -> ConfigDict:
 
 
 class Filters(Body):
-    """Which films are wanted."""
+    """Which films may come up."""
 
     genres: Annotated[list[Annotated[StrictStr, Field(max_length=100)]], Field(max_length=100)] = []
     years: Annotated[
@@ -56,7 +59,7 @@ class Filters(Body):
     ] = (None, None)
 
 
-class Recommend(Person, Filters):
+class Recommend(Films, Filters):
     """What `Recommender.recommend` takes."""
 
     model_config = _example(k=10, genres=["Sci-Fi"], years=[1980, None], popularity=0.0, exclude=[541])
@@ -64,19 +67,19 @@ class Recommend(Person, Filters):
     k: Count = 20
     popularity: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False, strict=True)] = 0.0
     exclude: Ids = []
-    only: Annotated[Ids | None, Field(description="The only films that are wanted, such as a watchlist.")] = None
+    only: Annotated[Ids | None, Field(description="The only films to choose from, such as a watchlist.")] = None
 
 
-class Predict(Person):
-    """Films to predict stars for."""
+class Predict(Films):
+    """Films to predict."""
 
     model_config = _example(items=[2571, 318])
 
     items: Annotated[list[ItemId], Field(min_length=1, max_length=10_000)]
 
 
-class Explain(Person):
-    """A film to give reasons for."""
+class Explain(Films):
+    """A film whose prediction to explain."""
 
     model_config = _example(item_id=2571, top=5)
 
@@ -85,7 +88,7 @@ class Explain(Person):
 
 
 class Similar(Filters):
-    """A film to find others like it."""
+    """A film to find similar ones."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"item_id": 1214, "k": 5}]})
 
@@ -93,7 +96,7 @@ class Similar(Filters):
     k: Count = 20
 
 
-class Next(Person):
+class Next(Films):
     """How many films to suggest for rating."""
 
     model_config = _example(k=5)
@@ -101,17 +104,17 @@ class Next(Person):
     k: Annotated[StrictInt, Field(ge=1, le=50)] = 10
 
 
-class Map(Person):
-    """How many films stand on the map."""
+class Map(Films):
+    """How many films are on the map."""
 
     model_config = _example(n=200)
 
     n: Annotated[StrictInt, Field(ge=2, le=1000)] = 300
 
 
-class Reconstruction(Person):
-    """Ratings to stand beside their reconstruction."""
+class Reconstruction(Films):
+    """Ratings to predict from each other."""
 
     model_config = _example(most=100)
 
-    most: Annotated[StrictInt, Field(ge=1, le=500, description="Of the ratings, the first so many.")] = 300
+    most: Annotated[StrictInt, Field(ge=1, le=500, description="How many ratings, from the first on.")] = 300

@@ -1,4 +1,7 @@
-"""What stands before every request: hosts, sizes, rates, headers and figures, as one plain ASGI layer."""
+"""Checks before every request and headers behind every answer, as one plain ASGI layer around the application.
+
+It refuses other hosts and origins, bodies that are too large and addresses that ask too often, and counts the answers.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ import json
 import math
 import socket
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
 from starlette.exceptions import HTTPException
+
+from .metrics import Metrics
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,8 +27,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST_BODY = 2_000_000  # bytes of a JSON request
 LARGEST_UPLOAD = 20_000_000  # bytes of a file to import
-_MOST_CLIENTS = 10_000  # whose rates are remembered
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds
+_MOST_CLIENTS = 10_000  # addresses whose rates are remembered
 _HEADERS = [
     (
         b"content-security-policy",
@@ -41,65 +45,19 @@ _DOCS_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestor
 
 
 class Refused(HTTPException):
-    """A request that is not answered; ``detail`` says what is wrong and what is allowed, in one line."""
-
-
-class Figures:
-    """Counts and durations of the answers, in Prometheus' text format."""
-
-    def __init__(self) -> None:
-        self.requests: dict[tuple[str, int], int] = defaultdict(int)
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.buckets: dict[str, list[int]] = defaultdict(lambda: [0] * len(_BUCKETS))
-        self.started = time.time()
-
-    def count(self, route: str, status: int, seconds: float) -> None:
-        """Takes one answer in."""
-        self.requests[route, status] += 1
-        self.seconds[route] += seconds
-        buckets = self.buckets[route]
-        for place, edge in enumerate(_BUCKETS):
-            if seconds <= edge:
-                buckets[place] += 1
-
-    def text(self) -> str:
-        """The figures as Prometheus reads them."""
-        lines = [
-            "# HELP movie_autoencoder_requests_total Answers by route and status.",
-            "# TYPE movie_autoencoder_requests_total counter",
-        ]
-        totals: dict[str, int] = defaultdict(int)
-        for (route, status), number in sorted(self.requests.items()):
-            totals[route] += number
-            lines.append(f'movie_autoencoder_requests_total{{route="{route}",status="{status}"}} {number}')
-        lines += [
-            "# HELP movie_autoencoder_request_seconds Seconds from a request to its answer.",
-            "# TYPE movie_autoencoder_request_seconds histogram",
-        ]
-        for route, number in sorted(totals.items()):
-            for edge, below in zip(_BUCKETS, self.buckets[route], strict=True):
-                lines.append(f'movie_autoencoder_request_seconds_bucket{{route="{route}",le="{edge:g}"}} {below}')
-            lines.append(f'movie_autoencoder_request_seconds_bucket{{route="{route}",le="+Inf"}} {number}')
-            lines.append(f'movie_autoencoder_request_seconds_sum{{route="{route}"}} {self.seconds[route]:.6f}')
-            lines.append(f'movie_autoencoder_request_seconds_count{{route="{route}"}} {number}')
-        lines += [
-            "# HELP movie_autoencoder_start_time_seconds When the server started, seconds since 1970.",
-            "# TYPE movie_autoencoder_start_time_seconds gauge",
-            f"movie_autoencoder_start_time_seconds {self.started:.3f}",
-        ]
-        return "\n".join(lines) + "\n"
+    """A request that is refused; ``detail`` says what is wrong and what is allowed, in one line."""
 
 
 class Guard:
     """An ASGI application around another one.
 
     Args:
-        application: what answers.
-        routes: the known paths; others count as one in the figures.
-        figures: where answers are counted.
+        application: answers the requests.
+        routes: the known paths; all others count as one in the metrics.
+        metrics: counts the answers.
         rate_limit: requests a minute for each address; None is no limit.
         hosts: names by which this server may be called, beside addresses, ``localhost`` and the machine's own name.
-            A page elsewhere whose name was made to point here would call it by another name, and is refused.
+            A page of another site, whose name was made to resolve to this machine (DNS rebinding), is refused.
     """
 
     def __init__(
@@ -107,14 +65,14 @@ class Guard:
         application: Application,
         *,
         routes: frozenset[str],
-        figures: Figures,
+        metrics: Metrics,
         rate_limit: int | None = None,
         hosts: frozenset[str] = frozenset(),
     ) -> None:
         own = socket.gethostname().lower()
         self._application = application
         self._routes = routes
-        self._figures = figures
+        self._metrics = metrics
         self._hosts = hosts | {"localhost", own, f"{own}.local"}
         self._rates = None if rate_limit is None else Rates(rate_limit)
 
@@ -146,7 +104,7 @@ class Guard:
             await _refuse(answer, refused)
         finally:
             route = path if path in self._routes else "other"
-            self._figures.count(route, status, time.perf_counter() - started)
+            self._metrics.count(route, status, time.perf_counter() - started)
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes], limit: int) -> None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
@@ -169,21 +127,29 @@ class Guard:
 
 
 class Rates:
-    """How many requests each address has left: a bucket that fills evenly.
+    """How many requests each address has left: a token bucket, which fills evenly.
 
     Args:
-        per_minute: its size, and what flows in each minute.
+        per_minute: size of the bucket, and tokens added in a minute.
     """
 
     def __init__(self, per_minute: int) -> None:
         self._size = per_minute
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Number of addresses that are remembered."""
+        return len(self._clients)
+
     def take(self, client: str, now: float | None = None) -> None:
-        """Takes one request off.
+        """Takes one token.
+
+        Args:
+            client: the address.
+            now: seconds on a clock that only goes forward; this machine's when left out.
 
         Raises:
-            Refused: none is left.
+            Refused: no token is left.
         """
         now = time.monotonic() if now is None else now
         left, then = self._clients.pop(client, (float(self._size), now))
@@ -199,7 +165,7 @@ class Rates:
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    """The same messages, until their bodies are larger than allowed."""
+    """The same messages, as long as their bodies are not larger than allowed in total."""
     total = 0
 
     async def limited() -> Message:

@@ -1,4 +1,8 @@
-"""What answers hold, for the description at ``/openapi.json``: the answers themselves are the recommender's."""
+"""What answers hold, for the description at ``/openapi.json``.
+
+The values are the recommender's own (`recommend.schemas`); here are only the objects around them, and what the server
+says of itself.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,21 @@ from pydantic import BaseModel
 # Python 3.11's own TypedDict says too little for pydantic; a field "from" can only be written as a TypedDict
 from typing_extensions import TypedDict
 
-from ..recommend.schemas import Group, Item, Recommendation, Reconstructed, Similar, Spot, Suggestion, Without
+from ..recommend.schemas import (
+    FoundItem,
+    Group,
+    Item,
+    Prediction,
+    Recommendation,
+    Reconstructed,
+    Similar,
+    Spot,
+    Suggestion,
+)
 
 
 class Refusal(BaseModel):
-    """Why there is no answer, and what is allowed."""
+    """Why a request is refused, and what is allowed."""
 
     detail: str
 
@@ -40,49 +54,11 @@ class Recommendations(Report):
     recommendations: list[Recommendation]
 
 
-class Film(BaseModel):
-    """A film."""
-
-    item_id: int | str
-    title: str
-    year: int | None
-
-
-class Prediction(Film):
-    """Stars for a film, with the 90 % interval and the chance of liking it; null where the model has none."""
-
-    stars: float
-    low: float | None
-    high: float | None
-    p_like: float | None
-
-
 class Predictions(BaseModel):
-    """Stars for the films that are known, in the order they were asked for."""
+    """Predictions for the known ones of the films, in the order of the request; intervals are null without them."""
 
     predictions: list[Prediction]
     unknown: list[int | str]
-
-
-class Share(Film):
-    """What one of somebody's films adds to a prediction: by its stars, by having been chosen, and both together."""
-
-    stars: float | None
-    your_stars: float
-    you_chose_it: float
-    share: float
-
-
-class Explanation(Prediction):
-    """Base, shares and other shares add up to ``raw``; ``raw`` and ``clip`` to ``stars``."""
-
-    raw: float
-    base: float | None
-    clip: float
-    shares: list[Share] | None
-    other_shares: float
-    without: list[Without]
-    rated: bool
 
 
 class SimilarFilms(BaseModel):
@@ -92,12 +68,12 @@ class SimilarFilms(BaseModel):
 
 
 class Suggestions(BaseModel):
-    """Most telling first."""
+    """The film whose rating would teach most first."""
 
     next_to_rate: list[Suggestion]
 
 
-class Place(BaseModel):
+class Position(BaseModel):
     """Both from -1 to 1."""
 
     x: float
@@ -108,17 +84,17 @@ class Map(BaseModel):
     """Well known films, and somebody among them."""
 
     items: list[Spot]
-    you: Place | None
+    you: Position | None
 
 
 class Reconstruction(BaseModel):
-    """Ratings, each predicted without itself."""
+    """Ratings, each predicted from the others."""
 
     reconstruction: list[Reconstructed]
 
 
 class Given(BaseModel):
-    """Stars for a film."""
+    """A rating."""
 
     item_id: int | str
     stars: float
@@ -135,21 +111,14 @@ class Import(Report):
     last_year: int | None
 
 
-class Found(Film):
-    """A film and how many ratings the model learnt it from."""
-
-    genres: list[str]
-    ratings: int
-
-
 class Films(BaseModel):
     """Best match first."""
 
-    items: list[Found]
+    items: list[FoundItem]
 
 
 class Groups(BaseModel):
-    """Groups of films that go together."""
+    """Groups of films that the same people like."""
 
     groups: list[Group]
 
@@ -178,6 +147,6 @@ class Model(BaseModel):
 
 
 class Health(BaseModel):
-    """Always ok: a server that is not, does not answer."""
+    """Always ok: a server that is down does not answer."""
 
     status: str

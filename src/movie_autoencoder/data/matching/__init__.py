@@ -1,1 +1,1 @@
-"""Which item of a catalogue a title means, and whose films a person's own file lists."""
+"""Matching: the item of a catalogue that a title means, and the films of a person's own file as items."""

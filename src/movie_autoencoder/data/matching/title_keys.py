@@ -1,8 +1,7 @@
-"""Names: what is compared of a title, and by which names a film goes.
+"""Title keys: the form in which titles are compared, and the names that one title gives a film.
 
-Titles are compared by a *key*: lower case, without accents, punctuation, spaces, articles and "and", with numbers as
-digits ("Twelve", "XII", "Part 2"). Every title has *names*: itself, and what MovieLens puts in brackets behind it
-(other and original titles).
+A *key* is a title in lower case, without accents, punctuation, spaces, articles and "and", and with numbers as digits.
+A title has several *names*: the title itself, and the other and original titles that MovieLens adds in brackets.
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from ..catalogue import split_year
+from .title_numbers import standardize
 
+_YEAR = re.compile(r"\((\d{4})\)$")
+YEARS_OF_SERIES = re.compile(r"\((\d{4})\s*[-–](?:\s*\d{4})?\s*\)\s*$")  # linear in time: no \s*\s*
 _LETTERS = str.maketrans(
     {
         "ø": "o",
@@ -45,8 +46,7 @@ _ACRONYM = re.compile(r"\b[a-z](?:[.*] ?[a-z]\b)+")  # A.I., M*A*S*H, R. I. P.
 _VERSUS = re.compile(r"(?<=\w) v\.? (?=\w)")
 _THOUSANDS = re.compile(r"(?<=\d)[,.](?=\d{3}\b)")
 _WORD = re.compile(r"[^\W_]+")
-_ENGLISH = frozenset(("the", "a", "an"))
-DROPPED = _ENGLISH | {"and"}
+IGNORED_WORDS = frozenset(("the", "a", "an", "and"))
 _ARTICLES = (
     "the|an?|les?|la|l'|une?|des|el|l[oa]s|il|lo|gli|i|de[rtn]|die|das|eine?|de|het|een|en|ett|os?|as|uma?|az|egy"
 )
@@ -61,80 +61,58 @@ _VERSION = re.compile(
     re.IGNORECASE,
 )
 _SQUARE_YEAR = re.compile(r"\s*\[(\d{4})\]\s*$")
-_YEARS = re.compile(r"\s*\(\d{4}\s*[-–]\s*(?:\d{4})?\s*\)\s*$")
 _PARTS = re.compile(r"\s*[:;]\s*|\s+[-–—]+\s+|\s*[–—]\s*|[,:]?\s+or[:,]\s+|,\s+or\s+", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"^((?:[\w.]+\s+){0,3}?[\w.]+(?:'s|s')):?\s+(?=\S)", re.IGNORECASE)
-_UNITS = {
-    word: number
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {
-    word: number * 10
-    for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-}
-_ROMAN = {
-    word: str(number)
-    for number, word in enumerate(
-        "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx".split(), start=1
-    )
-}
-_ORDINALS = {
-    word: f"{number}{'th' if number > 3 else ('st', 'nd', 'rd')[number - 1]}"
-    for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth".split(), start=1
-    )
-}
-_COUNTERS = frozenset(("part", "pt", "chapter", "vol", "volume", "episode", "no", "number"))
-_SAME = {
-    "doctor": "dr",
-    "doktor": "dr",
-    "mister": "mr",
-    "missus": "mrs",
-    "saint": "st",
-    "mount": "mt",
-    "versus": "vs",
-    "volume": "vol",
-    "brothers": "bros",
-    "junior": "jr",
-    "sergeant": "sgt",
-    "n": "and",
-    "oh": "o",
-    "ok": "okay",
-    "grey": "gray",
-    "colour": "color",
-    "colours": "colors",
-    "centre": "center",
-    "theatre": "theater",
-    "pyjamas": "pajamas",
-    "judgement": "judgment",
-    "till": "til",
-}
-_READ = frozenset((*_UNITS, *_TENS, *_ORDINALS, *_COUNTERS, *_SAME, *_ROMAN, "hundred", "thousand", "deux"))
-_LONGEST = 400  # letters; beyond that it is no title
-
-
-def natural(title: str) -> str:
-    """A title as people write it: its article in front, without other names in brackets.
-
-    Example:
-        >>> natural("Hate (Haine, La)"), natural("Matrix, The"), natural("Avventura, L' (a.k.a. Adventure, The)")
-        ('Hate', 'The Matrix', "L'Avventura")
-    """
-    return forward(names_of(title)[0].text)
+_MAX_LETTERS = 400  # a longer text is not a title
 
 
 class Name(NamedTuple):
-    """One of a title's names, as it is written, and whether it is the title itself."""
+    """One name of a title.
+
+    Args:
+        text: the name as it is written.
+        main: whether it is the title itself, and not another title in brackets.
+    """
 
     text: str
     main: bool
 
 
+def natural(title: str) -> str:
+    """A title as people write it: the article in front, and no other names in brackets.
+
+    Example:
+        >>> natural("Hate (Haine, La)"), natural("Matrix, The"), natural("Avventura, L' (a.k.a. Adventure, The)")
+        ('Hate', 'The Matrix', "L'Avventura")
+    """
+    return article_first(names_of(title)[0].text)
+
+
+def split_year(title: str) -> tuple[str, int | None]:
+    """Splits ``"Title (Year)"`` into title and year.
+
+    A series such as ``"Fleabag (2016–2019)"`` keeps its years in the title, and its year is the first one.
+
+    Args:
+        title: with or without a year.
+
+    Returns:
+        The title without the year, and the year; None when the title does not end with one.
+
+    Example:
+        >>> split_year("2001: A Space Odyssey (1968)"), split_year("1984")
+        (('2001: A Space Odyssey', 1968), ('1984', None))
+    """
+    title = title.strip()
+    found = _YEAR.search(title)
+    if found and found.start() > 0:
+        return title[: found.start()].strip(), int(found[1])
+    series = YEARS_OF_SERIES.search(title)
+    return title.strip(), int(series[1]) if series else None
+
+
 def key(text: str) -> str:
-    """What is compared of a title.
+    """The key of a title: two titles with equal keys are the same title.
 
     Example:
         >>> key("Misérables, Les"), key("Les Miserables"), key("The Godfather: Part II") == key("Godfather 2")
@@ -144,19 +122,26 @@ def key(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a title as they are compared, articles in front."""
+    """The words of a title's key; all of them when there are only articles.
+
+    Example:
+        >>> words("Good, the Bad and the Ugly, The"), words("The The")
+        (['good', 'bad', 'ugly'], ['the', 'the'])
+    """
     if "," in text:
-        text = forward(text)
-    return _without(folded(text), DROPPED)
+        text = article_first(text)
+    found = standardize(folded(text))
+    kept = [word for word in found if word not in IGNORED_WORDS]
+    return kept or found
 
 
-def spelt(text: str) -> str:
-    """A title with its articles, and numbers as they are written: "Nine" is not "9"."""
-    return " ".join(folded(forward(text)))
+def spelling(text: str) -> str:
+    """A title in lower case with its articles and with numbers as they are written: "Nine" differs from "9"."""
+    return " ".join(folded(article_first(text)))
 
 
 def folded(text: str) -> list[str]:
-    """Words in lower case, without accents and punctuation."""
+    """The words of a text in lower case, without accents and punctuation."""
     text = text.casefold().translate(_LETTERS)
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)
@@ -170,75 +155,10 @@ def folded(text: str) -> list[str]:
     return _WORD.findall(text.replace("'", ""))
 
 
-def _without(some: list[str], dropped: frozenset[str]) -> list[str]:
-    if not _READ.isdisjoint(some):
-        some = _read_numbers(some)
-    kept = [word for word in some if word not in dropped]
-    return kept or some
-
-
-def _read_numbers(some: list[str]) -> list[str]:
-    """Numbers as digits, abbreviations as one, and no "part" before a number."""
-    some = [_SAME.get(word, word) for word in some]
-    read: list[str] = []
-    place = 0
-    while place < len(some):
-        word, following = some[place], some[place + 1] if place + 1 < len(some) else ""
-        if word in _COUNTERS and (number := _counted(following)):
-            read.append(number)
-            place += 2
-        elif word in _UNITS or word in _TENS:
-            number, place = _number(some, place)
-            read.append(number)
-        elif word in _ORDINALS:
-            read.append(_ORDINALS[word])
-            place += 1
-        elif word in _ROMAN and place and (word not in ("i", "v", "x") or (word != "i" and not following)):
-            read.append(_ROMAN[word])
-            place += 1
-        else:
-            read.append(word)
-            place += 1
-    return read
-
-
-def _counted(word: str) -> str:
-    """The number of a part, however it is written; "" when it is none."""
-    if word.isdigit():
-        return word
-    if word in _UNITS:
-        return str(_UNITS[word])
-    return "2" if word == "deux" else _ROMAN.get(word, "")
-
-
-def _number(some: list[str], place: int) -> tuple[str, int]:
-    """The number that begins at a place ("twenty", "thousand"), and the place behind it."""
-    total = 0
-    while place < len(some):
-        word = some[place]
-        if word in _TENS:
-            part, place = _TENS[word], place + 1
-            if place < len(some) and 0 < _UNITS.get(some[place], 0) < 10:
-                part, place = part + _UNITS[some[place]], place + 1
-        elif word in _UNITS:
-            part, place = _UNITS[word], place + 1
-        else:
-            break
-        scaled = False
-        while place < len(some) and some[place] in ("hundred", "thousand"):
-            part, place, scaled = part * (100 if some[place] == "hundred" else 1000), place + 1, True
-        total += part
-        if not scaled:
-            break
-        if place + 1 < len(some) and some[place] == "and" and (some[place + 1] in _UNITS or some[place + 1] in _TENS):
-            place += 1
-    return str(total), place
-
-
 def cleaned(title: str, year: int | None) -> tuple[str, int | None]:
-    """A title without year and remarks, and the year."""
+    """The title without its year and remarks such as "(TV)", and the year that was given or that the title has."""
     text = " ".join((html.unescape(title) if "&" in title else title).split())
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_LETTERS:
         return "", year
     text = _REMARK.sub("", text)
     if found := _SQUARE_YEAR.search(text):
@@ -248,10 +168,15 @@ def cleaned(title: str, year: int | None) -> tuple[str, int | None]:
 
 
 def names_of(title: str) -> list[Name]:
-    """A title's names: itself, and what stands in brackets behind it."""
+    """The names of a title: the title itself, and each title in brackets after it.
+
+    Example:
+        >>> [name.text for name in names_of("Seven (a.k.a. Se7en)")]
+        ['Seven', 'Se7en']
+    """
     if "(" not in title:
         return [Name(title, True)]
-    title = _YEARS.sub("", title)
+    title = YEARS_OF_SERIES.sub("", title).rstrip()
     groups = [group for group in _GROUP.finditer(title) if group.start()]
     if not groups:
         return [Name(title, True)]
@@ -259,13 +184,13 @@ def names_of(title: str) -> list[Name]:
     names = [Name(head, True)]
     for group in groups:
         names += [Name(one.strip(), False) for one in _ALSO.split(group[1]) if one.strip()]
-    if not _ALSO.search(title):  # brackets may belong to the title: "Birdman: Or (The Unexpected Virtue of Ignorance)"
+    if not _ALSO.search(title):  # the brackets can be part of the title: "Birdman or (The Unexpected Virtue of …)"
         names.append(Name(title.replace("(", " ").replace(")", " "), True))
     return names
 
 
-def forward(text: str) -> str:
-    """A title with its article in front: "Misérables, Les" is Les Misérables."""
+def article_first(text: str) -> str:
+    """Moves the article of a title to its front: "Misérables, Les" becomes "Les Misérables"."""
     found = _MOVED.match(text)
     if not found:
         return text
@@ -273,12 +198,12 @@ def forward(text: str) -> str:
 
 
 def parts_of(name: str) -> list[str]:
-    """Parts of a name by which people call a film: together with its year, each tells it from others.
+    """The parts of a name that people use as a title. A part and the year together identify a film.
 
-    What stands before its colons, and what follows the last, when it is more than a word ("Legacy" alone is another
-    film); the name without "Monty Python's", without "La", without the number of a sequel that has a name too.
+    These are the text before each colon; the text after the last colon, unless it is a single word ("Legacy" is another
+    film); and the name without "Monty Python's", without "La", or without the number of a sequel with a subtitle.
     """
-    name = forward(name)
+    name = article_first(name)
     parts = split_parts(name)
     found = after_possessive(name)
     if len(parts) > 1:
@@ -290,17 +215,17 @@ def parts_of(name: str) -> list[str]:
 
 
 def without_version(name: str) -> str:
-    """A name without "Director's Cut" and the like behind its colon."""
+    """A name without "Director's Cut" and the like at its end."""
     return _VERSION.sub("", name)
 
 
 def split_parts(name: str) -> list[str]:
-    """What stands between a name's colons, dashes and "or:"."""
-    return [one for one in _PARTS.split(name) if one.strip()]
+    """The parts of a name between its colons, dashes and "or:"."""
+    return [part for part in _PARTS.split(name) if part.strip()]
 
 
 def unnumbered(parts: list[str]) -> str:
-    """ "Ice Age 2: The Meltdown" without its number; "" when there is none or nothing else."""
+    """The parts of "Ice Age 2: The Meltdown" without the number; "" without a number or without a subtitle."""
     if len(parts) < 2:
         return ""
     first = words(parts[0])
@@ -308,7 +233,7 @@ def unnumbered(parts: list[str]) -> str:
 
 
 def after_possessive(name: str) -> list[str]:
-    """What follows "Monty Python's", when that can be a title: two words at least, or an article and one."""
+    """The text after "Monty Python's" when it has two words or more, as a list of one; else an empty list."""
     found = _POSSESSIVE.match(name)
     rest = name[found.end() :] if found else ""
     return [rest] if len(rest.split()) > 1 else []

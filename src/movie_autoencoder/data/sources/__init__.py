@@ -1,6 +1,7 @@
-"""EncodedPerson ratings and titles from files: `read_ratings` and `read_catalogue` detect what they are given.
+"""Sources: `read_ratings` and `read_catalogue` read data sets, and `read_personal` reads one person's own films.
 
-One module a family of files; `detection` tells them apart, `finding` turns what the user typed into a path.
+Each family of files has a module. `detection` tells the families apart, `finding` turns what the user typed into a
+path, and `archive` opens files, folders, zips and tars alike.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING
 from ..catalogue import Catalogue
 from ..ratings import Ratings, Scale
 from . import movielens, netflix, table
+from .archive import Archive
 from .columns import OnBadRows
 from .detection import FORMATS, detect, titles_near
 from .entries import Entry, PersonalFile
 from .errors import SourceError
 from .finding import KNOWN_NAMES, find_data
 from .personal import PERSONAL_FORMATS, read_personal, read_personal_bytes
-from .places import Place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,24 +47,25 @@ def read_ratings(
     columns: Mapping[str, str | None] | None = None,
     on_bad_rows: OnBadRows = "error",
 ) -> Ratings:
-    """Reads ratings from a file, a folder, an archive or a DataFrame, and detects what it is.
+    """Reads ratings from a file, a folder, an archive or a DataFrame, and detects the format.
 
-    MovieLens (all releases), the Netflix Prize (both layouts), and any CSV, TSV, Parquet or DataFrame with columns for
-    user, item and rating (and, optionally, the time). Of two ratings of one item by one user the later is kept.
+    It reads MovieLens (all releases), the Netflix Prize (both layouts), and any CSV, TSV, Parquet or DataFrame with
+    columns for user, item and rating, and optionally for the time. When a user rated an item twice, the later rating
+    is kept.
 
     Args:
-        path: what to read. A data set's name is turned into a path by `find_data`.
+        path: what to read. `find_data` turns the name of a data set into a path.
         format: ``"auto"``, ``"movielens"``, ``"netflix"`` or ``"table"``.
-        scale: the stars that can be given, as a `Scale` or like ``"0.5-5"``; a rating outside is an error. Detected
-            from the ratings when left out.
-        columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``) for tables whose
-            names are not recognised; positions such as ``"#1"`` for tables without a header; ``"-"`` for the
-            timestamp leaves it out.
+        scale: the ratings that can be given, as a `Scale` or as text such as ``"0.5-5"``; a rating outside is a bad
+            row. Detected from the ratings when left out.
+        columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``), for a table
+            whose names are not recognized. Positions such as ``"#1"`` are for a table without a header, and ``"-"``
+            leaves the timestamp out.
         on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them in
             ``ratings.source.num_skipped``.
 
     Raises:
-        SourceError: the file cannot be read as ratings; says where and what to do.
+        SourceError: the file cannot be read as ratings. The message says where, and what to do.
 
     Example:
         >>> import pandas as pd
@@ -77,16 +79,16 @@ def read_ratings(
     if not isinstance(path, (str, Path)):
         read = table.read_frame(path, scale=scale, columns=named, on_bad_rows=on_bad_rows)
         return read.ratings(scale=scale, format="frame", path="")
-    found = detect(Place.at(Path(path).expanduser()), format, named)
+    found = detect(Archive.at(Path(path).expanduser()), format, named)
     kind, name = found.format, found.names[0]
     if kind == "netflix":
-        read = netflix.read_blocks(found.place, found.names, scale=scale, on_bad_rows=on_bad_rows)
+        read = netflix.read_blocks(found.archive, found.names, scale=scale, on_bad_rows=on_bad_rows)
     elif kind == "movielens-100k":
-        read = movielens.read_tabbed(found.place, name, scale=scale, on_bad_rows=on_bad_rows)
+        read = movielens.read_tabbed(found.archive, name, scale=scale, on_bad_rows=on_bad_rows)
     elif kind in ("movielens-1m", "movielens-10m"):
-        read = movielens.read_colons(found.place, name, scale=scale, on_bad_rows=on_bad_rows)
+        read = movielens.read_colons(found.archive, name, scale=scale, on_bad_rows=on_bad_rows)
     else:
-        read, kind = table.read_table(found.place, name, scale=scale, columns=named, on_bad_rows=on_bad_rows)
+        read, kind = table.read_table(found.archive, name, scale=scale, columns=named, on_bad_rows=on_bad_rows)
     return read.ratings(scale=scale, format=kind, path=str(path))
 
 
@@ -97,24 +99,24 @@ def read_catalogue(
     columns: Mapping[str, str | None] | None = None,
     on_bad_rows: OnBadRows = "error",
 ) -> Catalogue | None:
-    """Reads the titles, years, genres and links that lie beside (or in) the ratings that `read_ratings` would read.
+    """Reads the titles, years, genres and links of the items, from files beside the ratings or from the same table.
 
     Args:
-        path: as for `read_ratings`: of the ratings, not of the titles.
+        path: path of the ratings, as for `read_ratings`.
         format: as for `read_ratings`.
         columns: as for `read_ratings`.
-        on_bad_rows: what to do with a line of titles that cannot be read.
+        on_bad_rows: ``"error"`` stops at the first line of titles that cannot be read; ``"skip"`` leaves it out.
 
     Returns:
-        The catalogue, or None when nothing is known about the items.
+        The catalogue; None when there are no titles.
 
     Raises:
-        SourceError: there is a file of titles, but it cannot be read.
+        SourceError: the titles cannot be read.
     """
     named = {role: name for role, name in (columns or {}).items() if name}
-    found = detect(Place.at(Path(path).expanduser()), format, named)
-    place, names = titles_near(found)
-    readers: dict[str, Callable[[Place, str, OnBadRows], Catalogue | None]] = {
+    found = detect(Archive.at(Path(path).expanduser()), format, named)
+    archive, names = titles_near(found)
+    readers: dict[str, Callable[[Archive, str, OnBadRows], Catalogue | None]] = {
         "movies.csv": movielens.read_movies_csv,
         "movies.dat": movielens.read_movies_dat,
         "u.item": movielens.read_u_item,
@@ -125,5 +127,5 @@ def read_catalogue(
     for name in names:
         reader = readers.get(PurePosixPath(name).name.lower())
         if reader is not None:
-            return reader(place, name, on_bad_rows)
-    return table.titles_within(found.place, found.names[0], named) if found.format == "table" else None
+            return reader(archive, name, on_bad_rows)
+    return table.titles_within(found.archive, found.names[0], named) if found.format == "table" else None

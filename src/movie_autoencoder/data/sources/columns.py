@@ -1,8 +1,8 @@
-"""Columns of ratings as they come from a table, and the exact check of every row.
+"""Columns of ratings from a table, and the exact check of every row.
 
-Readers first try the fast way: let Arrow convert whole columns. Only when that fails, or what came out cannot be right
-(a NaN, an infinity, a rating outside the scale), are the columns read again as plain bytes and handed to `check_rows`,
-which finds the first bad row or leaves the bad ones out. So a good file pays nothing for the care.
+Readers let Arrow convert whole columns first, which is fast. When that fails, or when a value is not plausible (a NaN,
+an infinity, a rating outside the scale), they read the columns again as bytes, and `check_rows` finds the first bad row
+or leaves the bad rows out. So the exact check costs nothing for a good file.
 """
 
 from __future__ import annotations
@@ -25,16 +25,25 @@ if TYPE_CHECKING:
 TimeKind = Literal["seconds", "number", "date", "zoned"]
 OnBadRows = Literal["error", "skip"]
 Locate = Callable[[int], tuple[str, int]]
-"""From the number of a data row, counted from 0, to the file and the line in it."""
+"""From the number of a row, counted from 0, to its file and line."""
 
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _NUMBER = r"^[ \t]*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[ \t]*$"
-_LONGEST_ID = 400  # characters; fixed-width text of a million ids this long is all that memory bears
+_MAX_ID_LENGTH = 400  # characters; NumPy stores each id in the width of the longest
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Parallel columns of checked ratings, shape ``(n,)`` each; ``timestamps`` in seconds since 1970, or None."""
+    """Parallel columns of checked ratings.
+
+    Args:
+        users: user ids, shape ``(n,)``.
+        items: item ids, same shape.
+        values: ratings, same shape, rating points.
+        timestamps: seconds since 1970, same shape; None when unknown.
+        num_rows: rows of the table.
+        num_skipped: bad rows that were left out.
+    """
 
     users: Coded
     items: Coded
@@ -44,7 +53,13 @@ class Columns:
     num_skipped: int = 0
 
     def ratings(self, *, scale: Scale | None, format: str, path: str) -> Ratings:
-        """The columns as `Ratings`; a scale that was given without a step gets the step that the values show."""
+        """The columns as `Ratings`.
+
+        Args:
+            scale: the ratings that can be given; detected when None. A scale without a step gets that of the values.
+            format: name of the file family.
+            path: the path as the user wrote it.
+        """
         source = Source(format, path, self.num_rows, self.num_skipped)
         return Ratings.from_columns(
             self.users,
@@ -57,21 +72,24 @@ class Columns:
 
 
 def plausible(users: Coded, items: Coded, values: npt.NDArray[np.float32], scale: Scale | None) -> bool:
-    """True when columns that Arrow converted need no second look."""
+    """Whether columns that Arrow converted need no exact check."""
     for ids in (users, items):
         text = ids.names.dtype.kind == "U"
-        if text and (bool((ids.names == "").any()) or ids.names.dtype.itemsize > 4 * _LONGEST_ID):
+        if text and (bool((ids.names == "").any()) or ids.names.dtype.itemsize > 4 * _MAX_ID_LENGTH):
             return False
     if not len(values):
         return True
-    low, high = float(values.min()), float(values.max())  # NaN travels through both
+    low, high = float(values.min()), float(values.max())  # a NaN makes both NaN
     return bool(np.isfinite(low) and np.isfinite(high)) and (scale is None or bool(scale.contains([low, high]).all()))
 
 
 def coded(column: pa.ChunkedArray) -> Coded:
-    """Ids of a text (or dictionary of text) column: integers when every one is written as one, else text.
+    """The ids in a column of text: integers when all are written as integers, else text.
 
-    ``007`` is text, since as a number it could not be told from ``7``.
+    ``007`` is text, because as an integer it would equal ``7``.
+
+    Args:
+        column: text, or a dictionary of text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -87,7 +105,10 @@ def coded(column: pa.ChunkedArray) -> Coded:
 
 
 def to_seconds(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """Seconds since 1970 of a numeric, date or timestamp column; milliseconds and microseconds are recognised."""
+    """Seconds since 1970 from a column of numbers, dates or timestamps.
+
+    Numbers may also be milliseconds, microseconds or nanoseconds, which their size shows.
+    """
     import pyarrow as pa
 
     if pa.types.is_temporal(column.type):
@@ -96,14 +117,14 @@ def to_seconds(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     numbers = column.to_numpy()
     seconds = np.asarray(np.floor(numbers) if numbers.dtype.kind == "f" else numbers).astype(np.int64, copy=False)
     largest = max(abs(int(seconds.min())), abs(int(seconds.max()))) if len(seconds) else 0
-    for limit in (10**11, 10**14, 10**17):  # 1e11 seconds would be the year 5138: so these are milliseconds, …
+    for limit in (10**11, 10**14, 10**17):  # 1e11 seconds would be the year 5138, so these are milliseconds, and so on
         if largest >= limit:
             seconds = seconds // 1000
     return seconds
 
 
 def time_kind(examples: Iterable[str]) -> TimeKind:
-    """How times are written, judged by the first few; what is no time at all (a bad row) has no say."""
+    """How times are written, by some examples. Examples that are not a time come from bad rows and do not count."""
     kinds: set[TimeKind] = set()
     for text in examples:
         if _as_float(text) is not None:
@@ -126,28 +147,28 @@ def check_rows(
     unit: str = "line",
     file: str = "",
 ) -> Columns:
-    """Judges every row by its text; stops at the first bad one or leaves the bad ones out.
+    """Checks every row by its text, and stops at the first bad row or leaves bad rows out.
 
     Args:
-        columns: user, item, rating and (or None) time of each row, as bytes.
+        columns: user, item, rating and time (or None) of each row, as bytes.
         kind: how times are written.
-        scale: the stars that are allowed, if that is set.
+        scale: the ratings that are allowed; None for any.
         on_bad_rows: ``"error"`` or ``"skip"``.
-        locate: where a data row stands.
-        absent_rows: numbers, counted from 0 and ascending, of data rows that are not in ``columns``.
-        short_rows: those of them that are bad because they had too few or too many fields (the others were blank).
+        locate: file and line of a row.
+        absent_rows: rows that are not in ``columns``, counted from 0, ascending.
+        short_rows: those of them that are bad because they have too few or too many fields; the others are blank.
         describe_short: what is wrong with such a row.
-        unit: what locate's number counts.
-        file: the file's name for messages about the whole.
+        unit: what the line of ``locate`` counts.
+        file: the file in messages about all rows.
 
     Raises:
-        SourceError: a bad row (unless skipping), more bad rows than good ones, or no row left.
+        SourceError: a row is bad (with ``"error"``), more rows are bad than good, or no row is left.
     """
     import pyarrow as pa
 
-    users, items, stars, times = columns
+    users, items, ratings, times = columns
     num_rows = len(users) + len(short_rows)
-    values = _numbers(stars)
+    values = _numbers(ratings)
     good = _good_ids(users) & _good_ids(items) & np.isfinite(values)
     if scale is not None:
         good &= scale.contains(values)
@@ -166,7 +187,7 @@ def check_rows(
         else:
             row = int(bad[0])
             cells = [column[row].as_py() if column is not None else None for column in columns]
-            text, allowed = _complaint(cells, scale, None if times is None else (kind or "seconds"))
+            text, allowed = _describe(cells, scale, None if times is None else (kind or "seconds"))
         name, line = locate(first or 0)
         raise SourceError(name, line, text, allowed, f"correct or delete the {unit}, {SKIP_REMEDY}", unit=unit)
     if num_rows and 2 * num_bad > num_rows:
@@ -175,7 +196,7 @@ def check_rows(
             None,
             f"{num_bad:,} of {num_rows:,} rows are bad",
             "at least half of the rows good",
-            'look at the first of them with on_bad_rows="error"; is this the right file, are these the right columns?',
+            'look at the first of them with on_bad_rows="error", and check the file and the names of its columns',
         )
     if num_bad == num_rows:
         raise SourceError(file, None, "there is no rating in it", "at least one row", "check that it is the right file")
@@ -191,24 +212,25 @@ def check_rows(
 
 
 def _good_ids(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """True where an id is readable text that is not blank."""
+    """True for each id that is readable and not blank."""
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
-    good = np.array([_id_trouble(name) is None for name in encoded.dictionary.to_pylist()] + [False])
+    good = np.array([_id_error(name) is None for name in encoded.dictionary.to_pylist()] + [False])
     return np.asarray(good[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
 
 
-def _id_trouble(name: bytes | None) -> str | None:
+def _id_error(name: bytes | None) -> str | None:
+    """What is wrong with an id, as the end of a sentence; None for a good one."""
     if name is None or not name.strip():
         return "is missing"
     try:
         text = name.decode("utf-8")
     except UnicodeDecodeError:
         return f"{shown(name)} is not UTF-8 text"
-    return None if len(text) <= _LONGEST_ID else f"{shown(text)} is {len(text):,} characters long"
+    return None if len(text) <= _MAX_ID_LENGTH else f"{shown(text)} is {len(text):,} characters long"
 
 
 def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Each cell as a number, NaN where it is none."""
+    """Each cell as a number, NaN for a cell that is not a number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -218,7 +240,7 @@ def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 
 
 def _times(column: pa.ChunkedArray, kind: TimeKind) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Seconds since 1970 of each cell (0 where unreadable), and where they are readable."""
+    """Seconds since 1970 of each cell, 0 when it cannot be read, and whether it can be read."""
     import pyarrow as pa
 
     if kind in ("seconds", "number"):
@@ -241,26 +263,26 @@ def _date(text: bytes | None) -> int | None:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _complaint(cells: list[Any], scale: Scale | None, kind: TimeKind | None) -> tuple[str, str]:
-    """What is wrong with one bad row, and what is allowed in the cell that is wrong."""
-    user, item, star, time = cells
+def _describe(cells: list[Any], scale: Scale | None, kind: TimeKind | None) -> tuple[str, str]:
+    """What is wrong with a bad row, and what is allowed in its wrong cell."""
+    user, item, rating, time = cells
     for name, cell in (("user id", user), ("item id", item)):
-        trouble = _id_trouble(cell)
-        if trouble:
-            return f"the {name} {trouble}", f"an integer or UTF-8 text of at most {_LONGEST_ID} characters"
+        error = _id_error(cell)
+        if error:
+            return f"the {name} {error}", f"an integer or UTF-8 text of at most {_MAX_ID_LENGTH} characters"
     span = f" from {scale.minimum:g} to {scale.maximum:g}" if scale else ""
-    number = _as_float((star or b"").decode("utf-8", errors="replace"))
-    if star is None or not star.strip():
+    number = _as_float((rating or b"").decode("utf-8", errors="replace"))
+    if rating is None or not rating.strip():
         return "the rating is missing", f"a finite number{span}"
     if number is None:
-        return f"the rating {shown(star)} is not a number", f"a finite number{span}"
+        return f"the rating {shown(rating)} is not a number", f"a finite number{span}"
     if not np.isfinite(number):
-        return f"the rating {shown(star)} is not finite", f"a finite number{span}"
+        return f"the rating {shown(rating)} is not finite", f"a finite number{span}"
     if scale is not None and not scale.contains(number):
-        return f"the rating {shown(star)} lies outside the scale {scale}", f"a number{span}, or set data.scale"
+        return f"the rating {shown(rating)} lies outside the scale {scale}", f"a number{span}, or set data.scale"
     dates = "an ISO 8601 date such as 2005-09-06 or 2005-09-06 12:30:00"
     allowed = "seconds since 1970" if kind in ("seconds", "number") else dates
-    what = "is missing" if time is None or not time.strip() else f"{shown(time)} is no such time"
+    what = "is missing" if time is None or not time.strip() else f"{shown(time)} is not such a time"
     return f"the timestamp {what}", f"{allowed}; leave the column out with data.timestamp_column=-"
 
 

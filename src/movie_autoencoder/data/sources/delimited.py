@@ -1,4 +1,4 @@
-"""Ratings from delimited text (CSV, TSV, ``::``, Netflix blocks), fast when the text is good, exact when it is not."""
+"""Ratings from delimited text (CSV, TSV, ``::``, Netflix blocks): fast for good text, exact for text with bad rows."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ..ratings import Scale
+from ..scale import Scale
 from .columns import Columns, OnBadRows, TimeKind, check_rows, coded, plausible, to_seconds
 from .errors import SourceError, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 4 << 20
-COLONS = (b"::", b"\t")  # Arrow takes a delimiter of one byte only
+COLONS = (b"::", b"\t")  # the delimiter of Arrow is a single byte
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a text is laid out.
+    """The layout of a text.
 
     Args:
         delimiter: one byte between fields.
         width: number of fields in a row.
-        user, item, rating, time: position of each field, counted from 0; ``time`` None when there is none.
+        user, item, rating, time: position of each field, counted from 0; ``time`` is None when there is none.
         kind: how times are written.
-        header_lines: lines before the first row.
+        header_lines: number of lines before the first row.
         quoted: whether ``"`` quotes fields.
         multiline: whether a quoted field may hold line ends.
         decimal_point: ``"."`` or ``","``.
-        swap: bytes to replace, and by what, before anything else.
-        blanks: whether an empty number or time is a missing value (else it is an error).
+        swap: bytes to replace before anything else, and their replacement.
+        blanks: whether an empty number or time is a missing value; else it is an error.
+        block_bytes: size of the blocks that Arrow converts, bytes.
     """
 
     delimiter: str
@@ -51,6 +51,7 @@ class Layout:
     decimal_point: str = "."
     swap: tuple[bytes, bytes] | None = None
     blanks: bool = False
+    block_bytes: int = 4 << 20
 
     @property
     def fields(self) -> tuple[int, int, int, int | None]:
@@ -67,20 +68,20 @@ def read_delimited(
     """Reads the ratings of one text.
 
     Args:
-        name: the file's name for messages.
-        opener: opens the text's bytes, as often as it is called.
-        layout: how the text is laid out.
-        scale: the stars that are allowed, if that is set.
-        on_bad_rows: ``"error"`` stops at the first bad row, ``"skip"`` leaves bad rows out and counts them.
+        name: the file in messages.
+        opener: opens the bytes of the text; it may be called several times.
+        layout: layout of the text.
+        scale: the ratings that are allowed; None for any.
+        on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them.
 
     Raises:
-        SourceError: a bad row, too many of them, or none that is good.
+        SourceError: a row is bad (with ``"error"``), more rows are bad than good, or no row is good.
     """
     return _fast(opener, layout, scale, on_bad_rows) or _exact(name, opener, layout, scale, on_bad_rows)
 
 
 def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns | None:
-    """Whole columns converted by Arrow in parallel; None when a row needs a second look."""
+    """Converts whole columns with Arrow in parallel; None when a row must be checked by itself."""
     import pyarrow as pa
 
     ids = pa.dictionary(pa.int32(), pa.string())  # half the memory of int64, and it keeps leading zeros
@@ -111,17 +112,17 @@ def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
 
 
 def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
-    """The same columns, every cell judged by its bytes."""
-    places = [place for place in layout.fields if place is not None]
-    layout = replace(layout, multiline=layout.quoted)  # for a file whose first quotes come late
+    """The same columns, with every cell checked by its bytes."""
+    positions = [position for position in layout.fields if position is not None]
+    layout = replace(layout, multiline=layout.quoted)  # the first quotes may come after the lines that were sniffed
     skipped = SkippedRows(layout)
-    table = as_bytes(name, opener, layout, places, skipped)
+    table = as_bytes(name, opener, layout, positions, skipped)
 
-    def column(place: int | None) -> Any:
-        if place is None:
+    def column(position: int | None) -> Any:
+        if position is None:
             return None
-        cells = table[str(place)]
-        if place == layout.rating and layout.decimal_point != ".":
+        cells = table[str(position)]
+        if position == layout.rating and layout.decimal_point != ".":
             import pyarrow.compute as pc
 
             cells = pc.replace_substring(cells, layout.decimal_point, ".")
@@ -132,7 +133,7 @@ def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_ba
             line, _ = line_of_row(stream, row, header_lines=layout.header_lines, multiline=layout.multiline)
         return name, line or 0
 
-    user, item, rating, time = (column(place) for place in layout.fields)
+    user, item, rating, time = (column(position) for position in layout.fields)
     return check_rows(
         (user, item, rating, time),
         kind=layout.kind,
@@ -146,24 +147,24 @@ def _exact(name: str, opener: Opener, layout: Layout, scale: Scale | None, on_ba
     )
 
 
-def as_bytes(name: str, opener: Opener, layout: Layout, places: Iterable[int], skipped: SkippedRows) -> pa.Table:
-    """The wanted fields as they stand in the text, rows in order, those of a wrong width collected in ``skipped``."""
+def as_bytes(name: str, opener: Opener, layout: Layout, positions: Iterable[int], skipped: SkippedRows) -> pa.Table:
+    """Some fields of every row as bytes, rows in order. ``skipped`` collects the rows of a wrong width."""
     import pyarrow as pa
 
     try:
-        return convert(opener, layout, dict.fromkeys(places, pa.binary()), handler=skipped, threads=False)
+        return convert(opener, layout, dict.fromkeys(positions, pa.binary()), handler=skipped, threads=False)
     except pa.ArrowInvalid as error:  # a line longer than a block, for one
         raise SourceError(
             name,
             None,
             f"it cannot be split into rows and fields ({str(error).splitlines()[0]})",
-            "one rating a line, fields between commas, tabs or the like",
+            "one rating in each line, fields between commas, tabs or the like",
             "check that this is the right file",
         ) from error
 
 
 class SkippedRows:
-    """Called by Arrow for every row with too few or too many fields; blank lines are not counted as bad rows."""
+    """Arrow calls this for every row with too few or too many fields. Blank lines do not count as bad rows."""
 
     def __init__(self, layout: Layout) -> None:
         self.header_lines = layout.header_lines
@@ -185,7 +186,7 @@ class SkippedRows:
             if len(self.texts) < 2:
                 fields = "1 field" if row.actual_columns == 1 else f"{row.actual_columns} fields"
                 text = row.text.replace("\t", "::") if self.swap == COLONS else row.text
-                self.texts[number] = f"the row has {fields} where {row.expected_columns} belong: {shown(text)}"
+                self.texts[number] = f"the row has {fields} instead of {row.expected_columns}: {shown(text)}"
         return "skip"
 
     def describe(self, row: int) -> str:
@@ -195,7 +196,18 @@ class SkippedRows:
 def convert(
     opener: Opener, layout: Layout, types: Mapping[int, pa.DataType], *, handler: Any, threads: bool
 ) -> pa.Table:
-    """The wanted fields as columns named by their position."""
+    """Converts some fields of every row.
+
+    Args:
+        opener: opens the bytes of the text.
+        layout: layout of the text.
+        types: Arrow's type by the position of each wanted field.
+        handler: called for rows of a wrong width; None makes them an error.
+        threads: whether Arrow may use all processors; rows then reach ``handler`` in any order.
+
+    Returns:
+        A table whose columns are named by their position.
+    """
     from pyarrow import csv
 
     with opener() as stream, stream:
@@ -203,9 +215,9 @@ def convert(
             _Swapped(stream, *layout.swap) if layout.swap else stream,
             read_options=csv.ReadOptions(
                 use_threads=threads,
-                block_size=_BLOCK,
+                block_size=layout.block_bytes,
                 skip_rows=layout.header_lines,
-                column_names=[str(place) for place in range(layout.width)],
+                column_names=[str(position) for position in range(layout.width)],
             ),
             parse_options=csv.ParseOptions(
                 delimiter=layout.delimiter,
@@ -214,8 +226,8 @@ def convert(
                 invalid_row_handler=handler,
             ),
             convert_options=csv.ConvertOptions(
-                column_types={str(place): type_ for place, type_ in types.items()},
-                include_columns=[str(place) for place in types],
+                column_types={str(position): type_ for position, type_ in types.items()},
+                include_columns=[str(position) for position in types],
                 null_values=[""] if layout.blanks else [],
                 strings_can_be_null=False,
                 decimal_point=layout.decimal_point,
@@ -224,7 +236,7 @@ def convert(
 
 
 class _Swapped(io.RawIOBase):
-    """A stream with every ``old`` replaced by ``new`` on the way, a block at a time."""
+    """A stream in which ``new`` replaces every ``old``, block by block."""
 
     def __init__(self, stream: BinaryIO, old: bytes, new: bytes) -> None:
         self._stream, self._old, self._new = stream, old, new
@@ -236,7 +248,7 @@ class _Swapped(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         block = self._stream.read(size)
         data = (self._rest + block).replace(self._old, self._new)
-        # What is left of the last bytes may be the beginning of an `old` that the next block ends.
+        # The last bytes may be the beginning of an `old` that the next block completes.
         keep = len(self._old) - 1 if block else 0
         while keep and not (len(data) >= keep and self._old.startswith(data[-keep:])):
             keep -= 1
@@ -248,24 +260,31 @@ class _Swapped(io.RawIOBase):
 def line_of_row(
     stream: BinaryIO, row: int, *, header_lines: int = 0, multiline: bool = False
 ) -> tuple[int | None, int]:
-    """The line (the first being 1) on which a row, counted from 0, begins, and how many rows were met on the way.
+    """Finds the line on which a row begins.
 
-    Rows are counted as Arrow counts them: empty lines are none. A loop over lines in Python, so it only runs once
-    something is wrong and a message must say where.
+    Rows are counted as Arrow counts them, without empty lines. This is a loop in Python, so it runs only for the
+    message of an error.
+
+    Args:
+        stream: bytes of the text.
+        row: number of the row, counted from 0.
+        header_lines: number of lines before the first row.
+        multiline: whether a quoted field may hold line ends.
 
     Returns:
-        Line and number of rows up to and with it; None and the number of all rows when there are fewer.
+        The line, the first being 1, and the number of rows up to it; None and the number of all rows when the text has
+        fewer.
     """
-    inside = False  # a quoted field that goes on over lines
-    met = 0
+    inside = False  # a quoted field that continues on the next line
+    count = 0
     with io.TextIOWrapper(stream, encoding="latin-1", newline=None) as lines:
         for number, line in enumerate(lines, start=1):
             if number <= header_lines or (line == "\n" and not inside):
                 continue
             if not inside:
-                met += 1
-                if met > row:
-                    return number, met
+                count += 1
+                if count > row:
+                    return number, count
             if multiline and line.count('"') % 2:
                 inside = not inside
-    return None, met
+    return None, count

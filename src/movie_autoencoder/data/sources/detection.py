@@ -1,6 +1,6 @@
-"""What lies at a place: which files hold ratings, in which format, and which hold titles.
+"""Detection: which files of an archive hold ratings, in which format, and which hold titles.
 
-The place to teach a new family of files: give its names or its first line here, its reading a module of its own.
+To add a family of files, give its names or its first line here, and its reader a module of its own.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from . import netflix
+from .archive import Archive
 from .errors import SourceError
 from .header import choose_columns
-from .places import Place
 from .table import column_names
 
 FORMATS = ("auto", "movielens", "netflix", "table")
@@ -29,68 +29,68 @@ class Found:
     """Ratings that were found.
 
     Args:
-        place: where; the archive itself when a folder holds nothing but an archive.
+        archive: where they are; the inner archive when a folder holds nothing but an archive.
         format: ``"movielens-100k"``, ``"movielens-1m"``, ``"movielens-10m"``, ``"netflix"`` or ``"table"``.
-        names: the members that hold them: one, or all files of Netflix.
+        names: the files that hold them: one, or all files of Netflix.
     """
 
-    place: Place
+    archive: Archive
     format: str
     names: tuple[str, ...]
 
 
-def detect(place: Place, format: str = "auto", columns: Mapping[str, str | None] | None = None) -> Found:
-    """Finds the ratings at a place.
+def detect(archive: Archive, format: str = "auto", columns: Mapping[str, str | None] | None = None) -> Found:
+    """Finds the ratings in an archive.
 
     Args:
-        place: where to look.
-        format: one of `FORMATS`; anything but ``"auto"`` looks for that family only.
-        columns: columns that the user named; they make a table recognisable.
+        archive: where to look.
+        format: one of `FORMATS`; ``"auto"`` looks for every family.
+        columns: columns by role that the user named; a table with them is recognized.
 
     Raises:
-        SourceError: nothing there that holds ratings, or two things that do.
+        SourceError: there are no ratings, or there are two data sets.
     """
     if format not in FORMATS:
         raise ValueError(f"The format must be one of {', '.join(FORMATS)}. Received: {format!r}.")
-    root = place.root
-    if not place.names:
+    root = archive.root
+    if not archive.names:
         raise SourceError(
             root,
             None,
-            f"the {place.kind} is empty",
+            f"the {archive.kind} is empty",
             "a file of ratings in it",
             "put a data set there (docs/data-formats.md says which)",
         )
-    blocks = [name for name in place.names if netflix.is_ratings_file(PurePosixPath(name).name)]
+    blocks = [name for name in archive.names if netflix.is_ratings_file(PurePosixPath(name).name)]
     if format == "netflix":
-        blocks = blocks or [name for name in place.names if place.kind == "file"]
+        blocks = blocks or [name for name in archive.names if archive.kind == "file"]
     if blocks and format in ("auto", "netflix"):
-        return Found(place, "netflix", tuple(blocks))
-    if place.kind == "file":
-        return Found(place, _family(place, place.names[0], format), place.names)
-    main = place.named(*_MAIN)
+        return Found(archive, "netflix", tuple(blocks))
+    if archive.kind == "file":
+        return Found(archive, _family(archive, archive.names[0], format), archive.names)
+    main = archive.named(*_MAIN)
     if format == "table":
-        main = [name for name in main if family_of(place, name) == "table"]
+        main = [name for name in main if family_of(archive, name) == "table"]
     elif format == "netflix":
         main = []
     if not main:
-        main = _recognised(place, format, columns or {})
+        main = _recognized(archive, format, columns or {})
     if len(main) > 1:
         raise SourceError(
             root,
             None,
-            f"there are two data sets: {place.show(main[0])} and {place.show(main[1])}",
+            f"there are two data sets: {archive.show(main[0])} and {archive.show(main[1])}",
             "one data set",
             "name the one you mean",
         )
     if main:
-        return Found(place, _family(place, main[0], format), (main[0],))
-    return _within(place, format, columns)
+        return Found(archive, _family(archive, main[0], format), (main[0],))
+    return _within(archive, format, columns)
 
 
-def family_of(place: Place, name: str) -> str:
-    """The format that the first lines of a text show."""
-    start = place.read(name, 1 << 12).decode("utf-8-sig", errors="replace").splitlines()[:5]
+def family_of(archive: Archive, name: str) -> str:
+    """The format of a text, by its first lines."""
+    start = archive.read(name, 1 << 12).decode("utf-8-sig", errors="replace").splitlines()[:5]
     lines = [line for line in start if line.strip()]
     if any(re.fullmatch(r"[^:\s]+::[^:]+::[^:]*(::[^:]*)?", line) for line in lines):
         return "movielens-1m"
@@ -101,45 +101,45 @@ def family_of(place: Place, name: str) -> str:
     return "table"
 
 
-def titles_near(found: Found) -> tuple[Place, tuple[str, ...]]:
-    """The files of titles beside the ratings (or in the folder above, as at Netflix), and the place they are in."""
-    place = found.place
-    if place.kind in ("folder", "zip", "tar"):
+def titles_near(found: Found) -> tuple[Archive, tuple[str, ...]]:
+    """The files of titles beside the ratings or, as at Netflix, in the folder above, and the archive that has them."""
+    archive = found.archive
+    if archive.kind in ("folder", "zip", "tar"):
         folder = PurePosixPath(found.names[0]).parent
-        paths = [(PurePosixPath(name), name) for name in place.named(*TITLES)]
+        paths = [(PurePosixPath(name), name) for name in archive.named(*TITLES)]
         near = [(path, name) for path, name in paths if path.parent in (folder, folder.parent)]
         near.sort(key=lambda one: (one[0].parent != folder, TITLES.index(one[0].name.lower())))
-        return place, tuple(name for _, name in near)
-    parent = place.root.parent
-    beside = tuple(name for name in TITLES if (parent / name).is_file() and parent / name != place.root)
-    return Place(parent, "folder", beside), beside
+        return archive, tuple(name for _, name in near)
+    parent = archive.root.parent
+    beside = tuple(name for name in TITLES if (parent / name).is_file() and parent / name != archive.root)
+    return Archive(parent, "folder", beside), beside
 
 
-def _family(place: Place, name: str, format: str) -> str:
+def _family(archive: Archive, name: str, format: str) -> str:
     if format == "table":
         return "table"
-    family = family_of(place, name)
-    if family == "movielens-1m" and not place.named("users.dat", beside=name):
-        # 10M has no users.dat; a single file of either kind is read alike, and half stars tell nothing about its name.
-        users = place.root.parent / "users.dat"
-        family = "movielens-1m" if place.kind == "file" and users.exists() else "movielens-10m"
+    family = family_of(archive, name)
+    if family == "movielens-1m" and not archive.named("users.dat", beside=name):
+        # Only 1M has users.dat. Without it both are read alike, so a wrong guess changes nothing but the name.
+        users = archive.root.parent / "users.dat"
+        family = "movielens-1m" if archive.kind == "file" and users.exists() else "movielens-10m"
     if format == "movielens" and family == "netflix":
         return "table"
     return family
 
 
-def _recognised(place: Place, format: str, columns: Mapping[str, str | None]) -> list[str]:
-    """Members that look like tables of ratings; the only candidate even if it does not, so that its error is told."""
+def _recognized(archive: Archive, format: str, columns: Mapping[str, str | None]) -> list[str]:
+    """The files that look like ratings; an only candidate even if it does not, so that its own error is reported."""
     known = {name.lower() for name in TITLES} | {"tags.csv", "tags.dat", "users.dat", "u.user", "u.info", "readme.txt"}
     candidates = [
-        name for name in place.names if suffix(name) in SUFFIXES and PurePosixPath(name).name.lower() not in known
+        name for name in archive.names if suffix(name) in SUFFIXES and PurePosixPath(name).name.lower() not in known
     ]
     found = []
     for name in candidates[:50]:
         try:
-            family = family_of(place, name)
+            family = family_of(archive, name)
             if family == "table" and format in ("auto", "table"):
-                choose_columns(column_names(place, name, columns), columns, name, example=())
+                choose_columns(column_names(archive, name, columns), columns, name)
                 found.append(name)
             elif family != "table" and format in ("auto", family.split("-")[0]):
                 found.append(name)
@@ -149,29 +149,29 @@ def _recognised(place: Place, format: str, columns: Mapping[str, str | None]) ->
 
 
 def suffix(name: str) -> str:
-    """The ending that tells what a file holds, below the one of a compression."""
+    """The ending of a file's name without the ending of a compression: ``.csv`` of ``ratings.csv.gz``."""
     path = PurePosixPath(name.lower())
     return PurePosixPath(path.stem).suffix if path.suffix in _COMPRESSED else path.suffix
 
 
-def _within(place: Place, format: str, columns: Mapping[str, str | None] | None) -> Found:
+def _within(archive: Archive, format: str, columns: Mapping[str, str | None] | None) -> Found:
     """The ratings in the one archive of a folder."""
-    archives = [name for name in place.names if name.lower().endswith(ARCHIVES)]
-    if len(archives) == 1 and place.kind == "folder":
-        return detect(Place.at(place.root / archives[0]), format, columns)
-    if len(archives) > 1 and place.kind == "folder":
+    archives = [name for name in archive.names if name.lower().endswith(ARCHIVES)]
+    if len(archives) == 1 and archive.kind == "folder":
+        return detect(Archive.at(archive.root / archives[0]), format, columns)
+    if len(archives) > 1 and archive.kind == "folder":
         raise SourceError(
-            place.root,
+            archive.root,
             None,
             f"there are two data sets: {archives[0]} and {archives[1]}",
             "one data set",
             "name the one you mean",
         )
-    listed = ", ".join(place.names[:5]) + (", …" if len(place.names) > 5 else "")
+    listed = ", ".join(archive.names[:5]) + (", …" if len(archive.names) > 5 else "")
     raise SourceError(
-        place.root,
+        archive.root,
         None,
-        f"the {place.kind} holds no ratings that can be recognised ({listed})",
+        f"the {archive.kind} holds no ratings that can be recognized ({listed})",
         "MovieLens, Netflix Prize, or a CSV, TSV or Parquet with columns for user, item and rating",
         "name the file itself, and its columns with --set data.user_column=NAME and so on",
     )

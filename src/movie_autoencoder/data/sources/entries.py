@@ -1,25 +1,25 @@
-"""One person's films as they stand in a file of theirs: what the readers of exports give."""
+"""Entries: one person's films as they are in the person's file. The readers of exports return them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..ratings import Scale
+from ..scale import Scale
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One film of somebody's file.
+    """One film of a person's file.
 
     Args:
-        title: as it stands there.
-        year: of release, None where the file does not say.
-        stars: on the file's own scale; None without a rating.
+        title: title as it is in the file.
+        year: year of release; None when the file has none.
+        stars: rating on the scale of the file; None without a rating.
         kind: ``"rated"``, ``"watched"``, ``"liked"`` (a heart without stars) or ``"watchlist"``.
-        item_id: id in MovieLens, ``""`` when the file has none.
-        imdb_id: id at IMDb with its ``tt``, likewise.
-        tmdb_id: id at The Movie Database, -1 likewise.
-        source: where it stands, as ``ratings.csv:12`` (the header is line 1).
+        item_id: id in MovieLens; ``""`` when the file has none.
+        imdb_id: id at IMDb with ``tt``; ``""`` when the file has none.
+        tmdb_id: id at The Movie Database; -1 when the file has none.
+        source: file and line, such as ``ratings.csv:12`` (the header is line 1).
     """
 
     title: str
@@ -33,20 +33,20 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What it is called where it is not known: its title, else the id that the file has."""
+        """What messages call the film: its title, or else the id that the file has."""
         return self.title or self.imdb_id or self.item_id or (f"tmdb {self.tmdb_id}" if self.tmdb_id > 0 else "")
 
 
 @dataclass(frozen=True)
 class PersonalFile:
-    """Somebody's export, read.
+    """One person's file.
 
     Args:
         format: ``"letterboxd"``, ``"imdb"``, ``"movielens"`` or ``"table"``.
-        scale: of the stars.
-        entries: films in the file's order, those with stars first.
-        name: of the file, without its folder.
-        notes: what was left out, as sentences for people.
+        scale: scale of the stars in the file.
+        entries: films in the order of the file, those with stars first.
+        name: name of the file without its folder.
+        notes: sentences for people about what was left out.
     """
 
     format: str

@@ -1,4 +1,4 @@
-"""SourceError: the one error that a file of ratings can raise, with everything a person needs to mend it."""
+"""SourceError: the error of every file that cannot be read, with what a person needs to fix it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ class SourceError(ValueError):
     """A file, folder or column that cannot be read as ratings.
 
     Args:
-        file: the file or folder as the user knows it; a file within an archive is ``archive.zip/inside.csv``.
-        line: line of the file, the first being 1, or None when the trouble is not in one line.
+        file: the file or folder as the user knows it; a file in an archive is ``archive.zip/inside.csv``.
+        line: line of the file, the first being 1; None when no single line is wrong.
         value: what was found, as a short clause.
-        allowed: what would have been accepted.
-        remedy: what to do now.
-        unit: what ``line`` counts: ``"line"``, or ``"row"`` in a table that has no lines (Parquet, DataFrame).
+        allowed: what is accepted there.
+        remedy: what to do.
+        unit: what ``line`` counts: ``"line"``, or ``"row"`` in a table without lines (Parquet, DataFrame).
 
     Example:
         >>> print(SourceError("ratings.csv", 7, "the rating is 'abc'", "a finite number", "correct the line"))
-        ratings.csv:7: the rating is 'abc'. Allowed: a finite number. To mend it: correct the line.
+        ratings.csv:7: the rating is 'abc'. Allowed: a finite number. To fix it: correct the line.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class SourceError(ValueError):
         where = self.file
         if self.line is not None:
             where += f":{self.line}" if self.unit == "line" else f", {self.unit} {self.line}"
-        return f"{where}: {self.value}. Allowed: {self.allowed}. To mend it: {self.remedy}."
+        return f"{where}: {self.value}. Allowed: {self.allowed}. To fix it: {self.remedy}."
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """A value as it may stand in a message: quoted, control characters escaped, not longer than a line."""
+    """A value for a message: quoted, with control characters escaped, and cut to ``limit`` characters."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="backslashreplace")
     text = repr(str(value))

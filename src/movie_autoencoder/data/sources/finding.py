@@ -1,4 +1,4 @@
-"""From what the user typed after ``--data`` to a path: a path, the name of a known data set, or nothing at all."""
+"""Finding: the path of the data set that the user means with a path, with the name of a data set, or with nothing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from .archive import Archive
 from .detection import ARCHIVES, SUFFIXES, TITLES, detect, suffix
 from .errors import SourceError
 from .header import read_header
-from .places import Place
 from .sample import is_installed, provide_sample
 
 BASE_URL = "https://files.grouplens.org/datasets/movielens"
@@ -44,26 +44,26 @@ def find_data(
     base_url: str = BASE_URL,
     notify: Notify | None = None,
 ) -> Path:
-    """The path of the data set that is meant.
+    """Finds the path of a data set.
 
-    A path is taken as it is; then names within the data folder; then the known names, which are downloaded once. With
-    nothing given it is the data set that lies in the data folder, and in an empty one the sample.
+    A path is used as it is. A name is looked up in the data folder first, and a known name that is not there is
+    downloaded once. Without a name, it is the data set in the data folder, or the sample when the folder is empty.
 
     Args:
-        spec: what was typed, or None.
-        data_folder: where data sets are put.
-        base_url: where MovieLens is downloaded from.
+        spec: what the user typed; None or empty for nothing.
+        data_folder: folder of the data sets.
+        base_url: address from which MovieLens is downloaded.
         notify: called with a line of text before something that takes time.
 
     Returns:
-        A path that `read_ratings` can be given.
+        A path for `read_ratings`.
 
     Raises:
-        SourceError: nothing is found, two data sets are, or a download failed; says what to do.
+        SourceError: no data set is found, or two are, or a download failed. The message says what to do.
     """
-    tell = notify or (lambda line: None)
+    say = notify or (lambda line: None)
     if spec is None or not str(spec).strip():
-        return _what_lies_there(data_folder, tell)
+        return _what_lies_there(data_folder, say)
     given = Path(spec).expanduser()
     if given.exists():
         return given
@@ -74,7 +74,7 @@ def find_data(
     if on_disk is not None:
         return on_disk
     if name in MOVIELENS_NAMES:
-        return download(name, data_folder, base_url=base_url, notify=tell)
+        return download(name, data_folder, base_url=base_url, notify=say)
     raise SourceError(
         name,
         None,
@@ -85,12 +85,21 @@ def find_data(
 
 
 def download(name: str, data_folder: Path, *, base_url: str = BASE_URL, notify: Notify | None = None) -> Path:
-    """Downloads a MovieLens archive into the data folder and checks it against the publisher's MD5 beside it.
+    """Downloads a MovieLens archive into the data folder and checks it against the MD5 that its publisher gives.
 
-    The archive is used as it is, not unpacked. It appears under its name only when it is whole and checked.
+    The archive is not unpacked. It gets its name only after the check, so a file with that name is always whole.
+
+    Args:
+        name: one of `MOVIELENS_NAMES`.
+        data_folder: folder of the data sets.
+        base_url: address from which MovieLens is downloaded.
+        notify: called with a line of text before the download.
+
+    Returns:
+        The path of the archive.
 
     Raises:
-        SourceError: no network, no room, a broken connection, another checksum than the publisher's.
+        SourceError: there is no network or no space, the connection broke, or the checksum differs.
     """
     url, target = f"{base_url}/{name}.zip", data_folder / f"{name}.zip"
     part = data_folder / f".{name}.zip.{os.getpid()}.part"
@@ -132,15 +141,15 @@ def _published_md5(url: str) -> str:
     return found[0].lower()
 
 
-def _fetch(url: str, part: Path, tell: Notify, name: str) -> str:
-    """Copies what the address gives into a file and returns its MD5."""
-    digest = hashlib.md5(usedforsecurity=False)  # the publisher's choice; against damage: against malice there is https
+def _fetch(url: str, part: Path, say: Notify, name: str) -> str:
+    """Downloads an address into a file and returns its MD5."""
+    digest = hashlib.md5(usedforsecurity=False)  # the publisher's choice; it shows damage, and https prevents malice
     with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, part.open("wb") as file:
         size = int(answer.headers.get("Content-Length") or 0)
         free = shutil.disk_usage(part.parent).free
         if size > free:
             raise OSError(f"{size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
-        tell(f"Downloading {name} ({size / 1e6:,.1f} MB) from {url}")
+        say(f"Downloading {name} ({size / 1e6:,.1f} MB) from {url}")
         while block := answer.read(1 << 20):
             digest.update(block)
             file.write(block)
@@ -150,7 +159,7 @@ def _fetch(url: str, part: Path, tell: Notify, name: str) -> str:
 
 
 def _named(name: str, data_folder: Path) -> Path | None:
-    """A data set of that name in the data folder, unpacked or as an archive."""
+    """The data set of that name in the data folder, unpacked or as an archive; None when there is none."""
     if os.sep in name or name in (".", ".."):
         return None
     for stem in (name, *_FOLDER_NAMES.get(name, ())):
@@ -161,10 +170,10 @@ def _named(name: str, data_folder: Path) -> Path | None:
     return None
 
 
-def _what_lies_there(data_folder: Path, tell: Notify) -> Path:
-    """The one data set in the data folder, else the sample."""
+def _what_lies_there(data_folder: Path, say: Notify) -> Path:
+    """The one data set in the data folder, or else the sample."""
     found = _data_sets(data_folder) if data_folder.is_dir() else []
-    own = [path for path in found if path.name != "sample"]  # the sample came by itself: it never stands in the way
+    own = [path for path in found if path.name != "sample"]  # the user's own data set comes before the sample
     if len(own) > 1:
         raise SourceError(
             data_folder,
@@ -185,12 +194,12 @@ def _what_lies_there(data_folder: Path, tell: Notify) -> Path:
             f"--data ml-latest-small; or (3) put a file of ratings into {data_folder}/, or name it: --data FILE",
         )
     if not found:
-        tell(f"No data set in {data_folder}/: using the sample of 100,004 MovieLens ratings.")
+        say(f"No data set in {data_folder}/: using the sample of 100,004 MovieLens ratings.")
     return provide_sample(data_folder / "sample")
 
 
 def _data_sets(data_folder: Path) -> list[Path]:
-    """What holds ratings in the data folder: folders, archives, and loose files."""
+    """The folders, archives and single files in the data folder that hold ratings."""
     sets: dict[str, Path] = {}
     for path in sorted(data_folder.iterdir()):
         lower = path.name.lower()
@@ -210,14 +219,14 @@ def _data_sets(data_folder: Path) -> list[Path]:
 
 
 def _holds_ratings(path: Path) -> bool:
-    """True when something at a path may be meant as a data set, be it one that needs its columns named or is broken."""
+    """Whether a path may be a data set. It may need names for its columns, and it may be damaged."""
     try:
-        place = Place.at(path)
-        if place.kind == "file" and suffix(path.name) not in SUFFIXES:
+        archive = Archive.at(path)
+        if archive.kind == "file" and suffix(path.name) not in SUFFIXES:
             return False
-        found = detect(place)
+        found = detect(archive)
         if found.format == "table" and suffix(found.names[0]) == ".txt":  # more often a note than a table
-            return len(read_header(found.place, found.names[0], {}).names) > 2
+            return len(read_header(found.archive, found.names[0], {}).names) > 2
     except SourceError as error:
         return "two data sets" in error.value or path.name.lower().endswith(ARCHIVES)
     return True

@@ -1,4 +1,4 @@
-"""The header of a table: how a text is laid out, and which column plays which part."""
+"""The header of a table: the layout of the text, and the role of each column."""
 
 from __future__ import annotations
 
@@ -7,93 +7,34 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .archive import Archive
 from .errors import SourceError, shown
-from .places import Place
 
-_SNIFF = 1 << 18  # bytes looked at to learn how a text is laid out
+_SNIFFED_BYTES = 1 << 18  # bytes at the beginning that decide the layout
 
-# Names are compared in lower case without spaces, dots, hyphens and underscores; the first that a table has is taken.
+# Names are compared in lower case without spaces, dots, hyphens and underscores; the first that a table has counts.
 KNOWN_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "user": (
-        "userid",
-        "user",
-        "uid",
-        "username",
-        "customerid",
-        "customer",
-        "reviewerid",
-        "reviewer",
-        "memberid",
-        "member",
-        "accountid",
-        "personid",
-        "raterid",
-        "rater",
-        "critic",
-        "u",
-    ),
-    "item": (
-        "movieid",
-        "itemid",
-        "item",
-        "movie",
-        "iid",
-        "mid",
-        "filmid",
-        "film",
-        "imdbid",
-        "tconst",
-        "tmdbid",
-        "productid",
-        "product",
-        "asin",
-        "isbn",
-        "bookid",
-        "animeid",
-        "showid",
-        "id",
-        "title",
-        "i",
-    ),
-    "rating": (
-        "rating",
-        "ratings",
-        "stars",
-        "star",
-        "score",
-        "userrating",
-        "bookrating",
-        "overall",
-        "reviewscore",
-        "r",
-    ),
-    "timestamp": (
-        "timestamp",
-        "time",
-        "unixtime",
-        "unixreviewtime",
-        "ts",
-        "date",
-        "datetime",
-        "ratedat",
-        "ratingdate",
-        "daterated",
-        "createdat",
-        "reviewdate",
-        "tstamp",
-        "t",
-    ),
+    role: tuple(names.split())
+    for role, names in {
+        "user": "userid user uid username customerid customer reviewerid reviewer memberid member accountid personid "
+        "raterid rater critic u",
+        "item": "movieid itemid item movie iid mid filmid film imdbid tconst tmdbid productid product asin isbn "
+        "bookid animeid showid id title i",
+        "rating": "rating ratings stars star score userrating bookrating overall reviewscore r",
+        "timestamp": "timestamp time unixtime unixreviewtime ts date datetime ratedat ratingdate daterated createdat "
+        "reviewdate tstamp t",
+    }.items()
 }
 
 
 @dataclass(frozen=True)
 class Header:
-    """The first lines of a text table.
+    """The layout of a text table, and its first rows.
 
     Args:
-        names: names of the columns; ``"#1"``, ``"#2"``, … in a table that has no header.
-        delimiter: the byte between fields.
-        lines: lines before the first row of data.
+        names: names of the columns; ``"#1"``, ``"#2"``, … in a table without a header.
+        delimiter: the character between fields.
+        lines: number of lines before the first row.
         rows: fields of the first rows, as text.
         quoted: whether ``"`` quotes fields.
         multiline: whether a quoted field may hold line ends.
@@ -107,25 +48,30 @@ class Header:
     multiline: bool
 
 
-def read_header(place: Place, name: str, columns: Mapping[str, str | None]) -> Header:
-    """Learns the delimiter and the names of the columns from the beginning of a text.
+def read_header(archive: Archive, name: str, columns: Mapping[str, str | None]) -> Header:
+    """Reads the layout and the names of the columns from the beginning of a text.
+
+    Args:
+        archive: where the text is.
+        name: its file.
+        columns: column by role that the user named; positions such as ``"#1"`` mean that there is no header.
 
     Raises:
-        SourceError: the text is empty or no text at all.
+        SourceError: the file is empty or is not a text in UTF-8.
     """
-    data = place.read(name, _SNIFF)
-    shown_name = place.show(name)
+    data = archive.read(name, _SNIFFED_BYTES)
+    shown_name = archive.show(name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         text = data[: error.start].decode("utf-8-sig", errors="replace")
-        if len(data) - error.start > 4 and "\n" not in text:  # not merely a character cut in two at the end
+        if len(data) - error.start > 4 and "\n" not in text:  # more than a character cut in two at the end
             raise _no_text(shown_name, data) from None
     if "\0" in text:
         raise _no_text(shown_name, data)
     lines = text.splitlines()
-    if len(data) == _SNIFF and len(lines) > 2:
-        lines.pop()  # the last one may be cut
+    if len(data) == _SNIFFED_BYTES and len(lines) > 2:
+        lines.pop()  # the last line may be incomplete
     blank = next((index for index, line in enumerate(lines) if line.strip()), None)
     if blank is None:
         raise SourceError(
@@ -133,36 +79,34 @@ def read_header(place: Place, name: str, columns: Mapping[str, str | None]) -> H
         )
     first = lines[blank]
     delimiter = max(",\t;|", key=lambda one: (len(_fields(first, one, True)), -",\t;|".index(one)))
-    # Line ends within quotes cost time to look for: so only where a row, not merely the header, shows quotes at all.
+    # Arrow reads more slowly when quoted fields may hold line ends, so this is on only when a row shows quotes.
     edge = re.escape(delimiter)
     in_quotes = re.compile(rf'(?m)(?:^|{edge}) ?"(?:[^"]|"")*" ?(?:{edge}|$)')
     multiline = in_quotes.search("\n".join(lines[blank + 1 :])) is not None
-    # In a TSV a lone " is more often an inch than a quote.
+    # In a TSV, a single " more often means inches than a quote.
     quoted = delimiter == "," or multiline or in_quotes.search(first) is not None
     names = tuple(field.strip() for field in _fields(first, delimiter, quoted))
     rows = [tuple(_fields(line, delimiter, quoted)) for line in lines[blank + 1 : blank + 101] if line.strip()]
-    if any(re.fullmatch(r"#\d+", column or "") for column in columns.values()):  # positions: there is no header
-        places = tuple(f"#{place}" for place in range(1, len(names) + 1))
-        return Header(places, delimiter, blank, (names, *rows), quoted, multiline)
+    if any(re.fullmatch(r"#\d+", column or "") for column in columns.values()):
+        positions = tuple(f"#{position}" for position in range(1, len(names) + 1))
+        return Header(positions, delimiter, blank, (names, *rows), quoted, multiline)
     return Header(names, delimiter, blank + 1, tuple(rows), quoted, multiline)
 
 
-def choose_columns(
-    names: Sequence[str], columns: Mapping[str, str | None], file: str, *, example: Sequence[str]
-) -> dict[str, str]:
-    """The column that plays each role: the one that was named, else the first known name that the table has.
+def choose_columns(names: Sequence[str], columns: Mapping[str, str | None], file: str) -> dict[str, str]:
+    """Chooses a column for each role: the one that the user named, or else the first known name that the table has.
 
     Args:
         names: columns of the table.
-        columns: column by role (user, item, rating, timestamp); ``"-"`` leaves the timestamp out.
-        file: name of the table for messages.
-        example: fields of the first row.
+        columns: column by role (user, item, rating, timestamp) that the user named; ``"-"`` leaves the timestamp out.
+        file: the table in messages.
 
     Returns:
-        Column by role; ``"timestamp"`` is missing when there is none.
+        Column by role, without ``"timestamp"`` when there is none.
 
     Raises:
         SourceError: a column is missing.
+        ValueError: ``columns`` has an unknown role.
     """
     unknown = set(columns) - set(KNOWN_COLUMNS)
     if unknown:
@@ -179,22 +123,22 @@ def choose_columns(
         if found:
             chosen[role] = found
         elif wanted or role != "timestamp":
-            raise _no_column(role, wanted, names, file, example)
+            raise _no_column(role, wanted, names, file)
     return chosen
 
 
 def plain_names(names: Sequence[str]) -> dict[str, str]:
-    """Names of columns by what is compared: lower case, without spaces, dots, hyphens and underscores."""
+    """The names of columns by the form in which they are compared: see `KNOWN_COLUMNS`."""
     return {re.sub(r"[\s_.\-]", "", name).lower(): name for name in reversed(names)}
 
 
-def _no_column(role: str, wanted: str | None, names: Sequence[str], file: str, example: Sequence[str]) -> SourceError:
+def _no_column(role: str, wanted: str | None, names: Sequence[str], file: str) -> SourceError:
     listed = ", ".join(shown(name, 30) for name in names[:12]) + (", …" if len(names) > 12 else "")
     if len(names) > 2 and all(re.fullmatch(r"\s*-?[\d.]+\s*", name) for name in names):
         return SourceError(
             file,
             1,
-            f"the first line is no header but data ({listed})",
+            f"the first line is data and not a header ({listed})",
             "a line with the names of the columns",
             "add one, or give positions: --set data.user_column=#1 --set data.item_column=#2 "
             "--set data.rating_column=#3",
@@ -212,7 +156,7 @@ def _no_text(file: str, data: bytes) -> SourceError:
     return SourceError(
         file,
         1,
-        f"this is no UTF-8 text (it begins with {data[:8]!r})",
+        f"this is not UTF-8 text (it begins with {data[:8]!r})",
         "CSV, TSV or Parquet, text in UTF-8",
         "save it as CSV in UTF-8, or check that this is the right file",
     )

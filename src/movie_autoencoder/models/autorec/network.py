@@ -19,11 +19,11 @@ import numpy as np
 import tensorflow as tf
 
 from ..rating_network import RatingNetwork
-from ..settings import AutorecSettings
 from ..sparse import Tensor
 from .dataset import RowDataset
 from .layers import ColumnOutput, HiddenLayer, HiddenLayers
 from .rows import read
+from .settings import AutorecSettings
 from .trained import AutorecWeights, Table, TrainedAutorec
 
 

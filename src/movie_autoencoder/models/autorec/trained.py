@@ -13,8 +13,9 @@ import numpy.typing as npt
 from ...data.ratings import FloatArray, Ratings, Scale
 from ..base import Arrays, Encoded, Merge, TrainedModel, with_unknown
 from ..baselines import Biases, fold_in_bias
-from ..settings import AutorecSettings
+from ..person import PersonEncoder
 from .rows import Rows, unit
+from .settings import AutorecSettings
 
 Table = npt.NDArray[np.float32]
 
@@ -132,6 +133,26 @@ class TrainedAutorec(TrainedModel):
         side = _row_side(settings, codes, features, user_bias)
         side.factors[:-1][ratings.user_counts == 0] = 0.0  # nothing is known of them
         return side
+
+    def keras_model(self) -> Any:
+        """The Keras network with these weights (docs/keras.md)."""
+        from .network import AutorecAutoencoder
+
+        return AutorecAutoencoder.from_trained(self)
+
+    def person_encoder(self) -> PersonEncoder:
+        """Encodes one person at a time; see the base class.
+
+        Raises:
+            ValueError: rows are items.
+        """
+        if self.settings.rows != "user":
+            raise ValueError(
+                "This autorec model reads items' columns (model.rows=item), with one input for each training user: it "
+                "predicts for those and cannot encode anyone else. To recommend and explain, train the dual model, or "
+                "an autorec with --set model.rows=user."
+            )
+        return super().person_encoder()
 
     def fold_in_items(self, ratings: Ratings) -> Encoded:
         """New items' codes and factors, where rows are items.

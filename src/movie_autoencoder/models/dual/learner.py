@@ -14,10 +14,10 @@ from ...data.ratings import Ratings
 from ..base import Arrays
 from ..optimizer import MovingAverage, make_optimizer
 from ..rating_network import Batch, batch_signature
-from ..settings import DualSettings
 from ..sparse import Tensor, squared_error
 from .dataset import HidePredictDataset
 from .network import DualAutoencoder
+from .settings import DualSettings
 from .trained import TrainedDual
 
 # By trial on validation parts; one rate fits 20 thousand ratings and 20 million, see `DualAutoencoder.scale_gradients`.

@@ -17,15 +17,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..base import Table
 from ..rating_network import RatingNetwork
 from ..sparse import Tensor
 from .dataset import HidePredictDataset
 from .layers import BilinearDecoder, RowEncoder
-from .trained import DualWeights, Table, TrainedDual
+from .trained import DualWeights, TrainedDual
 
 _TABLE_STDDEV, _INTERCEPT_STDDEV = 0.05, 0.1  # of the first weights; <z, w> has no gradient where both are 0
 
-_LAYERS = {  # weights by name, and the layer and variable that hold them
+_LAYERS = {  # weights by the names of `DualWeights`, and the layer and variable that hold each
     "item_residual_table": ("user_encoder", "residual_table"),
     "item_implicit_table": ("user_encoder", "implicit_table"),
     "user_residual_table": ("item_encoder", "residual_table"),
@@ -35,26 +36,6 @@ _LAYERS = {  # weights by name, and the layer and variable that hold them
     "user_weights": ("decoder", "user_weights"),
     "item_weights": ("decoder", "item_weights"),
 }
-_FIELDS = {  # and the fields of `DualWeights`
-    "item_residual_table": "item_stars",
-    "item_implicit_table": "item_marks",
-    "user_residual_table": "user_stars",
-    "user_implicit_table": "user_marks",
-    "user_intercept": "user_shift",
-    "item_intercept": "item_shift",
-    "user_weights": "user_tilt",
-    "item_weights": "item_tilt",
-}
-
-
-def dual_weights(arrays: Mapping[str, Table]) -> DualWeights:
-    """The weights of a trained model from arrays by the names of `DualAutoencoder.named_variables`."""
-    return DualWeights(**{_FIELDS[name]: array for name, array in arrays.items()})
-
-
-def arrays_of(weights: DualWeights) -> dict[str, Table]:
-    """The inverse of `dual_weights`."""
-    return {name: getattr(weights, field) for name, field in _FIELDS.items()}
 
 
 @keras.saving.register_keras_serializable(package="movie_autoencoder")
@@ -118,7 +99,7 @@ class DualAutoencoder(RatingNetwork):
             trained: the model of a bundle: a dual autoencoder, or the dual member of an ensemble.
             arguments: further arguments of the constructor, such as ``l2``.
         """
-        arrays = arrays_of(trained.weights)
+        arrays = vars(trained.weights)
         num_items, latent_dim = arrays["item_residual_table"].shape
         network = cls(len(arrays["user_residual_table"]), num_items, latent_dim, **arguments)
         for name, variable in network.named_variables.items():
@@ -134,7 +115,7 @@ class DualAutoencoder(RatingNetwork):
         """
         values = {variable.path: variable.numpy() for variable in self.weights} if values is None else values
         return TrainedDual.from_weights(
-            dual_weights({name: values[variable.path] for name, variable in self.named_variables.items()}),
+            DualWeights(**{name: values[variable.path] for name, variable in self.named_variables.items()}),
             dataset.ratings,
             dataset.biases(),
             damping=dataset.damping,

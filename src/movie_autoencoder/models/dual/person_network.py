@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from ..sparse import Tensor
-from .network import arrays_of
 from .trained import TrainedDual
 
 
@@ -30,7 +29,7 @@ class PersonNetwork(keras.Model):
         minimum: smallest rating of the scale.
         maximum: largest rating of the scale.
         damping: damping of the person's bias, in ratings.
-        keep: scale of the encoder's sums (rho in docs/models.md).
+        rho: scale of the encoder's sums (rho in docs/models.md).
         name: of the model.
 
     Example:
@@ -49,14 +48,14 @@ class PersonNetwork(keras.Model):
         minimum: float,
         maximum: float,
         damping: float,
-        keep: float,
+        rho: float,
         name: str = "person",
         **options: Any,
     ) -> None:
         super().__init__(name=name, **options)
         self.num_items, self.latent_dim = num_items, latent_dim
         self.mean, self.minimum, self.maximum = mean, minimum, maximum
-        self.damping, self.keep = damping, keep
+        self.damping, self.rho = damping, rho
         self.build()
 
     @classmethod
@@ -67,14 +66,14 @@ class PersonNetwork(keras.Model):
             trained: a dual autoencoder, or the dual member of an ensemble. A dual autoencoder by itself (``--speed
                 fast``) folds new people in by regression; here it is its encoder that reads them.
         """
-        arrays, latent = arrays_of(trained.weights), trained.items.latent
+        arrays, latent = vars(trained.weights), trained.items.latent
         network = cls(
             *latent.shape,
             mean=trained.mean,
             minimum=trained.scale.minimum,
             maximum=trained.scale.maximum,
             damping=trained.damping,
-            keep=trained.keep,
+            rho=trained.rho,
         )
         values = {
             "residual_table": arrays["item_residual_table"],
@@ -112,7 +111,7 @@ class PersonNetwork(keras.Model):
         residuals -= bias
         total = tf.linalg.matvec(tf.gather(self.residual_table.value, items), residuals, transpose_a=True)
         total += tf.reduce_sum(tf.gather(self.implicit_table.value, items), axis=0)
-        latent = total * (self.keep * tf.math.rsqrt(count + 1.0)) + self.intercept
+        latent = total * (self.rho * tf.math.rsqrt(count + 1.0)) + self.intercept
         own = self.mean + bias + tf.tensordot(latent, self.user_weights.value, 1)
         raw = tf.linalg.matvec(self.items.value, latent) + self.item_offset + own
         return tf.clip_by_value(raw, self.minimum, self.maximum)
@@ -129,5 +128,5 @@ class PersonNetwork(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of this model."""
-        names = ("num_items", "latent_dim", "mean", "minimum", "maximum", "damping", "keep")
+        names = ("num_items", "latent_dim", "mean", "minimum", "maximum", "damping", "rho")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,6 +1,6 @@
 // Requests to the server that this page came from.
 
-/** Sends a body, or asks for what is there without one; a refusal becomes an Error with the server's own words. */
+/** Posts a body, or gets the path without one; a refusal becomes an Error with the message of the server. */
 export async function ask(path, body, { signal, raw } = {}) {
   const options = { signal };
   if (body !== undefined) {
@@ -16,7 +16,7 @@ export async function ask(path, body, { signal, raw } = {}) {
     throw new Error("The server does not answer. Is it still running in its terminal?");
   }
   const answer = await response.json().catch((error) => {
-    if (error.name === "AbortError") throw error; // overtaken while it was read
+    if (error.name === "AbortError") throw error; // aborted while it was read
     return {};
   });
   if (!response.ok) throw new Error(answer.detail || `The server answered with status ${response.status}.`);

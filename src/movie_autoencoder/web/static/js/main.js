@@ -1,16 +1,16 @@
-// The page: what was given on the left, what follows from it on the right. Every change of the state redraws both.
+// The page: the person's films on the left, the answers on the right. Every change of the state redraws both.
 
 import { ask } from "./api.js";
-import { label, make, ownStars, prediction, setScale, signed, starInput } from "./marks.js";
+import { label, make, ownStars, prediction, setScale, signed, starInput } from "./elements.js";
 import { change, forget, hide, isEmpty, like, onChange, person, rate, starsOf, state, take } from "./state.js";
 import { reasons } from "./reasons.js";
 import { drawMap } from "./map.js";
 
 const $ = (id) => document.getElementById(id);
-const ENOUGH = 5; // stars after which picks are useful
+const ENOUGH = 5; // ratings from which on recommendations are useful
 let model = null;
 let tab = "films";
-let asking = null; // what is under way and may be overtaken
+let asking = null; // the request that runs; a newer one aborts it
 let picks = [];
 
 start();
@@ -47,7 +47,7 @@ function draw() {
   answer();
 }
 
-/** New children; whoever works with the keyboard stays at the same film, or at the one that took its place. */
+/** Replaces the children; the keyboard focus stays at the same film, or moves to the one at the same index. */
 function redraw(place, ...children) {
   const focused = place.contains(document.activeElement) ? document.activeElement : null;
   const all = () => [...place.querySelectorAll("input, button, summary")];
@@ -101,7 +101,7 @@ function prepareSearch() {
     event.preventDefault();
     list.querySelector("input")?.focus();
   });
-  list.addEventListener("keydown", (event) => { // up and down go between films; left, right and digits are stars
+  list.addEventListener("keydown", (event) => { // up and down change the film; left, right and digits change its stars
     if (event.key === "Escape") { close(); box.focus(); return; }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
@@ -206,7 +206,7 @@ function prepareFilters() {
     $("no-watchlist").checked = state.noWatchlist;
     $("no-watchlist").disabled = !state.watchlist.length;
     $("popularity").setAttribute("aria-valuetext",
-      state.popularity === 0 ? "as it comes" : state.popularity > 0 ? "well known films first" : "little known films first");
+      state.popularity === 0 ? "by prediction alone" : state.popularity > 0 ? "well known films first" : "little known films first");
   };
   $("popularity").addEventListener("input", () => change({ popularity: Number($("popularity").value) }));
   $("first").addEventListener("input", () => {
@@ -247,7 +247,7 @@ async function drawFilms(signal) {
     $("legend").textContent = "";
     $("notes").replaceChildren();
     $("picks").replaceChildren(make("li", { class: "empty" },
-      "There is no watchlist yet. A Letterboxd zip brings yours; an IMDb watchlist is a CSV file of its own."));
+      "There is no watchlist yet. Choose a Letterboxd zip, which contains yours, or the CSV file of an IMDb watchlist."));
     return;
   }
   const ids = (list) => list.map((film) => film.item_id);
@@ -265,8 +265,7 @@ async function drawFilms(signal) {
   $("legend").replaceChildren(
     make("span", { class: "key" }, make("span", { class: "stars one", "aria-hidden": "true" }), "stars are yours"),
     make("span", { class: "key" }, make("span", { class: "line sample", "aria-hidden": "true" }, make("span", { class: "dot" })), "dots are predicted"),
-    model.intervals ? "Nine times in ten the stars that people then give lie within the band: a wide band means that people like you " +
-      "have seldom chosen the film, so little is known." : "");
+    model.intervals ? "Nine times in ten the stars that people then give lie within the band. It is wide where few people like you have chosen the film." : "");
   $("status").textContent = picks.length ? `${picks.length} films; first ${label(picks[0])}` : "No film is left.";
 }
 
@@ -301,14 +300,14 @@ async function drawStart(tonight, signal) {
   if (signal.aborted || !groups.length) return;
   const chosen = new Set(state.liked.map((film) => film.item_id));
   redraw($("start"), make("section", { class: "start", "aria-labelledby": "start-title" },
-    make("h2", { id: "start-title" }, count ? `${ENOUGH - count} more ${ENOUGH - count === 1 ? "star" : "stars"}, and the picks are yours` : "Where to begin"),
+    make("h2", { id: "start-title" }, count ? `${ENOUGH - count} more ${ENOUGH - count === 1 ? "star" : "stars"}, and the films are chosen for you` : "Where to begin"),
     make("p", {}, "Pick the groups whose films you love …"),
     make("div", { class: "groups" }, ...groups.map((group) => {
       const on = group.items.some((film) => chosen.has(film.item_id));
       return make("button", { type: "button", "aria-pressed": String(on), onclick: () => like(group.items, !on) },
         make("strong", {}, group.label || `Group ${group.number + 1}`), ...group.items.map((film) => make("span", {}, label(film))));
     })),
-    make("p", {}, "… or give stars to those you know of these: they tell most."),
+    make("p", {}, "… or give stars to the films that you know among these: their stars teach the model most."),
     make("ul", { class: "rated" }, ...films.map((film) => make("li", {}, make("span", { class: "title" }, label(film)),
       starInput(film, null, (stars) => rate(film, stars)))))));
 }
@@ -321,7 +320,7 @@ function drawBeside(rows) {
   place.replaceChildren(
     make("p", {}, `${rows.length < state.ratings.length ? `Your latest ${rows.length} films, each` : "Each film"} predicted from your other ` +
       `${state.ratings.length - 1} stars, without its own: ${error.toFixed(2)} stars off on ` +
-      "average (root mean square). Those where you differ most from what your taste says come first."),
+      "average (root mean square). The films with the largest difference come first."),
     make("table", { class: "beside" }, make("thead", {}, make("tr", {},
       ...["Film", "Your stars", "Predicted without them", "Difference"].map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, ...far.map((row) => make("tr", {}, make("th", { scope: "row" }, label(row)),
@@ -331,7 +330,7 @@ function drawBeside(rows) {
 
 function download() {
   const quoted = (text) => `"${String(text ?? "").replaceAll('"', '""').replace(/^([=+@-])/, "'$1")}"`;
-  const lines = ["Title,Year,Rank,Predicted,Low,High,Why"]; // no column Rating: an import would take it for your own stars
+  const lines = ["Title,Year,Rank,Predicted,Low,High,Why"]; // no column Rating: an import would read it as your own stars
   for (const film of picks) {
     const title = label({ ...film, year: null });
     lines.push([quoted(title), film.year ?? "", film.rank, film.stars.toFixed(2), film.low?.toFixed(2) ?? "", film.high?.toFixed(2) ?? "", quoted(film.why)].join(","));

@@ -1,6 +1,6 @@
-// Well known films in the two directions in which tastes differ most, yours and you among them. A list says the same in words.
+// Well known films in the two directions in which tastes differ most, with your films and you. A list repeats it as text.
 
-import { label, make, natural } from "./marks.js";
+import { label, make, natural } from "./elements.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SIZE = 640, EDGE = 26;
@@ -19,15 +19,15 @@ const shortened = (title) => {
   return name.length > 24 ? `${name.slice(0, 22).trimEnd()}…` : name;
 };
 
-/** Draws it anew: films, those that you gave stars (as stars), and your place. */
+/** Draws the map: films, those that you rated as stars, and you. */
 export function drawMap(place, { items, you }, ratings) {
-  const unit = Math.min(2, Math.max(1, SIZE / (place.clientWidth || SIZE))); // a small window gets larger letters, and fewer names
+  const unit = Math.min(2, Math.max(1, SIZE / (place.clientWidth || SIZE))); // larger letters and fewer names in a small window
   const rated = new Set(ratings.map((one) => one.item_id));
   const picture = shape("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": "Map of taste: near films are liked by the same people" });
   const dots = shape("g", {}), names = shape("g", {});
   const taken = []; // boxes of names, so that they do not cover each other
   if (you) taken.push([at(you.x) - 28 * unit, at(-you.y) - 32 * unit, at(you.x) + 28 * unit, at(-you.y) + 14 * unit]);
-  const ordered = [...items].sort((one, other) => rated.has(other.item_id) - rated.has(one.item_id)); // yours are named first
+  const ordered = [...items].sort((one, other) => rated.has(other.item_id) - rated.has(one.item_id)); // yours get their names first
   for (const film of ordered) {
     const x = at(film.x), y = at(-film.y), mine = rated.has(film.item_id);
     const spot = shape("g", { class: mine ? "mine" : "film" }, shape("title", {}, label(film)),
@@ -50,8 +50,8 @@ export function drawMap(place, { items, you }, ratings) {
   const distance = (film) => Math.hypot(film.x - you.x, film.y - you.y);
   const near = you && items.filter((film) => !rated.has(film.item_id)).sort((one, other) => distance(one) - distance(other)).slice(0, 12);
   place.replaceChildren(
-    make("p", {}, you ? "Films that the same people like lie near each other. Stars are films that you gave stars; you stand where the films " +
-      "are that you are expected to like more than others do." : "Films that the same people like lie near each other. Give a few stars, and you stand among them."),
+    make("p", {}, you ? "Films that the same people like are near each other. Stars are the films that you gave stars. You are near the films " +
+      "that you are predicted to like more than others do." : "Films that the same people like are near each other. Give a few stars to see yourself among them."),
     picture,
     make("details", {}, make("summary", {}, near ? "The films nearest to you, as a list" : "All films on the map, as a list"),
       make("ul", {}, ...(near || items).map((film) => make("li", {}, label(film))))));

@@ -1,6 +1,6 @@
-// Why so many stars: two figures, each named for what it is.
+// The reasons for a prediction: the share of each rating, and the prediction without it.
 
-import { label, make, number, signed } from "./marks.js";
+import { label, make, number, signed } from "./elements.js";
 
 export function reasons(found) {
   const without = new Map(found.without.map((one) => [one.item_id, one]));
@@ -28,10 +28,10 @@ export function reasons(found) {
     const shown = found.shares.reduce((sum, one) => sum + one.share, 0);
     parts.push(make("p", { class: "sum" }, `${found.base.toFixed(2)} for anyone with as many stars, ${signed(shown)} by these, ` +
       `${signed(found.other_shares)} by all others: ${found.raw.toFixed(2)}` +
-      (Math.abs(found.clip) > 0.004 ? `, moved to the scale: ${found.stars.toFixed(2)}` : "")));
+      (Math.abs(found.clip) > 0.004 ? `, clipped to the scale: ${found.stars.toFixed(2)}` : "")));
   }
-  parts.push(make("p", { class: "quiet" }, "Share: what a rating adds to this prediction, by its stars and by having been chosen at all; " +
-    "base and shares add up to it. Without it: the prediction when that rating is left out and all others are read again. The two " +
-    "differ, for without a rating the others count a little more."));
+  parts.push(make("p", { class: "quiet" }, "Share: what a rating adds to this prediction, by its stars and because you chose the film; " +
+    "base and shares add up to it. Without it: the prediction when that rating is left out. The two differ, because the " +
+    "other ratings then count a little more."));
   return make("div", {}, ...parts);
 }

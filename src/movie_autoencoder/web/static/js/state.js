@@ -1,4 +1,4 @@
-// What this browser remembers: stars, hearts, what was seen, the watchlist and the filters.
+// What this browser stores: stars, hearts, seen films, the watchlist and the filters.
 
 const KEY = "films-for-you";
 const EMPTY = {
@@ -15,17 +15,17 @@ function load() {
     const lists = ["ratings", "liked", "seen", "watchlist", "hidden"];
     return { ...EMPTY, ...saved, ...Object.fromEntries(lists.map((name) => [name, [...(saved[name] || [])]])) };
   } catch {
-    return structuredClone(EMPTY); // storage that is switched off or damaged: start anew
+    return structuredClone(EMPTY); // storage that is switched off or damaged: start empty
   }
 }
 
-/** Changes something, remembers it, and tells who listens. */
+/** Changes values, stores them and calls the listeners. */
 export function change(values) {
   Object.assign(state, values);
   try {
     localStorage.setItem(KEY, JSON.stringify(state));
   } catch {
-    // a full or forbidden storage only means that a reload forgets
+    // without storage, a reload forgets the values
   }
   for (const listener of listeners) listener(state);
 }
@@ -37,14 +37,14 @@ export function onChange(listener) {
 const others = (list, film) => list.filter((one) => one.item_id !== film.item_id);
 const bare = ({ item_id, title, year }) => ({ item_id, title, year });
 
-/** Gives a film stars; null takes them back. */
+/** Gives a film stars; null removes them. */
 export function rate(film, stars) {
   const ratings = others(state.ratings, film);
   if (stars !== null) ratings.unshift({ ...bare(film), stars });
   change({ ratings, liked: others(state.liked, film), seen: others(state.seen, film), watchlist: others(state.watchlist, film) });
 }
 
-/** Puts hearts on films, or takes them off. */
+/** Gives films hearts, or removes them. */
 export function like(films, liked) {
   let list = state.liked;
   for (const film of films) {
@@ -58,7 +58,7 @@ export function hide(film) {
   change({ hidden: [...others(state.hidden, film), bare(film)] });
 }
 
-/** Takes in what a file holds: its stars win over those here. */
+/** Adds the films of a file, whose stars replace older ones. */
 export function take(imported) {
   const names = new Map(imported.matched.map((film) => [film.item_id, film]));
   const known = (id) => bare(names.get(id) || { item_id: id, title: "", year: null });
@@ -82,7 +82,7 @@ export function forget() {
   change(structuredClone(EMPTY));
 }
 
-/** The person as the server takes it. */
+/** The person as requests send it. */
 export function person() {
   const ids = (list) => list.map((one) => one.item_id);
   return {

@@ -1,0 +1,1 @@
+"""The default model: the dual autoencoder and Bayesian matrix factorization, with a neighbour correction."""

@@ -1,0 +1,191 @@
+"""Prediction intervals: the shortest ones of a distribution, adjusted to cover as often as they claim.
+
+A rating value counts as a bin one step wide around it, so that ends of intervals are real numbers. An interval leaves
+out probability below and above it in the ratio in which the shortest interval does.
+
+A fitted distribution is not perfect, so its intervals do not cover as often as they claim. Split conformal prediction
+(Vovk, Gammerman and Shafer 2005) corrects that on held-out ratings. The *conformity score* of a rating is the smallest
+probability whose interval covers it; the quantiles of the scores replace the nominal levels. Quantile regression on
+the numbers of ratings of user and item makes the correction right for short and long rows too (Romano, Patterson and
+Candès 2019; Gibbs, Cherian and Candès 2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.ratings import IntArray
+
+Floats = npt.NDArray[np.float64]
+
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)  # levels that are adjusted; between them, linear interpolation
+
+_SHORTEST_LEVEL = 0.9  # the shortest interval of this probability sets the ratio of the two tails
+_SMOOTHING = 0.003  # of the pinball loss around 0, a probability: L-BFGS needs a gradient everywhere
+_BLOCK = 1 << 13  # distributions at a time: the search for the shortest interval tries every edge of every bin
+
+
+@dataclass(frozen=True, eq=False)
+class ConformalAdjustment:
+    """The probability that an interval must have in a distribution to cover at each of `LEVELS`.
+
+    Args:
+        coefficients: one row a level: a constant and slopes on functions of the two numbers of ratings, ``(8, 5)``.
+    """
+
+    coefficients: Floats
+
+    @classmethod
+    def fit(cls, scores: Floats, num_ratings: Floats) -> ConformalAdjustment:
+        """Quantile regression of conformity scores, one for each level.
+
+        The regression gives the slopes. The constant is then moved so that the fraction of scores below is right,
+        counting the next rating as one more.
+
+        Args:
+            scores: of ratings that the distributions were not fitted on, shape ``(n,)``.
+            num_ratings: training ratings of each one's user and item, shape ``(n, 2)``.
+        """
+        from scipy.optimize import minimize
+
+        table, number = _regressors(num_ratings), len(scores)
+        rows = []
+        for level in LEVELS:
+
+            def pinball(slopes: Floats, level: float = level) -> tuple[float, Floats]:
+                rest = (scores - table @ slopes) / _SMOOTHING
+                above = 1 / (1 + np.exp(-np.clip(rest, -500, 500)))
+                loss = _SMOOTHING * float(((level - 1) * rest + np.logaddexp(0, rest)).sum())
+                penalty = float(slopes[1:] @ slopes[1:])
+                return loss + penalty, table.T @ (1 - level - above) + 2 * np.append(0.0, slopes[1:])
+
+            start = np.append(np.quantile(scores, level), np.zeros(table.shape[1] - 1))
+            slopes = minimize(pinball, start, jac=True, method="L-BFGS-B").x
+            rest = np.sort(scores - table @ slopes)
+            rank = int(np.ceil((number + 1) * level))
+            if rank > number:  # too few scores to know this quantile: the interval is the whole scale
+                slopes = np.append(1.0, np.zeros(len(slopes) - 1))
+            else:
+                slopes[0] += rest[rank - 1]
+            rows.append(slopes)
+        return cls(np.array(rows))
+
+    def probabilities(self, num_ratings: Floats) -> Floats:
+        """Probability of the interval at each of `LEVELS`, ascending, shape ``(n, 8)``."""
+        adjusted = np.clip(_regressors(num_ratings) @ self.coefficients.T, 0.0, 1.0)
+        return np.asarray(np.maximum.accumulate(adjusted, axis=1))
+
+
+def probability_at(adjusted: Floats, level: float) -> Floats:
+    """Probability of an interval that covers at a level, interpolated between `LEVELS`, shape ``(n,)``.
+
+    Args:
+        adjusted: the probabilities at `LEVELS`, shape ``(n, 8)``.
+        level: above 0 and below 1.
+
+    Example:
+        >>> probability_at(np.array([[0.52, 0.62, 0.73, 0.84, 0.88, 0.93, 0.97, 0.99]]), 0.75).round(3)
+        array([0.785])
+    """
+    known = np.array([0.0, *LEVELS, 1.0])
+    table = np.column_stack([np.zeros(len(adjusted)), adjusted, np.ones(len(adjusted))])
+    left = int(np.searchsorted(known, level)) - 1
+    weight = (level - known[left]) / (known[left + 1] - known[left])
+    return np.asarray(table[:, left] * (1 - weight) + table[:, left + 1] * weight)
+
+
+def interval_ends(values: Floats, distributions: Floats, probability: Floats) -> tuple[Floats, Floats]:
+    """Both ends of the interval of each distribution that holds a given probability, each of shape ``(n,)``.
+
+    Args:
+        values: the rating values, ascending, in equal steps.
+        distributions: probability of each value, shape ``(n, num_values)``.
+        probability: of each interval, shape ``(n,)``.
+    """
+    tail = lower_tail(distributions)
+    levels = np.stack([(1 - probability) * tail, 1 - (1 - probability) * (1 - tail)], axis=1)
+    low, high = quantiles(values, distributions, levels).T
+    return low, high
+
+
+def conformity_scores(distributions: Floats, observed: IntArray) -> Floats:
+    """The smallest probability at which each distribution's interval covers what was observed, shape ``(n,)``.
+
+    Args:
+        distributions: probability of each value, shape ``(n, num_values)``.
+        observed: index of the value that was observed, shape ``(n,)``; the middle of its bin is to be covered.
+    """
+    rows, tail = np.arange(len(observed)), lower_tail(distributions)
+    below = np.cumsum(distributions, axis=1)[rows, observed] - distributions[rows, observed] / 2
+    with np.errstate(divide="ignore"):
+        return np.asarray(1 - np.minimum(below / tail, (1 - below) / (1 - tail)))
+
+
+def lower_tail(distributions: Floats) -> Floats:
+    """Fraction of the probability outside the shortest interval that lies below it, shape ``(n,)``.
+
+    Example:
+        >>> lower_tail(np.array([[0.02, 0.03, 0.05, 0.3, 0.6], [0.05, 0.1, 0.7, 0.1, 0.05]])).round(3)
+        array([1. , 0.5])
+    """
+    tails = [_lower_tail(distributions[start : start + _BLOCK]) for start in range(0, len(distributions), _BLOCK)]
+    return np.concatenate([np.empty(0), *tails])
+
+
+def quantiles(values: Floats, distributions: Floats, levels: Floats) -> Floats:
+    """Quantiles of distributions over bins one step wide.
+
+    Args:
+        values: the rating values, ascending, in equal steps: the middles of the bins.
+        distributions: probability of each value, shape ``(n, num_values)``.
+        levels: probabilities below the quantiles, shape ``(n, k)``.
+
+    Returns:
+        Shape ``(n, k)``, in the unit of ``values``.
+
+    Example:
+        >>> quantiles(np.array([1.0, 2.0, 3.0]), np.array([[0.5, 0.25, 0.25]]), np.array([[0.25, 0.75]]))
+        array([[1. , 2.5]])
+    """
+    step = values[1] - values[0]
+    return np.asarray(values[0] - step / 2 + step * _steps_to(distributions, _cumulative(distributions), levels))
+
+
+def _lower_tail(distributions: Floats) -> Floats:
+    """`lower_tail` of one block: the shortest interval starts or ends at the edge of a bin, so all edges are tried."""
+    cumulative, edges = _cumulative(distributions), np.arange(distributions.shape[1] + 1.0)
+    # first half: the edge is the lower end; second half: the upper end; shape (n, 2 * num_edges)
+    starts = np.concatenate([cumulative, cumulative - _SHORTEST_LEVEL], axis=1)
+    possible = (starts > -1e-12) & (starts + _SHORTEST_LEVEL < 1 + 1e-12)
+    others = np.concatenate([cumulative + _SHORTEST_LEVEL, cumulative - _SHORTEST_LEVEL], axis=1)
+    others = np.minimum(np.maximum(others, 0.0), 1.0)
+    length = np.abs(_steps_to(distributions, cumulative, others) - np.tile(edges, 2))
+    length = np.where(possible, length, np.inf)
+    shortest = length.min(axis=1, keepdims=True)
+    first = np.argmax(length <= shortest + 1e-9, axis=1)  # equal lengths differ by rounding: take the first of them
+    left_out = 1 - _SHORTEST_LEVEL
+    tail = np.minimum(np.maximum(starts[np.arange(len(starts)), first], 0.0), left_out) / left_out
+    return np.where(np.isfinite(shortest[:, 0]), tail, 0.5)
+
+
+def _cumulative(distributions: Floats) -> Floats:
+    """Probability below the lower edge of each bin, and 1 at the end, shape ``(n, num_values + 1)``."""
+    table = np.zeros((len(distributions), distributions.shape[1] + 1))
+    np.cumsum(distributions, axis=1, out=table[:, 1:])
+    return table
+
+
+def _steps_to(distributions: Floats, cumulative: Floats, levels: Floats) -> Floats:
+    """Quantiles in steps from the lower edge of the first bin; the shape of ``levels``."""
+    bins = (cumulative[:, None, 1:-1] < levels[:, :, None]).sum(axis=2)
+    rows = np.arange(len(distributions))[:, None]
+    part = (levels - cumulative[rows, bins]) / np.maximum(distributions[rows, bins], 1e-12)
+    return np.asarray(bins + np.minimum(np.maximum(part, 0.0), 1.0))
+
+
+def _regressors(num_ratings: Floats) -> Floats:
+    """A constant, and for each number of ratings its logarithm and one over its root, shape ``(n, 5)``."""
+    return np.column_stack([np.ones(len(num_ratings)), np.log1p(num_ratings) - 4.0, 1 / np.sqrt(1 + num_ratings)])
