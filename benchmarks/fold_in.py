@@ -7,9 +7,9 @@ there are). Of each, 0, 1, 3, 5, 10 and 20 ratings in a random order are folded 
 predicted, the same for all. Beside our two speeds: `damped_bias` given the same ratings; our models trained with those
 ratings included (10 and 20); for users, LensKit's fold-in, in the environment that benchmarks/peers/install.py makes.
 
-Nothing is tuned, for speed: our settings are those that the search starts from, the average of two models and its lean
-towards neighbours are even, the damping of the biases is the usual one, and LensKit's settings are those that
-`compare.py` chose on ml-latest-small. One processor thread.
+Nothing is tuned, for speed: our settings are those that the search starts from, both blend weights are a half, the
+damping of the biases is the default, and LensKit's settings are those that `compare.py` chose on ml-latest-small. One
+processor thread.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import numpy.typing as npt  # noqa: E402
 from compare import machine  # noqa: E402
-from movie_autoencoder.training.search import Trial, bayesian_trial, choose_damping, next_trial  # noqa: E402
 from peers.install import python_of  # noqa: E402
 
 from movie_autoencoder import Config, read_ratings  # noqa: E402
@@ -39,19 +38,24 @@ from movie_autoencoder.data.sources import find_data  # noqa: E402
 from movie_autoencoder.evaluation.fold_in import NUM_GIVEN, fold_in_curve, random_positions  # noqa: E402
 from movie_autoencoder.metrics.errors import rmse  # noqa: E402
 from movie_autoencoder.models.base import TrainedModel, in_vocabulary  # noqa: E402
-from movie_autoencoder.models.baselines import damped_bias  # noqa: E402
+from movie_autoencoder.models.baselines import choose_damping, damped_bias  # noqa: E402
 from movie_autoencoder.models.bayesian.trained import TrainedBayesian  # noqa: E402
-from movie_autoencoder.models.registry import TrainedDual, TrainedEnsemble  # noqa: E402
+from movie_autoencoder.models.dual.family import DualFamily  # noqa: E402
+from movie_autoencoder.models.dual.trained import TrainedDual  # noqa: E402
+from movie_autoencoder.models.ensemble.family import EnsembleFamily  # noqa: E402
+from movie_autoencoder.models.ensemble.trained import TrainedEnsemble  # noqa: E402
+from movie_autoencoder.models.ensemble.weights import BlendWeights  # noqa: E402
+from movie_autoencoder.models.family import ModelFamily  # noqa: E402
+from movie_autoencoder.models.schedule import scheduled  # noqa: E402
 from movie_autoencoder.models.startup import start_tensorflow  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.training.train import make_learner  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 Array = npt.NDArray[Any]
 SIDES = ("user", "item")
 INCLUDED = (10, 20)  # ratings given for which models are also trained with them
 LEAST, SHARE, FEWEST = 25, 0.1, 60  # ratings of a row that may be kept out; share of such rows; not fewer
-EVEN = 0.5  # share of the dual autoencoder in the average, and lean towards neighbours: about what validation chooses
+EVEN = 0.5  # weight of the dual autoencoder and of the neighbour correction: about what validation chooses
 LENSKIT = {"embedding_size": 64, "epochs": 20, "regularization": 0.1}
 
 
@@ -108,20 +112,20 @@ class Part:
 
 
 def trained(ratings: Ratings, config: Config) -> dict[str, TrainedModel]:
-    """Our two speeds of one data set."""
-    first = next_trial(config, ratings, choose_damping(ratings, None), [])
-    dual, sampled = (one_fit(ratings, trial, config) for trial in (first, bayesian_trial(config, ratings)) if trial)
-    if not isinstance(dual, TrainedDual) or not isinstance(sampled, TrainedBayesian):
-        raise TypeError("The two models are a dual autoencoder and its sampled sibling.")
-    best = TrainedEnsemble.of(dual, sampled, EVEN, lean=EVEN, ratings=ratings)
-    return {"dual-best": best, "dual-fast": dual.with_priors(ratings)}
+    """Our two speeds of one data set: both members of the ensemble with the first settings of the search."""
+    damping = choose_damping(ratings, None)
+    dual, bayesian = (one_fit(family, ratings, damping, config) for family in EnsembleFamily().members())
+    weights = BlendWeights(EVEN, neighbours=EVEN)
+    best = TrainedEnsemble.of(cast(TrainedDual, dual), cast(TrainedBayesian, bayesian), weights, ratings=ratings)
+    return {"dual-best": best, "dual-fast": DualFamily().assemble([dual], config, ratings)}
 
 
-def one_fit(ratings: Ratings, trial: Trial, config: Config) -> TrainedModel:
-    """One model, to the end of its schedule."""
-    from movie_autoencoder.models.optimizer import scheduled
-
-    learner, rate = make_learner(ratings, trial, config)
+def one_fit(family: ModelFamily, ratings: Ratings, damping: float, config: Config) -> TrainedModel:
+    """The family's first trial, to the end of its schedule."""
+    trial = family.next_trial(config, ratings, damping, [])
+    if trial is None:
+        raise ValueError(f"{family.name} has no trial.")
+    learner, rate = family.learner(ratings, trial, config, None)
     for epoch in range(trial.epochs):
         learner.epoch(epoch, rate * scheduled(config.training.schedule, epoch / trial.epochs))
     return learner.trained()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from movie_autoencoder.models.settings import AutorecSettings
 
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
@@ -15,9 +16,8 @@ from movie_autoencoder.models.autorec.learner import AutorecLearner, default_lea
 from movie_autoencoder.models.autorec.rows import Rows, read, unit
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import BiasSolver, damped_bias
-from movie_autoencoder.models.optimizer import scheduled
 from movie_autoencoder.models.registry import TrainedAutorec
-from movie_autoencoder.models.settings import AutorecSettings
+from movie_autoencoder.models.schedule import scheduled
 from movie_autoencoder.models.sparse import Cells, compressed, dense_matrix
 
 SETTINGS = AutorecSettings(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from movie_autoencoder.models.settings import DualSettings
 
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
@@ -15,9 +16,8 @@ from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
 from movie_autoencoder.models.dual.learner import DualAutoencoder, DualLearner, default_learning_rate
 from movie_autoencoder.models.dual.trained import DualWeights
-from movie_autoencoder.models.optimizer import scheduled
 from movie_autoencoder.models.registry import TrainedDual
-from movie_autoencoder.models.settings import DualSettings
+from movie_autoencoder.models.schedule import scheduled
 from movie_autoencoder.models.sparse import Cells, compressed, inner_products, product
 
 SETTINGS = DualSettings(latent_dim=6, l2=5.0, hidden_fraction=0.25, hidden_rows=0.0, damping=3.0)

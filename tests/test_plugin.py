@@ -236,12 +236,10 @@ def test_an_installed_plugin_is_found_by_its_entry_point(
     assert load_bundle(out / "bundle").model.name == "toy"
     figures = json.loads(run(installed, ROOT / "evaluate.py", out, "--json", "--no-report"))
     assert figures["model"] == "toy" and figures["rmse"] < figures["baselines"]["damped_bias"]["rmse"]
-    command = ["-m", "movie_autoencoder.cli.main"]
     user = load_bundle(out / "bundle").user_ids[0]
     code = "import sys; from movie_autoencoder.cli import main; main(sys.argv[1:])"
     answer = json.loads(run(installed, "-c", code, "recommend", out, "--user", user, "--k", 3, "--format", "json"))
     assert len(answer["recommendations"]) == 3
-    del command
 
 
 def test_without_the_plugin_its_bundle_says_what_is_missing(result: TrainResult) -> None:

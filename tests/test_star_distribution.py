@@ -65,11 +65,11 @@ def test_an_interval_of_an_even_distribution_leaves_out_as_much_on_either_side_a
 
 
 def test_intervals_stay_on_the_scale_and_a_level_beyond_0_and_1_is_refused() -> None:
-    sure = StarDistribution(FIVE, VALUES, np.array([EVEN]), np.ones((1, len(LEVELS))))
-    assert [end.tolist() for end in sure.interval(0.7)] == [[1.0], [5.0]]
+    wide = StarDistribution(FIVE, VALUES, np.array([EVEN]), np.ones((1, len(LEVELS))))
+    assert [end.tolist() for end in wide.interval(0.7)] == [[1.0], [5.0]]
     for level in (0.0, 1.0, -1, 2):
         with pytest.raises(ValueError, match=f"above 0 and below 1. Received: level={level}"):
-            sure.interval(level)
+            wide.interval(level)
 
 
 def test_the_shortest_interval_of_a_skewed_distribution_leaves_out_one_tail() -> None:

@@ -1,4 +1,4 @@
-"""The star model on ratings with known habits: it finds them, its intervals cover, and nothing held out leaks."""
+"""The star model on ratings of known origin: it finds who gives what, its intervals cover, nothing held out leaks."""
 
 from __future__ import annotations
 

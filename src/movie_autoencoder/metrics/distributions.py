@@ -95,7 +95,7 @@ class ReliabilityBin:
 
     Args:
         num_ratings: in the bin.
-        chance: mean of the probabilities.
+        chance: mean of the probabilities; ``evaluation.json`` has this name.
         frequency: fraction of the ratings where the event happened.
     """
 

@@ -203,7 +203,7 @@ class RowRegression:
             squares: weighted sum of squared residuals, shape ``(...)``.
             counts: number of ratings, shape ``(...)``.
             inverse: of the prior covariance, shape ``(dim, dim)``.
-            rounds: of the row's factors and its noise in turn; the first has the noise of an average rating.
+            rounds: of the row's factors and its noise in turn, at least one; the first has an average rating's noise.
 
         Returns:
             Posterior means, their covariances, the noise precisions that these rest on, and the noise precisions that
@@ -211,15 +211,15 @@ class RowRegression:
         """
         dof = float(self.prior.noise_dof)
         means, covariance = prior_means, inverse
-        noise: Any = np.ones(np.shape(squares))
+        noise: Any = np.array(1.0)
         tau: Any = noise * self.precision
         pull = projected - _matvec(gram, prior_means)
         for _ in range(rounds):
             tau = np.asarray(noise * self.precision)
             covariance = np.linalg.inv(inverse + tau[..., None, None] * gram)
             means = prior_means + _matvec(covariance, tau[..., None] * pull)
-            errors = squares - 2 * _dot(means, projected) + _dot(means, _matvec(gram, means))
-            errors = errors + (covariance * gram).sum(axis=(-2, -1))
+            errors = squares + np.vecdot(means, _matvec(gram, means) - 2 * projected)
+            errors = errors + _trace_of_product(covariance, gram)
             noise = (dof + counts) / (dof + self.precision * np.maximum(errors, 0.0))
         return means, covariance, tau, noise
 
@@ -311,5 +311,7 @@ def _matvec(matrix: Floats, vector: Floats) -> Floats:
     return product
 
 
-def _dot(left: Floats, right: Floats) -> Any:
-    return np.einsum("...i,...i->...", left, right)
+def _trace_of_product(left: Floats, right: Floats) -> Any:
+    """Of symmetric matrices, shape ``(...)``."""
+    flat = (*left.shape[:-2], -1)
+    return np.vecdot(left.reshape(flat), right.reshape(flat))

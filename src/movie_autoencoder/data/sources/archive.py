@@ -226,7 +226,7 @@ def _names(names: list[str]) -> tuple[str, ...]:
 
 def _wanted(name: str) -> bool:
     """False for the files that operating systems leave in folders and archives."""
-    return not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return not any(part != "." and part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def _walk(folder: Path, limits: Limits) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""New items in a trained bundle: predicted as folded-in ones, nothing else moved, nothing leaked, misuse refused."""
+"""New items in a trained bundle: predicted as folded-in items, all other predictions unchanged, misuse refused."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from movie_autoencoder.models.settings import AutorecSettings
 
 from movie_autoencoder.bundle import Bundle, BundleError, load_bundle, save_bundle
-from movie_autoencoder.bundle.add_items import Added, ExtensionError, add_items, extend
+from movie_autoencoder.bundle.add_items import AddedItems, AddItemsError, add_items, with_new_items
 from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.sources import SourceError
 from movie_autoencoder.evaluation import EvaluationError, evaluate
-from movie_autoencoder.models.autorec.trained import AutorecWeights
+from movie_autoencoder.models.autorec.settings import AutorecSettings
+from movie_autoencoder.models.autorec.trained import AutorecWeights, TrainedAutorec
 from movie_autoencoder.models.base import Merge, TrainedModel, in_user_vocabulary
 from movie_autoencoder.models.baselines import BiasSolver, fit_baselines
-from movie_autoencoder.models.bayesian.trained import Prior, TrainedBayesian
-from movie_autoencoder.models.dual.trained import DualWeights
-from movie_autoencoder.models.registry import TrainedAutorec, TrainedDual, TrainedEnsemble
+from movie_autoencoder.models.bayesian.trained import TrainedBayesian
+from movie_autoencoder.models.dual.trained import DualWeights, TrainedDual
+from movie_autoencoder.models.ensemble.trained import TrainedEnsemble
+from movie_autoencoder.models.ensemble.weights import BlendWeights
+from movie_autoencoder.models.regression import RowPrior
 from movie_autoencoder.recommend.recommender import Recommender
 from movie_autoencoder.uncertainty import StarModel
 
-KINDS = ["dual", "fast", "sampled", "blend", "autorec"]
-FACTS = {
+KINDS = ["dual", "fast", "bayesian", "ensemble", "autorec"]
+METADATA = {
     "settings": {},
     "validation": {},
     "data": {"format": "csv", "path": "", "sha256": "0"},
@@ -36,10 +38,6 @@ FACTS = {
     "schedule_epochs": 1,
     "config": {"model": {"name": "dual"}, "training": {"seed": 0}},
 }
-
-
-def autorec_settings(rows: str) -> AutorecSettings:
-    return AutorecSettings(rows, (4,), "tanh", 0.0, 0.0, 0.0, True, 0, 5.0, "csr")
 
 
 class Case:
@@ -54,11 +52,11 @@ class Case:
         self.dual = TrainedDual.from_weights(
             self._weights(rng), self.training, self.biases, damping=5.0, hidden_fraction=0.2
         )
-        self.fast = self.dual.with_priors(self.training)
-        self.sampled = self._sampled(rng)
-        self.blend = TrainedEnsemble.of(self.dual, self.sampled, 0.4, lean=0.5, ratings=self.training)
-        settings = autorec_settings("item")
-        self.autorec = self._autorec(rng, settings)
+        self.fast = self.dual.with_regressions(self.training)
+        self.bayesian = self._bayesian(rng)
+        weights = BlendWeights(0.4, neighbours=0.5)
+        self.ensemble = TrainedEnsemble.of(self.dual, self.bayesian, weights, ratings=self.training)
+        self.autorec = self.autorec_of("item", rng)
 
     def _draw(self, rng: np.random.Generator, *shape: int) -> np.ndarray:
         return rng.normal(scale=0.1, size=shape).astype(np.float32)
@@ -73,11 +71,11 @@ class Case:
             *(self._draw(rng, 3) for _ in range(4)),
         )
 
-    def _sampled(self, rng: np.random.Generator) -> TrainedBayesian:
+    def _bayesian(self, rng: np.random.Generator) -> TrainedBayesian:
         counts = self.training.num_users, self.training.num_items
         rows = [self._draw(rng, count, 3) for count in counts]
         priors = [
-            Prior(
+            RowPrior(
                 self._draw(rng, 3),
                 self._draw(rng, count, 3),
                 np.eye(3, dtype=np.float32),
@@ -86,10 +84,11 @@ class Case:
             )
             for count in reversed(counts)
         ]
-        sureness = [rng.uniform(0.5, 1.5, count).astype(np.float32) for count in counts]
-        return TrainedBayesian.assembled(self.biases.mean, self.training.scale, rows, priors, sureness, 1.2)
+        row_weights = [rng.uniform(0.5, 1.5, count).astype(np.float32) for count in counts]
+        return TrainedBayesian.assembled(self.biases.mean, self.training.scale, rows, priors, row_weights, 1.2)
 
-    def _autorec(self, rng: np.random.Generator, settings: AutorecSettings) -> TrainedAutorec:
+    def autorec_of(self, rows: str, rng: np.random.Generator) -> TrainedAutorec:
+        settings = AutorecSettings(rows, (4,), "tanh", 0.0, 0.0, 0.0, True, 0, 5.0, "csr")
         columns = self.training.num_users if settings.rows == "item" else self.training.num_items
         weights = AutorecWeights(
             (self._draw(rng, columns, 4),), (self._draw(rng, 4),), self._draw(rng, columns, 4), self._draw(rng, columns)
@@ -102,7 +101,7 @@ class Case:
         held_out = ratings.user_index[cells], ratings.item_index[cells], ratings.values[cells]
         return StarModel.fit(self.dual.predict(*held_out[:2]), *held_out, ratings)
 
-    def bundle(self, kind: str = "blend", *, keep_ratings: bool = True) -> Bundle:
+    def bundle(self, kind: str = "ensemble", *, keep_ratings: bool = True) -> Bundle:
         model: TrainedModel = getattr(self, kind)
         ratings, stars = self.training, self.stars
         if not keep_ratings:
@@ -116,7 +115,7 @@ class Case:
             ratings.item_counts,
             ratings if keep_ratings else None,
             Catalogue.empty(ratings.item_ids),
-            FACTS,
+            METADATA,
             stars,
         )
 
@@ -133,9 +132,9 @@ def by_hand(model: TrainedModel, users: np.ndarray, new: Ratings, columns: np.nd
 @pytest.mark.parametrize("kind", KINDS)
 def test_new_items_are_predicted_as_folded_in_ones_and_nothing_else_moves(kind: str, case: Case) -> None:
     bundle = case.bundle(kind)
-    extended, added = extend(bundle, case.new)
+    extended, added = with_new_items(bundle, case.new)
     new = in_user_vocabulary(case.new, bundle.user_ids)
-    assert added == Added("", new.num_items, len(new), 0, 0, 0, 0, 0)
+    assert added == AddedItems("", new.num_items, len(new), 0, 0, 0, 0, 0)
     assert extended.item_ids.tolist() == sorted([*bundle.item_ids.tolist(), *case.new.item_ids.tolist()])
     one, other = Recommender(bundle), Recommender(extended)
     users, columns = case.rng.integers(-1, new.num_users, 3000), case.rng.integers(0, new.num_items, 3000)
@@ -164,7 +163,7 @@ def test_item_mean_and_counts_by_hand(case: Case) -> None:
     bundle = case.bundle("dual")
     item, user = int(case.new.item_ids[0]), bundle.user_ids
     two = Ratings.from_columns([user[3], user[0]], [item, item], [2.0, 5.0], scale=bundle.model.scale)
-    extended, _ = extend(bundle, two)
+    extended, _ = with_new_items(bundle, two)
     recommender = Recommender(extended)
     column = int(recommender.locate_items([item])[0])
     model = extended.baselines["item_mean"]
@@ -187,9 +186,9 @@ def test_item_mean_and_counts_by_hand(case: Case) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["dual", "fast", "sampled", "blend"])
-def test_stars_given_to_a_new_item_are_read(kind: str, case: Case) -> None:
-    extended, _ = extend(case.bundle(kind), case.new)
+@pytest.mark.parametrize("kind", ["dual", "fast", "bayesian", "ensemble"])
+def test_ratings_of_a_new_item_are_read(kind: str, case: Case) -> None:
+    extended, _ = with_new_items(case.bundle(kind), case.new)
     recommender, scale = Recommender(extended), case.training.scale
     item = case.new.item_ids[0]
     low, high = (
@@ -201,9 +200,9 @@ def test_stars_given_to_a_new_item_are_read(kind: str, case: Case) -> None:
         assert np.abs(high.latent - low.latent).max() > 1e-3
 
 
-def test_new_people_meet_new_items_by_hand(case: Case) -> None:
-    """With n ratings the dual model has n / (n + 20) of its share; for somebody new and something new, both parts."""
-    extended, _ = extend(case.bundle(), case.new)
+def test_new_people_and_new_items_by_hand(case: Case) -> None:
+    """The weight of the dual autoencoder is less by n / (n + 20), by the person's ratings and by the item's."""
+    extended, _ = with_new_items(case.bundle(), case.new)
     model = extended.model
     assert isinstance(model, TrainedEnsemble)
     items = np.array([[3, 17, 18, 40, 77], [5, 17, 19, 41, 78]])
@@ -217,10 +216,10 @@ def test_new_people_meet_new_items_by_hand(case: Case) -> None:
         model.scale,
     )
     users, columns = np.repeat([0, 1], len(extended.item_ids)), np.tile(np.arange(len(extended.item_ids)), 2)
-    average = replace(model, lean=0.0)
+    average = model.with_corrections(neighbours=0.0)
     found = average.reconstruct(users, columns, encoded_users=average.fold_in(people))
     one, other = (
-        each.reconstruct(users, columns, encoded_users=each.fold_in(people)) for each in (model.dual, model.sampled)
+        each.reconstruct(users, columns, encoded_users=each.fold_in(people)) for each in (model.dual, model.bayesian)
     )
     places = np.isin(extended.item_ids, case.new.item_ids)
     counts = extended.item_counts
@@ -231,18 +230,18 @@ def test_new_people_meet_new_items_by_hand(case: Case) -> None:
 def test_the_ratings_of_an_item_alone_decide(case: Case) -> None:
     bundle = case.bundle()
     first = case.new.item_ids[0]
-    alone, _ = extend(bundle, case.new.take(case.new.item_index == 0))
-    together, _ = extend(bundle, case.new)
+    alone, _ = with_new_items(bundle, case.new.take(case.new.item_index == 0))
+    together, _ = with_new_items(bundle, case.new)
     moved = replace(case.new, values=np.where(case.new.item_index == 0, case.new.values, case.new.values[0]))
-    others, _ = extend(bundle, moved)
-    twice, _ = extend(alone, case.new)  # the first is known by then, and left as it is
+    others, _ = with_new_items(bundle, moved)
+    twice, _ = with_new_items(alone, case.new)  # the first is known by then, and left as it is
     users = bundle.user_ids
     predicted = [
         Recommender(one).predict(users, np.full(len(users), first)) for one in (alone, together, others, twice)
     ]
     for one in predicted[1:]:
         np.testing.assert_allclose(one, predicted[0], atol=1e-6)
-    reverse, _ = extend(bundle, replace(moved, values=case.new.scale.maximum + 1 - moved.values))
+    reverse, _ = with_new_items(bundle, replace(moved, values=case.new.scale.maximum + 1 - moved.values))
     assert np.abs(Recommender(reverse).predict(users, np.full(len(users), first)) - predicted[0]).max() > 0.05
     pairs = users[:50], case.new.item_ids[np.arange(50) % case.new.num_items]
     np.testing.assert_allclose(Recommender(twice).predict(*pairs), Recommender(together).predict(*pairs), atol=1e-6)
@@ -280,11 +279,11 @@ def test_from_a_file_to_another_run(kind: str, case: Case, tmp_path: Path) -> No
     rows[4] = (*rows[4][:3], *rows[0][3:])
     path = written(tmp_path / "new.csv", rows)
     added = add_items(run, path, tmp_path / "more")
-    assert added == Added(str(tmp_path / "more"), 2, 3, 1, 1, 2, 2, 1)
+    assert added == AddedItems(str(tmp_path / "more"), 2, 3, 1, 1, 2, 2, 1)
     assert added.to_dict()["num_items"] == 2
     assert added.lines() == [
         "Added      2 new movies from 3 ratings",
-        "Left out   1 rating of 1 movie that the model has: they stay as they are",
+        "Left out   1 rating of 1 movie that the model already has",
         "Left out   2 ratings by 2 people whom the model does not know",
         "Left out   1 new movie that only such people rated",
         f"Saved      {tmp_path / 'more'}",
@@ -328,13 +327,13 @@ def test_ids_that_are_text_and_a_bundle_without_ratings(case: Case, tmp_path: Pa
     assert "17" in load_bundle(tmp_path / "3" / "bundle").item_ids
 
 
-def test_what_is_known_of_a_title_stays(case: Case) -> None:
+def test_titles_of_the_bundle_stay_and_those_of_new_items_are_read(case: Case) -> None:
     bundle = case.bundle()
     first, second = case.new.item_ids[:2].tolist()
     everything = sorted([*bundle.item_ids.tolist(), first, second])  # held-out items have titles, too
     titles = Catalogue.from_rows([str(one) for one in everything], [f"Film {one} (1999)" for one in everything])
     read = Catalogue.from_rows([str(first), "77777"], ["Better (2001)", "Else"])
-    extended, _ = extend(replace(bundle, catalogue=titles), case.new, read)
+    extended, _ = with_new_items(replace(bundle, catalogue=titles), case.new, read)
     known = extended.catalogue
     assert (known.label(first), known.label(second)) == ("Better (2001)", f"Film {second} (1999)")
     assert known.label(bundle.item_ids[0]) == f"Film {bundle.item_ids[0]} (1999)"
@@ -345,31 +344,27 @@ def test_misuse_is_refused(case: Case, tmp_path: Path) -> None:
     bundle = case.bundle()
     run, user, scale = saved(bundle, tmp_path / "run"), bundle.user_ids[0], bundle.model.scale
     good = written(tmp_path / "good.csv", [(user, 5_000, 4, "New", "")])
-    with pytest.raises(ExtensionError, match=r"folder of its own. Give another --out"):
+    with pytest.raises(AddItemsError, match=r"folder of its own\. Give another --out"):
         add_items(run, good, tmp_path / "here" / ".." / "run")
     (tmp_path / "trained").mkdir()
     (tmp_path / "trained" / "split.npz").touch()
-    with pytest.raises(ExtensionError, match=r"trained: a run that training wrote lies there"):
+    with pytest.raises(AddItemsError, match=r"trained: this folder holds a trained run"):
         add_items(run, good, tmp_path / "trained")
     with pytest.raises(BundleError, match="no trained model here"):
         add_items(tmp_path / "nothing", good, tmp_path / "out")
     wrong: list[tuple[tuple[object, ...], type[Exception], str]] = [
-        ((user, bundle.item_ids[0], 4, "Old", ""), ExtensionError, r"wrong.csv: the model knows all of its 1 movie"),
-        (
-            (99_999, 5_000, 4, "New", ""),
-            ExtensionError,
-            r"wrong.csv: none of its 1 rating of new movies is by a person",
-        ),
-        ((user, "tt5", 4, "New", ""), ExtensionError, r"text, such as 'tt5', and the model's are integers, such as \d"),
+        ((user, bundle.item_ids[0], 4, "Old", ""), AddItemsError, r"wrong.csv: the model knows all of its 1 movie"),
+        ((99_999, 5_000, 4, "New", ""), AddItemsError, r"wrong.csv: none of its 1 rating of new movies is by a person"),
+        ((user, "tt5", 4, "New", ""), AddItemsError, r"text, such as 'tt5', and the model's are integers, such as \d"),
         ((user, 5_000, scale.maximum + 1, "New", ""), SourceError, r"wrong.csv:2: .*"),
     ]
     for row, error, message in wrong:
         with pytest.raises(error, match=message):
             add_items(run, written(tmp_path / "wrong.csv", [row]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    user_rows = case._autorec(np.random.default_rng(0), autorec_settings("user"))
+    user_rows = case.autorec_of("user", np.random.default_rng(0))
     with pytest.raises(ValueError, match="new items have no place in it"):
-        extend(replace(bundle, model=user_rows), case.new)
+        with_new_items(replace(bundle, model=user_rows), case.new)
 
 
 def test_merge_by_hand() -> None:
