@@ -13,11 +13,11 @@ from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.autorec.learner import AutorecLearner, default_learning_rate
 from movie_autoencoder.models.autorec.rows import Rows, read, unit
+from movie_autoencoder.models.autorec.settings import AutorecSettings
+from movie_autoencoder.models.autorec.trained import TrainedAutorec
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import BiasSolver, damped_bias
-from movie_autoencoder.models.registry import TrainedAutorec
 from movie_autoencoder.models.schedule import scheduled
-from movie_autoencoder.models.settings import AutorecSettings
 from movie_autoencoder.models.sparse import Cells, dense_matrix
 
 SETTINGS = AutorecSettings(

@@ -14,11 +14,10 @@ from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
 from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
-from movie_autoencoder.models.dual.network import DualAutoencoder, arrays_of, dual_weights
-from movie_autoencoder.models.dual.trained import DualWeights
-from movie_autoencoder.models.registry import TrainedDual
+from movie_autoencoder.models.dual.network import DualAutoencoder
+from movie_autoencoder.models.dual.settings import DualSettings
+from movie_autoencoder.models.dual.trained import DualWeights, TrainedDual
 from movie_autoencoder.models.schedule import scheduled
-from movie_autoencoder.models.settings import DualSettings
 from movie_autoencoder.models.sparse import Cells, Matrix, compressed, inner_products, product
 
 SETTINGS = DualSettings(latent_dim=6, l2=5.0, hidden_fraction=0.25, hidden_rows=0.0, damping=3.0)
@@ -49,7 +48,7 @@ def random_weights(num_users: int, num_items: int, dim: int, seed: int = 0) -> D
     }
     vectors = ("user_intercept", "item_intercept", "user_weights", "item_weights")
     drawn = {name: rng.normal(size=shape) for name, shape in [*shapes.items(), *((name, (dim,)) for name in vectors)]}
-    return dual_weights({name: array.astype(np.float32) for name, array in drawn.items()})
+    return DualWeights(**{name: array.astype(np.float32) for name, array in drawn.items()})
 
 
 def network_inputs(
@@ -75,24 +74,22 @@ def test_encoding_and_decoding_by_hand() -> None:
     """Two users, three items, one latent number: every term of docs/models.md, written out."""
     ratings = Ratings.from_columns([0, 0, 1], [0, 1, 2], [5, 3, 4])
     column = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
-    weights = dual_weights(
-        {
-            "item_residual_table": column,
-            "item_implicit_table": 10 * column,
-            "user_residual_table": column[:2],
-            "user_implicit_table": -column[:2],
-            "user_intercept": np.float32([0.5]),
-            "item_intercept": np.float32([0.25]),
-            "user_weights": np.float32([2]),
-            "item_weights": np.float32([3]),
-        }
+    weights = DualWeights(
+        item_residual_table=column,
+        item_implicit_table=10 * column,
+        user_residual_table=column[:2],
+        user_implicit_table=-column[:2],
+        user_intercept=np.float32([0.5]),
+        item_intercept=np.float32([0.25]),
+        user_weights=np.float32([2]),
+        item_weights=np.float32([3]),
     )
     biases = Biases(4.0, np.array([0.5, 0.0]), np.array([0.5, -0.5, 0.0]), np.array([2.0, 1.0]), np.ones(3))
     model = TrainedDual.from_weights(weights, ratings, biases, damping=1.0, hidden_fraction=0.19)
-    keep = 0.9
+    rho = 0.9
     residual = {(0, 0): 5 - 5.0, (0, 1): 3 - 4.0, (1, 2): 4 - 4.0}
-    z0 = keep * ((residual[0, 0] * 1 + residual[0, 1] * 2) + (10 + 20)) / np.sqrt(3) + 0.5
-    w2 = keep * (residual[1, 2] * 2 + -2) / np.sqrt(2) + 0.25
+    z0 = rho * ((residual[0, 0] * 1 + residual[0, 1] * 2) + (10 + 20)) / np.sqrt(3) + 0.5
+    w2 = rho * (residual[1, 2] * 2 + -2) / np.sqrt(2) + 0.25
     expected = 4.0 + (0.5 + 2 * z0) + (0.0 + 3 * w2) + z0 * w2
     assert model.users.latent[0] == pytest.approx([z0])
     assert model.items.latent[2] == pytest.approx([w2])
@@ -130,7 +127,7 @@ def test_keras_and_numpy_agree(planted: Ratings) -> None:
     residual = planted.values - biases.mean - biases.users[u] - biases.items[i]
     decoded_cells = np.arange(0, len(planted), 7)
     inputs = network_inputs(planted, biases, residual, np.ones(len(planted)), decoded_cells)
-    weights = dual_weights({name: variable.numpy() for name, variable in learner.model.named_variables.items()})
+    weights = DualWeights(**{name: variable.numpy() for name, variable in learner.model.named_variables.items()})
     model = TrainedDual.from_weights(weights, planted, biases, damping=3.0, hidden_fraction=0.0)
     users, items = learner.model.encode(inputs)
     assert users.numpy() == pytest.approx(model.users.latent, abs=1e-5)
@@ -195,9 +192,9 @@ def test_scale_is_kept(planted: Ratings) -> None:
     """Point 2: sums over all n ratings are shrunk by sqrt(1 - h), as training saw (1 - h) n of them over its root."""
     learner = learner_on(planted, replace(SETTINGS, hidden_fraction=0.36))
     model = learner.trained()
-    assert model.keep == pytest.approx(0.8)
-    intercept = arrays_of(model.weights)["user_intercept"]
-    full = replace(model, keep=1.0).fold_in(planted).latent - intercept
+    assert model.rho == pytest.approx(0.8)
+    intercept = vars(model.weights)["user_intercept"]
+    full = replace(model, rho=1.0).fold_in(planted).latent - intercept
     assert model.fold_in(planted).latent - intercept == pytest.approx(0.8 * full, abs=1e-5)
 
 
@@ -214,13 +211,14 @@ def test_only_tables_are_penalized_and_intercepts_start_away_from_zero() -> None
     assert len(model.tables) == 4
     assert min(np.abs(variables[f"{side}_intercept"].numpy()).max() for side in ("user", "item")) > 0.02
     assert {variable.path for variable in variables.values()} == {v.path for v in model.trainable_variables}
+    assert set(variables) == set(DualWeights.__dataclass_fields__)
 
 
 def test_penalty_shrinks_the_tables(planted: Ratings) -> None:
     sizes = []
     for l2 in (0.0, 10.0, 1000.0):
         model = train(learner_on(planted, replace(SETTINGS, l2=l2)), 60).trained()
-        sizes.append(float(np.square(arrays_of(model.weights)["item_residual_table"]).sum()))
+        sizes.append(float(np.square(vars(model.weights)["item_residual_table"]).sum()))
     assert sizes == sorted(sizes, reverse=True) and sizes[2] < 0.05 * sizes[0]
 
 
@@ -229,7 +227,7 @@ def test_unseen_items_and_users_get_the_intercepts(planted: Ratings) -> None:
     model = train(learner_on(planted), 30).trained()
     users = np.arange(20)
     stars = model.reconstruct(users, np.full(20, -1))
-    weights = arrays_of(model.weights)
+    weights = vars(model.weights)
     user_weights, intercept = weights["user_weights"], weights["item_intercept"]
     bias = model.users.offset[:20] - model.users.latent[:20] @ user_weights
     latent = model.users.latent[:20]
@@ -270,9 +268,9 @@ def test_renumbering_users_and_items_permutes_predictions(planted: Ratings) -> N
     weights = random_weights(planted.num_users, planted.num_items, 4)
     by_user, by_item = np.argsort(users), np.argsort(items)
     order = {"item": by_item, "user": by_user}
-    arrays = arrays_of(weights)
+    arrays = vars(weights)
     tables = {name: array[order[name[:4]]] for name, array in arrays.items() if name.endswith("table")}
-    permuted = dual_weights(arrays | tables)
+    permuted = DualWeights(**(arrays | tables))
     models = [
         TrainedDual.from_weights(w, r, BiasSolver(r, 2.0).solve(), damping=2.0, hidden_fraction=0.1)
         for w, r in ((weights, planted), (permuted, renumbered))
