@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from movie_autoencoder.models.settings import DualSettings
 
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
@@ -75,23 +76,21 @@ def test_encoding_and_decoding_by_hand() -> None:
     ratings = Ratings.from_columns([0, 0, 1], [0, 1, 2], [5, 3, 4])
     column = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
     weights = DualWeights(
-        **{
-            "item_residual_table": column,
-            "item_implicit_table": 10 * column,
-            "user_residual_table": column[:2],
-            "user_implicit_table": -column[:2],
-            "user_intercept": np.float32([0.5]),
-            "item_intercept": np.float32([0.25]),
-            "user_weights": np.float32([2]),
-            "item_weights": np.float32([3]),
-        }
+        item_residual_table=column,
+        item_implicit_table=10 * column,
+        user_residual_table=column[:2],
+        user_implicit_table=-column[:2],
+        user_intercept=np.float32([0.5]),
+        item_intercept=np.float32([0.25]),
+        user_weights=np.float32([2]),
+        item_weights=np.float32([3]),
     )
     biases = Biases(4.0, np.array([0.5, 0.0]), np.array([0.5, -0.5, 0.0]), np.array([2.0, 1.0]), np.ones(3))
     model = TrainedDual.from_weights(weights, ratings, biases, damping=1.0, hidden_fraction=0.19)
-    keep = 0.9
+    rho = 0.9
     residual = {(0, 0): 5 - 5.0, (0, 1): 3 - 4.0, (1, 2): 4 - 4.0}
-    z0 = keep * ((residual[0, 0] * 1 + residual[0, 1] * 2) + (10 + 20)) / np.sqrt(3) + 0.5
-    w2 = keep * (residual[1, 2] * 2 + -2) / np.sqrt(2) + 0.25
+    z0 = rho * ((residual[0, 0] * 1 + residual[0, 1] * 2) + (10 + 20)) / np.sqrt(3) + 0.5
+    w2 = rho * (residual[1, 2] * 2 + -2) / np.sqrt(2) + 0.25
     expected = 4.0 + (0.5 + 2 * z0) + (0.0 + 3 * w2) + z0 * w2
     assert model.users.latent[0] == pytest.approx([z0])
     assert model.items.latent[2] == pytest.approx([w2])
@@ -213,6 +212,7 @@ def test_only_tables_are_penalized_and_intercepts_start_away_from_zero() -> None
     assert len(model.tables) == 4
     assert min(np.abs(variables[f"{side}_intercept"].numpy()).max() for side in ("user", "item")) > 0.02
     assert {variable.path for variable in variables.values()} == {v.path for v in model.trainable_variables}
+    assert set(variables) == set(DualWeights.__dataclass_fields__)
 
 
 def test_penalty_shrinks_the_tables(planted: Ratings) -> None:
