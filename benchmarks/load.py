@@ -1,13 +1,13 @@
-"""How many people a served page answers, and how fast: saved as benchmarks/results/load.json.
+"""Throughput and latency of the server: saved as benchmarks/results/load.json.
 
     python benchmarks/load.py RUN [--rate 600] [--seconds 60] [--connections 16] [--ratings 20]
 
-Starts ``movie-autoencoder serve RUN`` on a free port of this machine, waits for its first answer, and asks ``POST
-/api/recommend`` for people of 20 ratings each, at random among the items that are known best. Requests are due at an
-even rate, whether earlier ones have been answered or not, and a request's time counts from when it was due: a server
-that falls behind shows it. ``--rate 0`` asks on each connection as soon as the last answer is there. Every answer's
-status and one answer in fifty are checked. Server and client share the machine's cores; the client is one thread of
-raw sockets. Memory is the server's resident set, read while it is asked.
+Starts ``movie-autoencoder serve RUN`` on a free port of this machine, waits for its first answer, and sends ``POST
+/api/recommend`` for people with 20 ratings each, at random among the most rated items. Requests are due at an even
+rate, whether earlier ones have been answered or not, and the time of a request counts from when it was due, so that the
+figures show a server that falls behind. With ``--rate 0`` each connection sends a request as soon as the last answer is
+there. The status of every answer and the whole of one answer in fifty are checked. Server and client share the cores of
+the machine; the client is one thread of raw sockets. Memory is the resident set of the server under this load.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from movie_autoencoder import Recommender  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
 
 _PEOPLE = 500  # different requests
-_WARM_SECONDS = 3.0  # asked before figures count
-_CHECKED = 50  # one answer in so many is read
+_WARM_SECONDS = 3.0  # of requests that do not count
+_CHECKED = 50  # one answer in so many is checked completely
 
 
 def requests(run: Path, ratings: int, port: int) -> tuple[list[bytes], int]:
-    """Whole HTTP requests of different people, and the number of items they are answered from."""
+    """Whole HTTP requests of different people, and the number of items of the model."""
     recommender = Recommender.load(run)
     rng = np.random.default_rng(0)
     known = recommender.item_ids[np.argsort(-recommender.item_counts)[:3000]]
@@ -57,14 +57,14 @@ def requests(run: Path, ratings: int, port: int) -> tuple[list[bytes], int]:
 
 
 class Load:
-    """Asks at a rate and remembers how long each answer took.
+    """Sends requests at a rate and records the time of each answer.
 
     Args:
         port: of the server, on this machine.
-        made: requests, asked in turn.
-        rate: requests due in a second; 0 asks as fast as answers come.
-        seconds: for how long, after the first seconds, which do not count.
-        connections: that are kept open; at a rate, no more than so many are under way.
+        made: the requests, sent in turn.
+        rate: requests due in a second; 0 sends them as fast as answers come.
+        seconds: duration, without the first seconds, which do not count.
+        connections: number of open connections, and so the largest number of requests at the same time.
     """
 
     def __init__(self, port: int, made: list[bytes], rate: float, seconds: float, connections: int) -> None:
@@ -81,7 +81,7 @@ class Load:
         self._end = self._counts + seconds
 
     async def run(self) -> None:
-        """Asks on all connections until the time is over."""
+        """Sends requests on all connections until the time is over."""
         await asyncio.gather(*(self._ask() for _ in range(self._connections)))
 
     async def _ask(self) -> None:
@@ -115,7 +115,7 @@ class Load:
 
 
 async def measure(load: Load, process: int) -> list[float]:
-    """Runs the load; the server's memory in MB, once in five seconds of those that count."""
+    """Runs the load; returns the memory of the server in MB, every five seconds that count."""
     memory = []
 
     async def watch() -> None:
@@ -132,13 +132,13 @@ async def measure(load: Load, process: int) -> list[float]:
 
 
 def processor_seconds(process: int) -> float:
-    """Of all threads of a process, so far."""
+    """Processor time of all threads of a process so far, seconds."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def serve(run: Path, port: int) -> tuple[subprocess.Popen[bytes], float]:
-    """Starts a server; it and the seconds to its first answer."""
+    """Starts a server; returns it and the seconds to its first answer."""
     command = [sys.executable, "-c", "from movie_autoencoder.cli.main import main; main()", "serve", str(run)]
     command += ["--port", str(port)]
     started = time.perf_counter()
@@ -157,7 +157,7 @@ def serve(run: Path, port: int) -> tuple[subprocess.Popen[bytes], float]:
 
 
 def main() -> None:
-    """Reads the command line, serves, asks, prints and saves."""
+    """Reads the command line, serves, sends requests, prints and saves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--rate", type=float, default=600.0, help="requests due in a second; 0: as fast as possible")

@@ -1,11 +1,12 @@
-"""Whether the films that `Recommender.next_to_rate` asks for teach most: saved as benchmarks/results/next-to-rate.json.
+"""Error after rating the films of `Recommender.next_to_rate`: saved as benchmarks/results/next-to-rate.json.
 
     python train.py --data ml-latest-small --split user --set split.test_fraction=0.3 --out runs/by-user
     python benchmarks/next_to_rate.py runs/by-user --data ml-latest-small [--stars 5] [--draws 3]
 
-Of each person whom the model has not met (30 ratings or more) half the ratings are scored, and of the other half five
-are shown: the most telling ones, by the rule in use (but for the chance that somebody knows a film: these people do);
-the best known ones; or any five. RMSE of the scored half, users pooled.
+The people are those who are not in the training data and have 30 ratings or more. Half of their ratings are scored,
+and five of the other half are shown to the model: those that `next_to_rate` suggests (without the chance that
+somebody knows a film, because these people do), the most rated ones, or any five. RMSE of the scored half, users
+pooled.
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ def main() -> None:
             scored, pool = order[: len(order) // 2], order[len(order) // 2 :]
             counts = recommender.item_counts[known[ratings.item_index[pool]]]
             shown = {
-                "telling": telling(recommender, known[ratings.item_index[pool]], options.stars),
+                "telling": suggested(recommender, known[ratings.item_index[pool]], options.stars),
                 "best known": np.argsort(-counts, kind="stable")[: options.stars],
                 "any": np.arange(options.stars),
                 "none": np.arange(0),
             }
             items = recommender.item_ids[known[ratings.item_index]]
-            for way, places in shown.items():
-                some = pool[places]
+            for way, chosen in shown.items():
+                some = pool[chosen]
                 given = dict(zip(items[some].tolist(), ratings.values[some].astype(float).tolist(), strict=True))
                 stars, _ = recommender.predict_person(given, items[scored])
                 errors[way].append((float(np.square(stars - ratings.values[scored]).sum()), len(scored)))
@@ -77,8 +78,8 @@ def main() -> None:
     print(json.dumps(figures, indent=1))
 
 
-def telling(recommender: Recommender, columns: np.ndarray, count: int) -> np.ndarray:
-    """Places of the columns that tell most, one after the other."""
+def suggested(recommender: Recommender, columns: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the columns that `next_to_rate` suggests, in order."""
     ids = recommender.item_ids[columns].tolist()
     found = recommender.next_to_rate({}, count, among=ids, known=True)
     return np.array([ids.index(one.item_id) for one in found], dtype=np.int64)

@@ -1,9 +1,9 @@
-"""How long a trained model takes to answer one person, and ten thousand: saved as benchmarks/results/people.json.
+"""Time of recommendations for one person, and for ten thousand: saved as benchmarks/results/people.json.
 
     python benchmarks/people.py RUN [--ratings 20] [--people 10000]
 
-People are drawn at random from the items that are known best; each gives 20 of them stars. One person is answered as in
-``Recommender.recommend({id: stars, …}, k=10)``, intervals and reasons included; many by ``recommend_many``.
+Each person rates 20 random items among the most rated ones. One person is answered by ``Recommender.recommend({id:
+stars, …}, k=10)``, with intervals and reasons; many people by ``recommend_many``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
     milliseconds = {}
     for name, some in (("by id", people), ("by title", titled)):
         if recommender.recommend(some[0], 10).person.unmatched:
-            sys.exit(f"People cannot be answered {name}: this run's items have no titles. Take one with titles.")
+            sys.exit(f"People cannot be answered {name}: the items of this run have no titles. Give a run with titles.")
         took = []
         for one in some:
             started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""How fast titles are found in a large catalogue: ``python benchmarks/titles.py [TITLES]`` (90,000 when left out).
+"""Time of finding titles in a large catalogue: ``python benchmarks/titles.py [TITLES]`` (90,000 when left out).
 
 The catalogue has invented words, and a fifth of its titles have a second name in brackets. The benchmark matches a
 thousand titles, half of them with a typing error, then types queries into the search box letter by letter, and at last

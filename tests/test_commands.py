@@ -51,6 +51,15 @@ def test_recommend_as_a_table_lists_unmatched_titles(taste_run: Path, mine: Path
     assert len([line for line in text.splitlines() if line[:1].isdigit()]) == 3
 
 
+def test_of_many_unmatched_titles_the_first_are_listed_and_the_others_counted(taste_run: Path, mine: Path) -> None:
+    unknown = "".join(f"Unheard Of {number} (1999),3\n" for number in range(22))
+    mine.write_text(mine.read_text() + unknown)
+    lines = run("recommend", taste_run, "--ratings", mine).splitlines()
+    assert "Matched 5, ambiguous 0, unmatched 23." in lines
+    assert sum(line.startswith("  unmatched  ") for line in lines) == 20
+    assert "  and 3 more; --matches FILE saves them all" in lines
+
+
 def test_recommend_as_csv_can_be_imported_elsewhere(recommender: Recommender, taste_run: Path, mine: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("recommend", taste_run, "--ratings", mine, "--format", "csv"))))
     found = recommender.recommend(mine, 20).items
@@ -210,6 +219,7 @@ def test_encode(recommender: Recommender, taste_run: Path, tmp_path: Path) -> No
         (["recommend", "RUN"], "Give either --ratings FILE or --user ID."),
         (["recommend", "RUN", "--user", "1", "--ratings", "x.csv"], "Give either --ratings FILE or --user ID."),
         (["recommend", "RUN", "--user", "1", "--year", "1999-1990"], "must not be later than the last"),
+        (["recommend", "RUN", "--user", "1", "--year", "-"], "Years are written 1994, 1990-, -1980 or 1990-1999"),
         (["compare", "RUN", "1", "2", "--format", "csv"], "compare writes table or json"),
         (["encode", "RUN", "--items", "--ratings", "x.csv", "--out", "x.npy"], "Leave --ratings out."),
         (["recommend", "RUN", "--user", "1", "--year", "199x"], "Years are written 1994, 1990-, -1980 or 1990-1999"),

@@ -173,7 +173,7 @@ def test_a_second_fit_forgets_the_first_and_leaves_no_file_behind(
     parts: tuple[Ratings, pd.DataFrame], fitted: RatingAutoencoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    once, again = (clone(fitted).set_params(speed="fast") for _ in range(2))
+    once, again = (clone(fitted).set_params(speed="fast", validation_fraction=0.0) for _ in range(2))
     assert not hasattr(again, "recommender_")
     before = again.get_params()
     assert again.fit(parts[0].take(np.arange(6000))) is again
@@ -222,6 +222,8 @@ def test_every_argument_reaches_the_configuration() -> None:
         section, key = setting.split(".")
         assert config[section][key] == value, setting
     assert config["model"]["hidden_rows"] == 0.1 and config["split"]["test_fraction"] == 0.0
+    none = RatingAutoencoder(l2=0.0, budget=0, validation_fraction=0.0, threads=0).to_config()  # 0 is a value, not None
+    assert (none.model.l2, none.training.budget, none.split.validation_fraction) == (0.0, 0.0, 0.0)
     assert RatingAutoencoder(model="autorec").to_config().model.name == "autorec"
     with pytest.raises(ConfigError, match="There is no setting 'model.nothing'"):
         RatingAutoencoder(settings={"model.nothing": 1}).to_config()
@@ -232,7 +234,7 @@ def test_every_argument_reaches_the_configuration() -> None:
 def test_the_scale_can_be_given(parts: tuple[Ratings, pd.DataFrame]) -> None:
     pairs, stars = as_pairs(parts[0]), parts[0].values
     for scale in ("0:10", Scale(0.0, 10.0)):
-        model = RatingAutoencoder(speed="fast", epochs=2, budget=0, scale=scale).fit(pairs, stars)
+        model = RatingAutoencoder(speed="fast", epochs=2, validation_fraction=0.0, scale=scale).fit(pairs, stars)
         assert (model.recommender_.scale.minimum, model.recommender_.scale.maximum) == (0.0, 10.0)
     with pytest.raises(ValueError, match="lies outside the scale"):
         RatingAutoencoder(scale="1:4").fit(pairs, stars)

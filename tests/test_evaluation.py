@@ -19,7 +19,7 @@ from movie_autoencoder.bundle import load_bundle
 from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.data.splits import HeldOut
 from movie_autoencoder.evaluation import Evaluation, EvaluationError, evaluate
-from movie_autoencoder.evaluation.groups import count_bins, value_groups
+from movie_autoencoder.evaluation.groups import agreement, count_bins, value_groups
 from movie_autoencoder.evaluation.latent_map import make_latent_map
 from movie_autoencoder.evaluation.targets import is_observed
 from movie_autoencoder.metrics import comparison, errors
@@ -351,6 +351,9 @@ def test_distributions_are_scored_beside_trivial_baselines(planted, tmp_path, by
         assert sum(group.coverage.num_ratings for group in groups) == len(held_out)
         assert len(groups) == 10
     assert found.risk["dual"][-1] == pytest.approx(result.rmse) == found.risk["residual_variance"][-1]
+    for name in ("dual", "residual_variance"):  # certain predictions have smaller errors
+        assert found.auc[name] > 0.52
+        assert found.risk[name][4] < found.risk[name][-1]
     liked = sum(one.frequency * one.num_ratings for one in found.reliability["dual"])
     assert liked == pytest.approx(np.count_nonzero(held_out.values >= found.like_threshold))
     printed = json.loads(json.dumps(result.to_dict(), allow_nan=False))["uncertainty"]
@@ -499,6 +502,18 @@ def test_groups_of_a_continuous_scale_are_ten_bins():
     assert len(groups.labels) == 10
     assert groups.labels[0] == "-10 to -8"
     assert groups.group[[0, -1]].tolist() == [0, 9]
+
+
+def test_agreement_has_the_means_in_both_directions():
+    """Predictions 1, 1 and 3 for ratings 1, 3 and 3 on the scale 1 to 3."""
+    ratings, predictions = np.array([1.0, 3.0, 3.0]), np.array([1.0, 1.0, 3.0])
+    scale = Scale(1, 3, 1)
+    found = agreement(predictions, ratings, scale, value_groups(ratings, scale))
+    assert (found.stars, found.values) == (("1", "2", "3"), (1.0, 2.0, 3.0))
+    assert found.mean_prediction == (1.0, None, 2.0)
+    assert (found.mean_stars[0], found.mean_stars[-1]) == (2.0, 3.0)
+    assert set(found.mean_stars[1:-1]) == {None}
+    assert [(row[0], sum(row[1:-1]), row[-1]) for row in found.counts] == [(1, 0, 0), (0, 0, 0), (1, 0, 1)]
 
 
 def test_bins_of_counts_are_fixed_and_labelled():

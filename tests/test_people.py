@@ -102,6 +102,14 @@ def test_the_last_rating_counts() -> None:
     assert [one.source for one in ann.matched] == ["ratings.csv:4", "ratings.csv:3"]
 
 
+def test_stars_count_before_a_heart_and_a_heart_before_watching() -> None:
+    kinds = ("watchlist", "watched", "liked")
+    ann = person(*(Entry("Heat", 1995, None, kind) for kind in kinds), rated("Heat", 1995, 2.0))
+    assert [(one.item_id, one.kind) for one in ann.matched] == [(20, "rated")] and ann.liked.tolist() == []
+    ann = person(*(Entry("Heat", 1995, None, kind) for kind in kinds))
+    assert [(one.item_id, one.kind) for one in ann.matched] == [(20, "liked")] and ann.seen.tolist() == []
+
+
 def test_a_person_from_ids() -> None:
     ann = Person.of_stars([20, 10, 20], [3, 4, 5], liked=[60, 10], seen=[30, 60], catalogue=FILMS)
     assert sorted(zip(ann.item_ids.tolist(), ann.stars.tolist(), strict=True)) == [(10, 4.0), (20, 5.0)]

@@ -56,6 +56,12 @@ def test_fold_in_takes_a_fixed_number_and_holds_something_out() -> None:
         assert (ratings.user_index[split.test_fold_in] == user).sum() == min(3, count - 1)
 
 
+def test_fold_in_of_more_ratings_than_a_user_has_still_holds_one_out() -> None:
+    ratings = Ratings.from_columns([1, 2, 2, 3, 3, 3], [1, 1, 2, 1, 2, 3], np.arange(6))
+    split = split_ratings(ratings, by="user", test_fraction=0.7, validation_fraction=0.0, fold_in=10, seed=0)
+    assert np.bincount(ratings.user_index[split.test], minlength=3).max() == 1 and len(split.test) == 2
+
+
 def test_by_time_all_test_ratings_are_later(planted: Ratings) -> None:
     times = np.random.default_rng(0).integers(0, 900, len(planted))
     ratings = Ratings.from_columns(planted.user_index, planted.item_index, planted.values, timestamps=times)

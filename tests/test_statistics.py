@@ -34,6 +34,11 @@ def test_statistics_of_a_matrix_counted_by_hand() -> None:
     assert plain["histogram"]["5"] == 2 and plain["scale"] == [0, 5, 1] and plain["ratings_per_item"]["0.5"] == 1.5
 
 
+def test_three_ratings_are_few_and_four_are_not() -> None:
+    ratings = Ratings.from_columns([1, 1, 1, 2, 2, 2, 2], [1, 2, 3, 1, 2, 3, 4], [1, 2, 3, 4, 5, 1, 2])
+    assert inspect_ratings(ratings).few_users == 0.5
+
+
 def test_continuous_scale_and_impossible_times() -> None:
     ratings = Ratings.from_columns([1, 2, 3], [1, 1, 1], [-9.77, 0.123, 9.99], timestamps=[1, 2, 10**18])
     found = inspect_ratings(ratings)

@@ -1,4 +1,4 @@
-"""serve: the application behind uvicorn, with what a reader should be told."""
+"""serve: the application behind uvicorn, with messages about its address and about who can reach it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def serve(
     """Serves the page until Ctrl-C.
 
     Args:
-        recommender: whose answers.
+        recommender: answers the requests.
         host: address to listen on; 127.0.0.1 lets only this machine in.
         port: port to listen on.
-        open_browser: open the page once the server is up.
-        rate_limit: requests a minute for each address; 600 when left out and others can come in, none on this machine.
+        open_browser: open the page when the server is up.
+        rate_limit: requests a minute for each address. When left out, 600 where other machines can reach the server,
+            and no limit otherwise.
 
     Raises:
         ValueError: the address cannot be listened on; the message says why.
@@ -42,7 +43,7 @@ def serve(
     listening = _listen(host, port)
     app = create_app(recommender, rate_limit=rate_limit, hosts=frozenset({host.lower()}))
     gc.collect()
-    gc.freeze()  # the model stays; looking through it again would hold up an answer for a tenth of a second
+    gc.freeze()  # the model stays in memory; collecting it would delay an answer by a tenth of a second
     port = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else "localhost" if host in ("127.0.0.1", "0.0.0.0") else host
     address = f"http://{shown}:{port}"
@@ -84,7 +85,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _one_thread_each() -> Any:
-    """One person's arrays are small: threads would only get in each other's way."""
+    """Limits BLAS to one thread: each request has small arrays, and the server has threads of its own."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)
