@@ -13,6 +13,7 @@ from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.distributions import negative_log_likelihood
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import damped_bias
+from movie_autoencoder.models.validation import Validation
 from movie_autoencoder.uncertainty import StarModel, fit_star_model, value_index
 from movie_autoencoder.uncertainty.features import Features
 from movie_autoencoder.uncertainty.intervals import ConformalAdjustment, conformity_scores
@@ -303,10 +304,10 @@ def test_a_continuous_scale_becomes_a_grid(parts: dict[str, Any]) -> None:
 @pytest.mark.parametrize("by", ["rating", "user"])
 def test_a_split_gives_a_star_model_with_the_statistics_of_the_refit(by: Any, planted: Ratings) -> None:
     split = split_ratings(planted, by=by, seed=1)
-    training, held_out, final = split.training_ratings, split.held_out("validation"), split.refit_ratings
-    model = damped_bias(training, 5.0)
-    first = fit_star_model(model, training, held_out)
-    refit = fit_star_model(model, training, held_out, final, keep_ratings=False)
+    training, final = split.training_ratings, split.refit_ratings
+    model, validation = damped_bias(training, 5.0), Validation(training, split.held_out("validation"))
+    first = fit_star_model(model, validation)
+    refit = fit_star_model(model, validation, final, keep_ratings=False)
     assert first is not None and refit is not None
     assert first.users.counts.sum() == len(training) and refit.users.counts.sum() == len(final)
     assert first.users.ratings is training and refit.users.ratings is None
@@ -315,6 +316,4 @@ def test_a_split_gives_a_star_model_with_the_statistics_of_the_refit(by: Any, pl
 
 
 def test_without_a_validation_part_there_is_no_star_model(planted: Ratings) -> None:
-    split = split_ratings(planted, validation_fraction=0.0, seed=1)
-    training = split.training_ratings
-    assert fit_star_model(damped_bias(training, 5.0), training, split.held_out("validation")) is None
+    assert fit_star_model(damped_bias(planted, 5.0), None) is None
