@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from movie_autoencoder.models.settings import AutorecSettings
 
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
