@@ -13,7 +13,7 @@ from movie_autoencoder.models.autorec.settings import AutorecSettings
 from movie_autoencoder.models.autorec.trained import AutorecWeights, TrainedAutorec
 from movie_autoencoder.models.base import Merge, TrainedModel, in_user_vocabulary
 from movie_autoencoder.models.baselines import BiasSolver, damped_bias
-from movie_autoencoder.models.person import EncodedPerson, Shares
+from movie_autoencoder.models.person import EncodedPerson, FoldInPersonEncoder, Shares
 
 LINEAR = ["dual", "dual with regressions", "bayesian", "ensemble without neighbours", "ensemble"]
 KINDS = [*LINEAR, "autorec", "biases"]
@@ -105,6 +105,18 @@ def test_items_by_name_and_as_a_slice_have_the_same_predictions(
     some = np.array([50, 3, 119])
     np.testing.assert_allclose(person.reconstruct(some), person.reconstruct(everything)[some], atol=1e-6)
     np.testing.assert_allclose(person.reconstruct(slice(5, 20)), person.reconstruct()[5:20], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_general_encoder_equals_that_of_the_model(
+    models: dict[str, TrainedModel], planted: Ratings, kind: str
+) -> None:
+    model, items = models[kind], np.arange(planted.num_items)
+    for size in SIZES:
+        person = new_person(planted.num_items, *size)
+        general = FoldInPersonEncoder(model).encode(person.items, person.ratings, person.seen)
+        np.testing.assert_allclose(general.reconstruct(items), encoded(model, person).reconstruct(items), atol=3e-5)
+        assert general.shares(items) is None and not general.has_neighbours()
 
 
 def test_nobody_has_neighbours_without_ratings(models: dict[str, TrainedModel], planted: Ratings) -> None:

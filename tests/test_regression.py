@@ -305,3 +305,13 @@ def test_every_part_of_a_regression_matters(name: str) -> None:
     plain, other = (one.encode(few_ratings(), columns, 3.0) for one in (regression, changed))
     rows = [-1] if name == "unrated" else range(len(plain))
     assert not np.allclose(plain.offset[rows], other.offset[rows], atol=1e-4)
+
+
+def test_an_error_that_rounding_makes_negative_counts_as_none() -> None:
+    """The noise precision stays finite and positive: that of a row whose ratings are predicted exactly."""
+    regression = random_regression(np.random.default_rng(10), precision=1e6)
+    one = np.ones((1, DIM))
+    found = regression.regress(
+        np.zeros((1, DIM)), 5 * one[..., None] * one, 100 * one, np.array([0.0]), np.array([5]), np.eye(DIM)
+    )
+    assert found[-1] == pytest.approx((10 + 5) / 10)

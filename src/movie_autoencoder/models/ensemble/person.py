@@ -97,9 +97,9 @@ class EnsemblePerson(EncodedPerson):
         if not self.has_neighbours():
             return shares
         parts, _, weights = self._neighbours(items)
-        by_rating = (1 - parts.sum(axis=0)) / self.dual.damped_count + parts
         base = self.encoder.model.mean + self.encoder.dual.item_bias[items]
-        own = Shares(base, self.dual.residuals[:, None] * by_rating, np.zeros_like(shares.implicit))
+        # the person's bias cancels: parts add up to 1, and where nothing is similar the weight is 0
+        own = Shares(base, self.dual.residuals[:, None] * parts, np.zeros_like(shares.implicit))
         return own.blended(shares, weights)
 
     def _neighbours(self, items: IntArray) -> tuple[Floats, Floats, Floats]:
