@@ -1,4 +1,4 @@
-"""What both autoencoders have in common as Keras models: the loss at observed cells, the penalty and the scaled gradient step.
+"""The Keras side of both autoencoders: the loss at observed cells, the penalty and the scaled gradient step.
 
 ``fit`` and our trainer call the same `RatingNetwork.descend`; a model says what it penalizes and how its gradients are
 scaled.
