@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What both autoencoders share as Keras models: the loss at observed cells, the penalty, the scaled gradient step.
-=======
 """The Keras side of both autoencoders: the loss at observed cells, the penalty and the scaled gradient step.
->>>>>>> w-keras
 
 ``fit`` and our trainer call the same `RatingNetwork.descend`; a model says what it penalizes and how its gradients are
 scaled.
