@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
-from movie_autoencoder.models.settings import DualSettings
 
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
@@ -202,6 +201,7 @@ def test_scale_is_kept(planted: Ratings) -> None:
 def test_only_tables_are_penalized_and_intercepts_start_away_from_zero() -> None:
     """Point 3."""
     model = DualAutoencoder(20, 30, 8, seed=1)
+    model.ensure_built()
     variables = model.named_variables
     assert [name for name, variable in variables.items() if any(variable is table for table in model.tables)] == [
         "item_residual_table",

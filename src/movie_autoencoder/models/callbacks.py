@@ -47,7 +47,7 @@ class WeightAverage(keras.callbacks.Callback):
         self.model.make_train_function(force=True)  # an earlier fit traced its steps without this average
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Goes on from the last weights."""
+        """Continues from the last weights."""
         self._place(averages=False)
 
     def on_test_begin(self, logs: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""What both autoencoders share as Keras models: the loss at observed cells, the penalty and the scaled gradient step.
+"""The Keras side of both autoencoders: the loss at observed cells, the penalty and the scaled gradient step.
 
 ``fit`` and our trainer call the same `RatingNetwork.descend`; a model says what it penalizes and how its gradients are
 scaled.
@@ -28,7 +28,7 @@ class RatingNetwork(keras.Model):
     """A Keras model that is trained on ratings at given cells.
 
     A batch is ``(inputs, targets)``: ``inputs`` a dictionary of tensors, ``targets`` of shape ``(n,)`` for the ``n``
-    cells at which the model is asked. A subclass defines `tables`, `penalty_fraction` and `scale_gradients`.
+    cells that the model predicts. A subclass defines `tables`, `penalty_fraction` and `scale_gradients`.
 
     Args:
         l2: penalty on the squares of `tables`.
@@ -42,6 +42,24 @@ class RatingNetwork(keras.Model):
         self.l2 = l2
         self.average: MovingAverage | None = None
         self.supports_jit = False  # XLA compiles no sparse kernel
+
+    def ensure_built(self) -> None:
+        """Creates the weights if there are none. The constructor leaves this open: a subclass may still add layers."""
+        if not self.built:
+            self.build()
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Nothing: the arguments of the constructor determine all shapes."""
+        return {"input_shape": None}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Creates the weights of a loaded model."""
+        self.ensure_built()
+
+    def summary(self, *arguments: Any, **options: Any) -> None:
+        """As in Keras; also before the first call."""
+        self.ensure_built()
+        super().summary(*arguments, **options)
 
     @property
     def tables(self) -> list[keras.Variable]:
@@ -63,6 +81,7 @@ class RatingNetwork(keras.Model):
         """As in Keras; without further arguments the loss is the squared error, and the metric is the RMSE."""
         loss = keras.losses.MeanSquaredError(reduction=self.reduction) if loss is None else loss
         metrics = [keras.metrics.RootMeanSquaredError(name="rmse")] if metrics is None else metrics
+        self.ensure_built()
         super().compile(optimizer, loss, loss_weights, metrics, **options)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

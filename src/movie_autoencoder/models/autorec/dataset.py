@@ -43,7 +43,7 @@ class RowDataset(keras.utils.PyDataset):
         epoch: number of the first epoch.
 
     Attributes:
-        constants: inputs that all batches share: ``pace`` (factor of the gradients of each column, shape
+        constants: inputs common to all batches: ``pace`` (factor of the gradients of each column, shape
             ``(num_columns,)``) and ``loss_scale`` (1 over the ratings of an average batch, shape ``(1,)``).
 
     Example:
@@ -112,7 +112,7 @@ class RowDataset(keras.utils.PyDataset):
         self._started = True
 
     def batch(self, epoch: int, index: int) -> Batch:
-        """A batch of an epoch, without the `constants` that all batches share.
+        """A batch of an epoch, without the `constants`, which are those of every batch.
 
         Args:
             epoch: its number, from 0.

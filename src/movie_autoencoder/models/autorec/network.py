@@ -79,7 +79,6 @@ class AutorecAutoencoder(RatingNetwork):
         self.encoder = HiddenLayers(hidden[:middle], activation, dense=dense, seeds=seeds[:middle], name="encoder")
         self.decoder = HiddenLayers(hidden[middle:], activation, seeds=seeds[middle:-1], first=middle, name="decoder")
         self.output_layer = ColumnOutput(num_columns, activation, dense=dense, seed=seeds[-1], name="output")
-        self.build()
 
     @classmethod
     def from_trained(cls, trained: TrainedAutorec, **arguments: Any) -> AutorecAutoencoder:
@@ -93,6 +92,7 @@ class AutorecAutoencoder(RatingNetwork):
         own = {"code_dropout": settings.code_dropout, "refeeds": settings.refeeds, "l2": settings.l2}
         rows = trained.users if settings.rows == "user" else trained.items
         network = cls(len(rows), len(weights.output_table), settings.hidden, settings.activation, **(own | arguments))
+        network.ensure_built()
         for layer, kernel, bias in zip(network.hidden_layers, weights.kernels, weights.shifts, strict=True):
             layer.kernel.assign(kernel)
             layer.bias.assign(bias)
@@ -108,7 +108,7 @@ class AutorecAutoencoder(RatingNetwork):
         Args:
             dataset: the training ratings, and how rows were made of them.
             values: of the weights by the path of their variable, such as averages; the present ones when left out.
-            settings: which the bundle shall name; those of this network and dataset when left out.
+            settings: that the trained model names; those of this network and dataset when left out.
         """
         values = {variable.path: variable.numpy() for variable in self.weights} if values is None else values
         weights = AutorecWeights(

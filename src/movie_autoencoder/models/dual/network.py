@@ -75,7 +75,6 @@ class DualAutoencoder(RatingNetwork):
         self.user_encoder = self._encoder("user_encoder", num_items, seeds[0], seeds[1], seeds[4])
         self.item_encoder = self._encoder("item_encoder", num_users, seeds[2], seeds[3], seeds[5])
         self.decoder = BilinearDecoder(latent_dim, name="decoder")
-        self.build()
 
     def _encoder(self, name: str, num_columns: int, *seeds: int) -> RowEncoder:
         initializers = [
@@ -102,6 +101,7 @@ class DualAutoencoder(RatingNetwork):
         arrays = vars(trained.weights)
         num_items, latent_dim = arrays["item_residual_table"].shape
         network = cls(len(arrays["user_residual_table"]), num_items, latent_dim, **arguments)
+        network.ensure_built()
         for name, variable in network.named_variables.items():
             variable.assign(arrays[name])
         return network
