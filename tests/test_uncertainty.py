@@ -134,6 +134,16 @@ def test_the_adjustment_corrects_distributions_that_are_too_narrow(parts: dict[s
         assert bool(abs(fraction - 0.9) < 0.03) is covers, fraction
 
 
+def test_intervals_are_adjusted_on_ratings_that_the_parameters_were_not_fitted_to(parts: dict[str, Any]) -> None:
+    """A fit to few ratings suits them too well: adjusted on the same ratings, its intervals would be too narrow."""
+    few = [array[:60] for array in parts["validation"]]
+    model = StarModel.fit(*few, parts["training"])
+    features, observed = Features.of(model.statistics, *few[:3]), value_index(model.values, few[3])
+    scores = conformity_scores(predict_probabilities(features, model.parameters), observed)
+    same = ConformalAdjustment.fit(scores, features.num_ratings).probabilities(features.num_ratings)
+    assert model.adjustment.probabilities(features.num_ratings).mean() > same.mean() + 0.003
+
+
 def test_statistics_come_from_training_ratings_and_parameters_from_held_out_ones(
     parts: dict[str, Any], model: StarModel
 ) -> None:
@@ -227,6 +237,8 @@ def test_the_baseline_variance_is_that_of_noisy_users(parts: dict[str, Any], mod
     variance = model.residual_variance(users, items)
     noisy = users % 4 == 0
     assert variance[noisy].mean() > 3 * variance[~noisy].mean()
+    user, item = np.exp(model.users.log_noise[users[0]]), np.exp(model.items.log_noise[items[0]])
+    assert variance[0] == pytest.approx(model.statistics.deviation**2 * user * item)
     unknown = model.residual_variance(np.array([-1]), np.array([-1]))
     assert unknown == pytest.approx([model.statistics.deviation**2])
 
