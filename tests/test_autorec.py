@@ -13,12 +13,12 @@ from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.autorec.learner import AutorecLearner, default_learning_rate
 from movie_autoencoder.models.autorec.rows import Rows, read, unit
+from movie_autoencoder.models.autorec.settings import AutorecSettings
+from movie_autoencoder.models.autorec.trained import TrainedAutorec
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import BiasSolver, damped_bias
-from movie_autoencoder.models.optimizer import scheduled
-from movie_autoencoder.models.registry import TrainedAutorec
-from movie_autoencoder.models.settings import AutorecSettings
-from movie_autoencoder.models.sparse import Cells, compressed, dense_matrix
+from movie_autoencoder.models.schedule import scheduled
+from movie_autoencoder.models.sparse import Cells, dense_matrix
 
 SETTINGS = AutorecSettings(
     rows="item",
@@ -48,7 +48,7 @@ def train(learner: AutorecLearner, epochs: int, *, first: int = 0, optimizer: st
 
 
 def all_rows(learner: AutorecLearner) -> tuple[Rows, Cells]:
-    rows = learner._rows
+    rows = learner.dataset.matrix
     row = np.repeat(np.arange(len(rows)), np.diff(rows.starts)).astype(np.int32)
     return rows, Cells.of(row, rows.columns, len(rows), rows.num_columns)
 
@@ -85,14 +85,21 @@ def test_keras_and_numpy_agree(planted: Ratings, settings: AutorecSettings) -> N
 
 
 def test_sparse_and_dense_kernels_agree(planted: Ratings) -> None:
-    learner = learner_on(planted)
-    rows, cells = all_rows(learner)
-    inputs = tf.constant(rows.inputs)
-    sparse, dense = compressed(cells, inputs), dense_matrix(cells, inputs)
-    assert learner.model.encode(sparse).numpy() == pytest.approx(learner.model.encode(dense).numpy(), abs=1e-5)
-    codes = learner.model.encode(dense)
-    whole = tf.gather_nd(learner.model.decode(codes), cells.by_row)
-    assert learner.model.decode(codes, cells).numpy() == pytest.approx(whole.numpy(), abs=1e-5)
+    sparse, dense = (learner_on(planted, replace(SETTINGS, kernel=kernel)) for kernel in ("sparse", "dense"))
+    rows, cells = all_rows(sparse)
+    inputs = {
+        "cells": cells.by_row,
+        "order": cells.order,
+        "values": tf.constant(rows.inputs),
+        "num_rows": tf.constant([len(rows)], tf.int64),
+    }
+    matrix = dense_matrix(cells, tf.constant(rows.inputs))
+    codes = dense.model.encode(matrix)
+    for learner in (sparse, dense):  # with the same first weights
+        assert learner.model.encode(inputs).numpy() == pytest.approx(codes.numpy(), abs=1e-5)
+        whole = tf.gather_nd(learner.model.decode(codes), cells.by_row)
+        assert learner.model.decode(codes, cells.by_row, cells.order).numpy() == pytest.approx(whole.numpy(), abs=1e-5)
+        assert learner.model(inputs).numpy() == pytest.approx(whole.numpy(), abs=1e-5)
     ends = [train(learner_on(planted, replace(SETTINGS, kernel=kernel)), 3).trained() for kernel in ("sparse", "dense")]
     u = i = np.arange(100)
     assert ends[0].predict(u, i) == pytest.approx(ends[1].predict(u, i), abs=1e-3)
@@ -120,7 +127,7 @@ def test_loss_counts_observed_cells_only_and_zero_is_a_rating() -> None:
     assert predictions[1] + 3.0 == pytest.approx(predictions[0], abs=1e-4)
 
 
-def test_held_out_stars_change_nothing(planted: Ratings) -> None:
+def test_held_out_ratings_change_nothing(planted: Ratings) -> None:
     split = split_ratings(planted, seed=3)
     values = planted.values.copy()
     values[split.test] = 5.5 - values[split.test]
@@ -152,7 +159,7 @@ def test_plain_gradient_steps_are_stable_with_every_activation(planted: Ratings,
 
 def test_one_trace_serves_all_batches(planted: Ratings) -> None:
     learner = train(learner_on(planted, batch_size=50), 3)  # the last batch of an epoch is smaller
-    assert learner._step.experimental_get_tracing_count() == 1
+    assert learner.traces == 1
 
 
 def test_refeeding_brings_the_second_pass_closer_to_the_first(planted: Ratings) -> None:
@@ -188,7 +195,7 @@ def test_renumbered_users_and_items_renumber_predictions(planted: Ratings, setti
     assert again.reconstruct(users[u], items[i]) == pytest.approx(model.reconstruct(u, i), abs=1e-4)
 
 
-def test_state_taken_up_ends_at_the_same_weights(planted: Ratings) -> None:
+def test_a_restored_state_ends_at_the_same_weights(planted: Ratings) -> None:
     settings = replace(DEEP, dropout=0.4)
     whole = learner_on(planted, settings)
     resumed = learner_on(planted, settings)
@@ -219,7 +226,9 @@ def test_folding_in_training_users_gives_their_own_encoding(planted: Ratings, re
     model = train(learner_on(planted, replace(DEEP, residual=residual)), 2).trained()
     folded = model.fold_in(planted)
     everything = np.ones((planted.num_users, planted.num_items))
-    assert np.array_equal(model.fold_in(planted, seen=everything).factors, folded.factors)  # no place for marks
+    assert np.array_equal(
+        model.fold_in(planted, seen=everything).factors, folded.factors
+    )  # implicit feedback is not used
     assert folded.latent == pytest.approx(model.users.latent, abs=1e-3)
     i = np.arange(100) % planted.num_items
     own = model.reconstruct(np.arange(100), i)
@@ -235,7 +244,7 @@ def test_item_rows_refuse_new_users_with_the_reason(planted: Ratings) -> None:
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, DEEP, replace(SETTINGS, residual=False)])
-def test_who_is_unknown_gets_the_damped_biases(planted: Ratings, settings: AutorecSettings) -> None:
+def test_unknown_users_and_items_get_the_damped_biases(planted: Ratings, settings: AutorecSettings) -> None:
     model = train(learner_on(planted, settings), 3).trained()
     bias = damped_bias(planted, 3.0)
     u, i = np.array([-1, 5, -1]), np.array([4, -1, -1])
@@ -272,6 +281,6 @@ def test_batch_size_and_seed_matter(planted: Ratings) -> None:
 
 
 def test_kernel_is_chosen_by_density(planted: Ratings) -> None:
-    assert learner_on(planted).dense
+    assert learner_on(planted).model.dense
     thin = Ratings.from_columns(np.arange(400) // 2, np.arange(400) % 390, np.arange(400) % 5 + 1.0)
-    assert thin.density < 0.01 and not learner_on(thin).dense
+    assert thin.density < 0.01 and not learner_on(thin).model.dense

@@ -51,6 +51,15 @@ def test_recommend_as_a_table_lists_unmatched_titles(taste_run: Path, mine: Path
     assert len([line for line in text.splitlines() if line[:1].isdigit()]) == 3
 
 
+def test_of_many_unmatched_titles_the_first_are_listed_and_the_others_counted(taste_run: Path, mine: Path) -> None:
+    unknown = "".join(f"Unheard Of {number} (1999),3\n" for number in range(22))
+    mine.write_text(mine.read_text() + unknown)
+    lines = run("recommend", taste_run, "--ratings", mine).splitlines()
+    assert "Matched 5, ambiguous 0, unmatched 23." in lines
+    assert sum(line.startswith("  unmatched  ") for line in lines) == 20
+    assert "  and 3 more; --matches FILE saves them all" in lines
+
+
 def test_recommend_as_csv_can_be_imported_elsewhere(recommender: Recommender, taste_run: Path, mine: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(run("recommend", taste_run, "--ratings", mine, "--format", "csv"))))
     found = recommender.recommend(mine, 20).items

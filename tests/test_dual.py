@@ -13,12 +13,12 @@ from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
-from movie_autoencoder.models.dual.learner import DualAutoencoder, DualLearner, default_learning_rate
-from movie_autoencoder.models.dual.trained import DualWeights
-from movie_autoencoder.models.optimizer import scheduled
-from movie_autoencoder.models.registry import TrainedDual
-from movie_autoencoder.models.settings import DualSettings
-from movie_autoencoder.models.sparse import Cells, compressed, inner_products, product
+from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
+from movie_autoencoder.models.dual.network import DualAutoencoder
+from movie_autoencoder.models.dual.settings import DualSettings
+from movie_autoencoder.models.dual.trained import DualWeights, TrainedDual
+from movie_autoencoder.models.schedule import scheduled
+from movie_autoencoder.models.sparse import Cells, Matrix, compressed, inner_products, product
 
 SETTINGS = DualSettings(latent_dim=6, l2=5.0, hidden_fraction=0.25, hidden_rows=0.0, damping=3.0)
 
@@ -41,24 +41,32 @@ def train(
 def random_weights(num_users: int, num_items: int, dim: int, seed: int = 0) -> DualWeights:
     rng = np.random.default_rng(seed)
     shapes = {
-        "item_stars": (num_items, dim),
-        "item_marks": (num_items, dim),
-        "user_stars": (num_users, dim),
-        "user_marks": (num_users, dim),
+        "item_residual_table": (num_items, dim),
+        "item_implicit_table": (num_items, dim),
+        "user_residual_table": (num_users, dim),
+        "user_implicit_table": (num_users, dim),
     }
-    vectors = ("user_shift", "item_shift", "user_tilt", "item_tilt")
+    vectors = ("user_intercept", "item_intercept", "user_weights", "item_weights")
     drawn = {name: rng.normal(size=shape) for name, shape in [*shapes.items(), *((name, (dim,)) for name in vectors)]}
     return DualWeights(**{name: array.astype(np.float32) for name, array in drawn.items()})
 
 
-def network_inputs(ratings: Ratings, biases: Biases, stars: np.ndarray, marks: np.ndarray) -> dict:
-    cells = Cells.of(ratings.user_index, ratings.item_index, ratings.num_users, ratings.num_items)
+def network_inputs(
+    ratings: Ratings, biases: Biases, residuals: np.ndarray, implicit: np.ndarray, decoded: np.ndarray
+) -> dict:
+    shape = (ratings.num_users, ratings.num_items)
+    cells = Cells.of(ratings.user_index, ratings.item_index, *shape)
+    decoded_cells = Cells.of(ratings.user_index[decoded], ratings.item_index[decoded], *shape)
     return {
-        "cells": cells,
-        "stars": tf.constant(stars, tf.float32),
-        "marks": tf.constant(marks, tf.float32),
+        "cells": cells.by_row,
+        "cells_by_item": cells.by_column,
+        "order": cells.order,
+        "residuals": tf.constant(residuals, tf.float32),
+        "implicit": tf.constant(implicit, tf.float32),
         "user_counts": tf.constant(biases.user_counts, tf.float32),
         "item_counts": tf.constant(biases.item_counts, tf.float32),
+        "decode_cells": decoded_cells.by_row,
+        "decode_order": decoded_cells.order,
     }
 
 
@@ -67,21 +75,21 @@ def test_encoding_and_decoding_by_hand() -> None:
     ratings = Ratings.from_columns([0, 0, 1], [0, 1, 2], [5, 3, 4])
     column = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
     weights = DualWeights(
-        item_stars=column,
-        item_marks=10 * column,
-        user_stars=column[:2],
-        user_marks=-column[:2],
-        user_shift=np.float32([0.5]),
-        item_shift=np.float32([0.25]),
-        user_tilt=np.float32([2]),
-        item_tilt=np.float32([3]),
+        item_residual_table=column,
+        item_implicit_table=10 * column,
+        user_residual_table=column[:2],
+        user_implicit_table=-column[:2],
+        user_intercept=np.float32([0.5]),
+        item_intercept=np.float32([0.25]),
+        user_weights=np.float32([2]),
+        item_weights=np.float32([3]),
     )
     biases = Biases(4.0, np.array([0.5, 0.0]), np.array([0.5, -0.5, 0.0]), np.array([2.0, 1.0]), np.ones(3))
     model = TrainedDual.from_weights(weights, ratings, biases, damping=1.0, hidden_fraction=0.19)
-    keep = 0.9
+    rho = 0.9
     residual = {(0, 0): 5 - 5.0, (0, 1): 3 - 4.0, (1, 2): 4 - 4.0}
-    z0 = keep * ((residual[0, 0] * 1 + residual[0, 1] * 2) + (10 + 20)) / np.sqrt(3) + 0.5
-    w2 = keep * (residual[1, 2] * 2 + -2) / np.sqrt(2) + 0.25
+    z0 = rho * ((residual[0, 0] * 1 + residual[0, 1] * 2) + (10 + 20)) / np.sqrt(3) + 0.5
+    w2 = rho * (residual[1, 2] * 2 + -2) / np.sqrt(2) + 0.25
     expected = 4.0 + (0.5 + 2 * z0) + (0.0 + 3 * w2) + z0 * w2
     assert model.users.latent[0] == pytest.approx([z0])
     assert model.items.latent[2] == pytest.approx([w2])
@@ -96,15 +104,15 @@ def test_products_and_gradients_equal_dense_ones() -> None:
     cells = np.argwhere(rng.random((7, 5)) < 0.4)
     values = tf.constant(rng.normal(size=len(cells)), tf.float32)
     dense = tf.scatter_nd(cells, values, (7, 5))
-    places = Cells.of(cells[:, 0].astype(np.int32), cells[:, 1].astype(np.int32), 7, 5)
-    sparse = compressed(places, values)
+    positions = Cells.of(cells[:, 0].astype(np.int32), cells[:, 1].astype(np.int32), 7, 5)
+    sparse = compressed(positions, values)
+    transposed = Matrix(sparse.transposed, sparse.plain)
     left, right = (tf.Variable(rng.normal(size=(size, 3)), dtype=tf.float32) for size in (7, 5))
     with tf.GradientTape(persistent=True) as tape:
-        ours = tf.reduce_sum(tf.sin(product(sparse, right.value()))) + tf.reduce_sum(
-            tf.sin(product(sparse, left.value(), transpose=True))
-        )
+        ours = tf.reduce_sum(tf.sin(product(sparse, right.value())))
+        ours += tf.reduce_sum(tf.sin(product(transposed, left.value())))
         theirs = tf.reduce_sum(tf.sin(dense @ right)) + tf.reduce_sum(tf.sin(tf.transpose(dense) @ left))
-        ours += tf.reduce_sum(tf.sin(inner_products(places, left.value(), right.value())))
+        ours += tf.reduce_sum(tf.sin(inner_products(positions, left.value(), right.value())))
         theirs += tf.reduce_sum(tf.sin(tf.gather_nd(left @ tf.transpose(right), cells)))
     assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
     for variable in (left, right):
@@ -117,22 +125,21 @@ def test_keras_and_numpy_agree(planted: Ratings) -> None:
     biases = BiasSolver(planted, 3.0).solve()
     u, i = planted.user_index, planted.item_index
     residual = planted.values - biases.mean - biases.users[u] - biases.items[i]
-    inputs = network_inputs(planted, biases, residual, np.ones(len(planted)))
-    inputs["asked"] = Cells.of(u[::7], i[::7], planted.num_users, planted.num_items)
-    weights = DualWeights(**{variable.name: variable.numpy() for variable in learner.model.trainable_variables})
+    decoded_cells = np.arange(0, len(planted), 7)
+    inputs = network_inputs(planted, biases, residual, np.ones(len(planted)), decoded_cells)
+    weights = DualWeights(**{name: variable.numpy() for name, variable in learner.model.named_variables.items()})
     model = TrainedDual.from_weights(weights, planted, biases, damping=3.0, hidden_fraction=0.0)
-    stars, marks = (compressed(inputs["cells"], inputs[name]) for name in ("stars", "marks"))
-    users, items = learner.model.encode(stars, marks, inputs["user_counts"], inputs["item_counts"])
+    users, items = learner.model.encode(inputs)
     assert users.numpy() == pytest.approx(model.users.latent, abs=1e-5)
     assert items.numpy() == pytest.approx(model.items.latent, abs=1e-5)
     decoded = learner.model(inputs).numpy() + planted.values[::7] - residual[::7]
     assert decoded == pytest.approx(model.reconstruct(u[::7], i[::7]), abs=2e-5)
 
 
-def test_a_hidden_star_influences_nothing_that_predicts_it(planted: Ratings) -> None:
-    """Point 1: move one hidden star by 1; biases, encoder inputs and the prediction at its cell stay."""
+def test_a_hidden_rating_influences_nothing_that_predicts_it(planted: Ratings) -> None:
+    """Point 1: move one hidden rating by 1; biases, encoder inputs and the prediction at its cell stay."""
     learner = learner_on(planted)
-    hidden = learner.hidden(epoch=3)
+    hidden = learner.dataset.hidden(epoch=3)
     cell = int(hidden[len(hidden) // 2])
     values = planted.values.copy()
     values[cell] += 1 if values[cell] < 4 else -1
@@ -140,14 +147,13 @@ def test_a_hidden_star_influences_nothing_that_predicts_it(planted: Ratings) -> 
     seen = []
     for ratings in (planted, moved):
         other = learner_on(ratings)
-        assert np.array_equal(other.hidden(epoch=3), hidden)
+        assert np.array_equal(other.dataset.hidden(epoch=3), hidden)
         biases = BiasSolver(ratings, 3.0).solve(hidden)
         visible = np.ones(len(ratings), dtype=np.float32)
         visible[hidden] = 0
         u, i = ratings.user_index, ratings.item_index
         residual = ratings.values - biases.mean - biases.users[u] - biases.items[i]
-        inputs = network_inputs(ratings, biases, residual * visible, visible)
-        inputs["asked"] = Cells.of(u[[cell]], i[[cell]], ratings.num_users, ratings.num_items)
+        inputs = network_inputs(ratings, biases, residual * visible, visible, np.array([cell]))
         decoded = other.model(inputs)
         seen.append((biases.users, biases.items, residual * visible, float(decoded[0])))
     for before, after in zip(*seen, strict=True):
@@ -155,9 +161,9 @@ def test_a_hidden_star_influences_nothing_that_predicts_it(planted: Ratings) -> 
 
 
 def test_a_step_reads_only_what_is_visible(planted: Ratings) -> None:
-    """The same through `epoch`: with no learning from the target, a moved hidden star leaves every weight as it was."""
+    """The same through `epoch`: with a learning rate of 0, moved hidden ratings change no weight."""
     values = planted.values.copy()
-    hidden = learner_on(planted).hidden(epoch=0)
+    hidden = learner_on(planted).dataset.hidden(epoch=0)
     values[hidden] = planted.scale.minimum
     moved = Ratings.from_columns(planted.user_index, planted.item_index, values, scale=planted.scale)
     first, second = learner_on(planted), learner_on(moved)
@@ -186,46 +192,57 @@ def test_scale_is_kept(planted: Ratings) -> None:
     """Point 2: sums over all n ratings are shrunk by sqrt(1 - h), as training saw (1 - h) n of them over its root."""
     learner = learner_on(planted, replace(SETTINGS, hidden_fraction=0.36))
     model = learner.trained()
-    assert model.keep == pytest.approx(0.8)
-    full = replace(model, keep=1.0).fold_in(planted).latent - model.weights.user_shift
-    assert model.fold_in(planted).latent - model.weights.user_shift == pytest.approx(0.8 * full, abs=1e-5)
+    assert model.rho == pytest.approx(0.8)
+    intercept = vars(model.weights)["user_intercept"]
+    full = replace(model, rho=1.0).fold_in(planted).latent - intercept
+    assert model.fold_in(planted).latent - intercept == pytest.approx(0.8 * full, abs=1e-5)
 
 
-def test_only_tables_are_penalised_and_shifts_start_away_from_zero() -> None:
+def test_only_tables_are_penalized_and_intercepts_start_away_from_zero() -> None:
     """Point 3."""
     model = DualAutoencoder(20, 30, 8, seed=1)
-    assert [table.name for table in model.tables] == ["item_stars", "item_marks", "user_stars", "user_marks"]
-    assert min(np.abs(model.user_shift.numpy()).max(), np.abs(model.item_shift.numpy()).max()) > 0.02
-    assert {v.name for v in model.trainable_variables} == set(DualWeights.__dataclass_fields__)
+    model.ensure_built()
+    variables = model.named_variables
+    assert [name for name, variable in variables.items() if any(variable is table for table in model.tables)] == [
+        "item_residual_table",
+        "item_implicit_table",
+        "user_residual_table",
+        "user_implicit_table",
+    ]
+    assert len(model.tables) == 4
+    assert min(np.abs(variables[f"{side}_intercept"].numpy()).max() for side in ("user", "item")) > 0.02
+    assert {variable.path for variable in variables.values()} == {v.path for v in model.trainable_variables}
+    assert set(variables) == set(DualWeights.__dataclass_fields__)
 
 
 def test_penalty_shrinks_the_tables(planted: Ratings) -> None:
     sizes = []
     for l2 in (0.0, 10.0, 1000.0):
         model = train(learner_on(planted, replace(SETTINGS, l2=l2)), 60).trained()
-        sizes.append(float(np.square(model.weights.item_stars).sum()))
+        sizes.append(float(np.square(vars(model.weights)["item_residual_table"]).sum()))
     assert sizes == sorted(sizes, reverse=True) and sizes[2] < 0.05 * sizes[0]
 
 
-def test_unseen_items_and_users_get_the_shifts(planted: Ratings) -> None:
+def test_unseen_items_and_users_get_the_intercepts(planted: Ratings) -> None:
     """Point 4: an unknown item's prediction is the user's own, not one mean for all."""
     model = train(learner_on(planted), 30).trained()
     users = np.arange(20)
     stars = model.reconstruct(users, np.full(20, -1))
-    w = model.weights
-    bias = model.users.offset[:20] - model.users.latent[:20] @ w.user_tilt
+    weights = vars(model.weights)
+    user_weights, intercept = weights["user_weights"], weights["item_intercept"]
+    bias = model.users.offset[:20] - model.users.latent[:20] @ user_weights
     latent = model.users.latent[:20]
-    expected = model.mean + bias + latent @ (w.item_shift + w.user_tilt) + w.item_shift @ w.item_tilt
+    expected = model.mean + bias + latent @ (intercept + user_weights) + intercept @ weights["item_weights"]
     assert stars == pytest.approx(expected, abs=1e-4)
     assert stars.std() > 0.05
 
 
 def test_whole_rows_are_hidden_when_asked(planted: Ratings) -> None:
     learner = learner_on(planted, replace(SETTINGS, hidden_rows=0.3))
-    hidden = learner.hidden(0)
+    hidden = learner.dataset.hidden(0)
     share = np.bincount(planted.user_index[hidden], minlength=planted.num_users) / planted.user_counts
     assert (share > 0.8).sum() >= 5
-    usual = learner_on(planted).hidden(0)
+    usual = learner_on(planted).dataset.hidden(0)
     assert abs(len(usual) / len(planted) - 0.25) < 0.02
     assert (np.bincount(planted.user_index[usual], minlength=planted.num_users) / planted.user_counts < 0.8).all()
 
@@ -251,13 +268,10 @@ def test_renumbering_users_and_items_permutes_predictions(planted: Ratings) -> N
     renumbered = Ratings.from_columns(users[planted.user_index], items[planted.item_index], planted.values)
     weights = random_weights(planted.num_users, planted.num_items, 4)
     by_user, by_item = np.argsort(users), np.argsort(items)
-    permuted = replace(
-        weights,
-        item_stars=weights.item_stars[by_item],
-        item_marks=weights.item_marks[by_item],
-        user_stars=weights.user_stars[by_user],
-        user_marks=weights.user_marks[by_user],
-    )
+    order = {"item": by_item, "user": by_user}
+    arrays = vars(weights)
+    tables = {name: array[order[name[:4]]] for name, array in arrays.items() if name.endswith("table")}
+    permuted = DualWeights(**(arrays | tables))
     models = [
         TrainedDual.from_weights(w, r, BiasSolver(r, 2.0).solve(), damping=2.0, hidden_fraction=0.1)
         for w, r in ((weights, planted), (permuted, renumbered))
@@ -291,7 +305,7 @@ def test_same_seed_same_weights_and_another_seed_others(planted: Ratings) -> Non
     assert np.array_equal(arrays[0], arrays[1]) and not np.array_equal(arrays[0], arrays[2])
 
 
-def test_state_taken_up_ends_at_the_same_weights(planted: Ratings) -> None:
+def test_a_restored_state_ends_at_the_same_weights(planted: Ratings) -> None:
     whole = train(learner_on(planted), 8).trained()
     half = train(learner_on(planted), 5, schedule=8)
     resumed = learner_on(planted)
@@ -313,7 +327,7 @@ def test_every_setting_matters(planted: Ratings, change: dict[str, float]) -> No
 
 
 def test_zero_is_a_rating() -> None:
-    """Moving every star by a constant moves every prediction by it, also when stars become 0."""
+    """Moving every rating by a constant moves every prediction by it, also when ratings become 0."""
     rng = np.random.default_rng(0)
     cells = np.argwhere(rng.random((30, 20)) < 0.5)
     stars = rng.integers(1, 6, len(cells)).astype(float)

@@ -103,21 +103,32 @@ def test_new_items_are_added_and_the_others_stay(planted: Ratings) -> None:
     assert after.users.ratings is everything and np.array_equal(after.users.counts, before.users.counts)
 
 
-def test_items_that_the_same_people_rated_are_similar() -> None:
-    """Two groups of people rate two kinds of items; everyone gives the same rating."""
-    rng = np.random.default_rng(0)
-    users, items = np.nonzero(
-        rng.random((80, 40)) < np.where(np.arange(80)[:, None] % 2 == np.arange(40) % 2, 0.8, 0.1)
-    )
+def test_the_noise_of_a_new_item_is_relative_to_that_of_its_users(statistics: RatingStatistics) -> None:
+    new = Ratings.from_columns([0, 3], [0, 0], [5.0, 1.0], scale=statistics.scale)
+    users = np.array([0, 3])
+    rest = new.values - statistics.mean - statistics.users.bias[users]
+    bias = rest.sum() / (2 + 5)
+    relative = ((rest - bias) / statistics.deviation) ** 2 / np.exp(statistics.users.log_noise[users])
+    ids = np.arange(statistics.users.counts.shape[0] - 1)
+    padded = replace(new, user_index=users.astype(np.int32), user_ids=ids)
+    num_items = len(statistics.items.bias) - 1
+    after = statistics.with_items(padded, Merge(np.arange(num_items), np.array([num_items])), None)
+    assert after.items.bias[num_items] == pytest.approx(bias)
+    assert np.exp(after.items.log_noise[num_items]) == pytest.approx((relative.sum() + 10) / (2 + 10))
+
+
+def test_directions_are_those_of_the_scaled_mask() -> None:
+    """With fewer than 32 items the decomposition is exact, so cosines are those of the mask's columns."""
+    observed = np.random.default_rng(0).random((60, 20)) < np.linspace(0.1, 0.9, 20)
+    users, items = np.nonzero(observed)
     ratings = Ratings.from_columns(users, items, np.full(len(users), 3.0), scale=Scale(1, 5, 1))
     directions = item_directions(ratings)
-    assert directions.shape == (41, 32) and directions.dtype == np.float32
-    assert np.linalg.norm(directions[:-1], axis=1) == pytest.approx(np.ones(40), abs=1e-5)
+    assert directions.shape == (21, 20) and directions.dtype == np.float32
     assert not directions[UNKNOWN].any()
-    cosines = directions[:-1] @ directions[:-1].T
-    alike = np.arange(40)[:, None] % 2 == np.arange(40) % 2
-    np.fill_diagonal(alike, False)
-    assert cosines[alike].mean() > 0.4 > 0.2 > cosines[np.arange(40)[:, None] % 2 != np.arange(40) % 2].mean()
+    mask = observed[ratings.user_ids].astype(float)
+    mask /= np.sqrt((mask.sum(axis=1, keepdims=True) + 10) * (mask.sum(axis=0) + 10))
+    mask /= np.linalg.norm(mask, axis=0)
+    assert directions[:-1] @ directions[:-1].T == pytest.approx(mask.T @ mask, abs=1e-5)
 
 
 def test_similar_counts_by_hand() -> None:

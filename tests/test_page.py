@@ -260,6 +260,7 @@ def test_labels_are_those_of_the_package(page: Any) -> None:
         ("Matrix, The", 1999),
         ("Avventura, L' (a.k.a. Adventure, The)", 1960),
         ("Hate (Haine, La)", 1995),
+        ("Birdman: Or (The Unexpected Virtue of Ignorance)", 2014),
         ("Misérables, Les: Part Two", 1995),
         ("(500) Days of Summer", 2009),
         ("Fleabag (2016–2019)", 2016),

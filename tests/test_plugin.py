@@ -157,6 +157,7 @@ def test_interrupted_it_resumes_to_the_same_model(
     assert "1 fit finished, trial 2 after 4 epochs" in capsys.readouterr().out
     expected = result.model.to_arrays()
     assert all(np.array_equal(expected[name], array) for name, array in again.model.to_arrays().items())
+    assert [fit["rmse"] for fit in again.fits] == [fit["rmse"] for fit in result.fits]
 
 
 def test_its_estimates_and_its_refusals_are_told(ratings: Ratings, config: Config, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import re
 import subprocess
@@ -383,6 +385,9 @@ def test_compressed_file(tmp_path: Path) -> None:
     assert len(read_ratings(path)) == 3 and len(read_ratings(tmp_path)) == 3
     path.write_bytes(gzip.compress(RATINGS_CSV.encode())[:-12])
     assert "is damaged or incomplete" in error_of(path)
+    for name, compress in (("ratings.csv.bz2", bz2.compress), ("ratings.csv.xz", lzma.compress)):
+        (tmp_path / name).write_bytes(compress(RATINGS_CSV.encode()))
+        assert len(read_ratings(tmp_path / name)) == 3
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

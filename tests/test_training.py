@@ -411,12 +411,23 @@ def test_killed_it_resumes(data: Path, tmp_path: Path) -> None:
 
 
 def test_killed_while_the_bundle_is_replaced_the_older_one_comes_back(
-    data: Path, toy_run: TrainResult, tmp_path: Path
+    data: Path, toy_run: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(toy_config(data), out=tmp_path)
-    (tmp_path / "bundle").rename(tmp_path / ".bundle.older")
+    move = Path.replace
+
+    def killed(source: Path, target: Path) -> Path:
+        if target == tmp_path / "bundle":
+            raise SystemError("gone")
+        return move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(SystemError):
+            train(toy_config(data, "training.seed=1"), out=tmp_path)
+    assert not (tmp_path / "bundle").exists()
     with pytest.raises(Interrupted):
-        train(toy_config(data, "training.seed=1"), out=tmp_path, reporter=Interrupting("trial 1", 2))
+        train(toy_config(data, "training.seed=2"), out=tmp_path, reporter=Interrupting("trial 1", 2))
     assert_same_numbers(saved_numbers(tmp_path), saved_numbers(toy_run.run))
 
 
@@ -453,6 +464,15 @@ def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoint" / "progress.npz").write_bytes(b"PK broken")
     with pytest.raises(CheckpointError, match=r"progress\.npz: damaged"):
         train(toy_config(data), out=tmp_path, resume=True)
+
+
+def test_the_checkpoint_has_models_of_trials_that_were_the_best_so_far(data: Path, tmp_path: Path) -> None:
+    config = toy_config(data, "model.num_factors=none")
+    with pytest.raises(Interrupted):
+        train(config, out=tmp_path, reporter=Interrupting("refit", 2))
+    names = {path.name for path in (tmp_path / "checkpoint").iterdir()}
+    first, second = train(config, out=tmp_path, resume=True).fits[:2]
+    assert first["rmse"] < second["rmse"] and names == {"progress.npz", "trial-1.npz"}
 
 
 def test_a_model_that_is_missing_from_the_checkpoint_is_named(data: Path, tmp_path: Path) -> None:

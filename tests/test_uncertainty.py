@@ -13,6 +13,7 @@ from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.distributions import negative_log_likelihood
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import damped_bias
+from movie_autoencoder.models.validation import Validation
 from movie_autoencoder.uncertainty import StarModel, fit_star_model, value_index
 from movie_autoencoder.uncertainty.features import Features
 from movie_autoencoder.uncertainty.intervals import ConformalAdjustment, conformity_scores
@@ -133,6 +134,16 @@ def test_the_adjustment_corrects_distributions_that_are_too_narrow(parts: dict[s
         assert bool(abs(fraction - 0.9) < 0.03) is covers, fraction
 
 
+def test_intervals_are_adjusted_on_ratings_that_the_parameters_were_not_fitted_to(parts: dict[str, Any]) -> None:
+    """A fit to few ratings suits them too well: adjusted on the same ratings, its intervals would be too narrow."""
+    few = [array[:60] for array in parts["validation"]]
+    model = StarModel.fit(*few, parts["training"])
+    features, observed = Features.of(model.statistics, *few[:3]), value_index(model.values, few[3])
+    scores = conformity_scores(predict_probabilities(features, model.parameters), observed)
+    same = ConformalAdjustment.fit(scores, features.num_ratings).probabilities(features.num_ratings)
+    assert model.adjustment.probabilities(features.num_ratings).mean() > same.mean() + 0.003
+
+
 def test_statistics_come_from_training_ratings_and_parameters_from_held_out_ones(
     parts: dict[str, Any], model: StarModel
 ) -> None:
@@ -226,6 +237,8 @@ def test_the_baseline_variance_is_that_of_noisy_users(parts: dict[str, Any], mod
     variance = model.residual_variance(users, items)
     noisy = users % 4 == 0
     assert variance[noisy].mean() > 3 * variance[~noisy].mean()
+    user, item = np.exp(model.users.log_noise[users[0]]), np.exp(model.items.log_noise[items[0]])
+    assert variance[0] == pytest.approx(model.statistics.deviation**2 * user * item)
     unknown = model.residual_variance(np.array([-1]), np.array([-1]))
     assert unknown == pytest.approx([model.statistics.deviation**2])
 
@@ -303,10 +316,10 @@ def test_a_continuous_scale_becomes_a_grid(parts: dict[str, Any]) -> None:
 @pytest.mark.parametrize("by", ["rating", "user"])
 def test_a_split_gives_a_star_model_with_the_statistics_of_the_refit(by: Any, planted: Ratings) -> None:
     split = split_ratings(planted, by=by, seed=1)
-    training, held_out, final = split.training_ratings, split.held_out("validation"), split.refit_ratings
-    model = damped_bias(training, 5.0)
-    first = fit_star_model(model, training, held_out)
-    refit = fit_star_model(model, training, held_out, final, keep_ratings=False)
+    training, final = split.training_ratings, split.refit_ratings
+    model, validation = damped_bias(training, 5.0), Validation(training, split.held_out("validation"))
+    first = fit_star_model(model, validation)
+    refit = fit_star_model(model, validation, final, keep_ratings=False)
     assert first is not None and refit is not None
     assert first.users.counts.sum() == len(training) and refit.users.counts.sum() == len(final)
     assert first.users.ratings is training and refit.users.ratings is None
@@ -315,6 +328,4 @@ def test_a_split_gives_a_star_model_with_the_statistics_of_the_refit(by: Any, pl
 
 
 def test_without_a_validation_part_there_is_no_star_model(planted: Ratings) -> None:
-    split = split_ratings(planted, validation_fraction=0.0, seed=1)
-    training = split.training_ratings
-    assert fit_star_model(damped_bias(training, 5.0), training, split.held_out("validation")) is None
+    assert fit_star_model(damped_bias(planted, 5.0), None) is None

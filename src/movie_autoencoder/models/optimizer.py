@@ -1,20 +1,17 @@
-"""How gradients become steps: a Keras optimizer by name, the learning rate's schedule, the weights' moving average.
+"""How gradients become weights: a Keras optimizer by its name, and the moving average of the weights.
 
-Both autoencoders step through this, so every optimizer means the same in both.
+Both autoencoders train with these, so that every optimizer means the same in both.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-
-from .base import Arrays
 
 _OPTIMIZERS: dict[str, Any] = {
     "adam": keras.optimizers.Adam,
@@ -22,55 +19,61 @@ _OPTIMIZERS: dict[str, Any] = {
     "nadam": keras.optimizers.Nadam,
     "rmsprop": keras.optimizers.RMSprop,
     "adagrad": keras.optimizers.Adagrad,
-    "sgd": lambda learning_rate: keras.optimizers.SGD(learning_rate, momentum=0.9),
+    "sgd": lambda **options: keras.optimizers.SGD(momentum=0.9, **options),
 }
 
 
-def scheduled(schedule: Literal["cosine", "constant"], done: float) -> float:
-    """Factor of the learning rate when a share ``done`` of the schedule is behind: from 1 towards 0, or always 1."""
-    return 0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1.0
-
-
-class Stepper:
-    """Applies gradients to variables and keeps a moving average of them.
-
-    The average starts as a plain mean (its memory grows with the steps up to ``average``), so that it is of use from
-    the first step on.
+def make_optimizer(name: str, learning_rate: float = 0.0) -> keras.optimizers.Optimizer:
+    """The Keras optimizer that a configuration names.
 
     Args:
-        variables: what is trained.
-        optimizer: a name of the configuration.
-        average: memory of the moving average a step; 0 keeps the last weights.
+        name: a name of ``training.optimizer``.
+        learning_rate: the first learning rate; a schedule may change it in every epoch.
+
+    Example:
+        ``model.compile(make_optimizer("adam", 0.01))``
+    """
+    # Named, since Keras would number optimizers of one process, and checkpoints keep their variables by path.
+    return _OPTIMIZERS[name](learning_rate=learning_rate, name=name)
+
+
+class MovingAverage:
+    """An exponential moving average of variables (Polyak and Juditsky 1992).
+
+    It starts as a plain mean: its memory grows with the steps up to ``memory``. So it is of use from the first step.
+
+    Args:
+        variables: what is averaged.
+        memory: weight of the old average in a step; 0 keeps the last values.
     """
 
-    def __init__(self, variables: Sequence[keras.Variable], optimizer: str, average: float) -> None:
-        self.variables = list(variables)
-        self._optimizer = _OPTIMIZERS[optimizer](learning_rate=0.0)
-        self._optimizer.build(self.variables)
-        self._average = average
-        self._averaged = [tf.Variable(variable.value, trainable=False) for variable in self.variables]
+    def __init__(self, variables: Sequence[keras.Variable], memory: float) -> None:
+        self.memory = memory
+        self._variables = list(variables)
+        self._steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._averages = [tf.Variable(variable.value, trainable=False) for variable in self._variables]
 
-    def apply(self, gradients: Sequence[Any], learning_rate: Any) -> None:
-        """One step; to be called inside a ``tf.function``."""
-        self._optimizer.learning_rate.assign(learning_rate)
-        self._optimizer.apply(list(gradients), self.variables)
-        taken = tf.cast(self._optimizer.iterations, tf.float32)
-        memory = tf.minimum(self._average, taken / (9.0 + taken)) if self._average else 0.0
-        for averaged, variable in zip(self._averaged, self.variables, strict=True):
-            averaged.assign(memory * averaged + (1.0 - memory) * variable.value)
+    def update(self) -> None:
+        """Counts the variables' present values as one more step; may run inside a ``tf.function``."""
+        self._steps.assign_add(1)
+        steps = tf.cast(self._steps, tf.float32)
+        memory = tf.minimum(self.memory, steps / (9.0 + steps)) if self.memory else 0.0
+        for average, variable in zip(self._averages, self._variables, strict=True):
+            average.assign(memory * average + (1.0 - memory) * variable.value)
 
-    def averaged(self) -> list[npt.NDArray[np.float32]]:
-        """The averaged weights, in the order of the variables."""
-        return [variable.numpy() for variable in self._averaged]
+    def exchange(self) -> None:
+        """Swaps averages and variables; a second call swaps them back."""
+        for average, variable in zip(self._averages, self._variables, strict=True):
+            present = variable.numpy()
+            variable.assign(average)
+            average.assign(present)
 
-    def _state_variables(self) -> list[Any]:
-        return [*self.variables, *self._optimizer.variables, *self._averaged]
+    def values(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The averages by the path of their variable."""
+        return {v.path: average.numpy() for v, average in zip(self._variables, self._averages, strict=True)}
 
-    def state(self) -> Arrays:
-        """Everything that a later `restore` needs to go on exactly."""
-        return {str(place): np.asarray(variable) for place, variable in enumerate(self._state_variables())}
-
-    def restore(self, state: Arrays) -> None:
-        """Takes up a `state` of the same variables and optimizer."""
-        for place, variable in enumerate(self._state_variables()):
-            variable.assign(state[str(place)])
+    @property
+    def state(self) -> dict[str, tf.Variable]:
+        """Own variables by name: what a checkpoint keeps."""
+        averages = {f"average/{v.path}": average for v, average in zip(self._variables, self._averages, strict=True)}
+        return {**averages, "average/steps": self._steps}

@@ -1,6 +1,6 @@
-"""Tensors of observed cells: products with sparse matrices, decoding at given cells, masked losses.
+"""Operations at observed cells: products with sparse matrices, decoding at given cells, masked losses.
 
-The only module that knows the mask. Nothing here has the size users x items: a product costs
+Only this module knows the mask. Nothing here has the size users x items: a product costs
 O(observed cells x columns), and a decoder is evaluated only where a rating is scored. Gradients are written out,
 since TensorFlow's own would also differentiate with respect to the sparse matrix, which is data.
 """
@@ -18,16 +18,16 @@ Tensor = Any
 
 
 class Cells(NamedTuple):
-    """Positions of stored cells, in the order of rows and in that of columns.
+    """Row and column of stored cells, in the order of rows and in that of columns.
 
-    Both orders are kept since a product with the transpose, which every gradient needs, is only reproducible to the
-    last bit when it runs over rows of its own: TensorFlow's transposing kernel adds up in the order in which threads
-    happen to finish.
+    Both orders are kept because every gradient needs a product with the transpose, and that is reproducible to the
+    last bit only when it runs over rows of its own: TensorFlow's transposing kernel adds up in the order in which
+    threads happen to finish.
 
     Args:
         by_row: row and column of each cell, sorted by row and then column, shape ``(n, 2)``, int64.
         by_column: column and row of each cell, sorted by column and then row, shape ``(n, 2)``, int64.
-        order: place in ``by_row`` of each cell of ``by_column``, shape ``(n,)``, int32.
+        order: index in ``by_row`` of each cell of ``by_column``, shape ``(n,)``, int32.
         shape: number of rows and of columns, shape ``(2,)``, int64.
     """
 
@@ -54,37 +54,45 @@ class Cells(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """A sparse matrix and its transpose, both in compressed rows."""
+    """A sparse matrix and its transpose, both in compressed rows (`compressed_rows`)."""
 
     plain: Tensor
     transposed: Tensor
 
 
+def compressed_rows(cells: Tensor, values: Tensor, shape: Tensor) -> Tensor:
+    """A sparse matrix in compressed rows.
+
+    Args:
+        cells: row and column of each stored cell, sorted by row and then column, shape ``(n, 2)``, int64.
+        values: what is stored there, shape ``(n,)``; a stored 0 costs time but changes nothing.
+        shape: number of rows and of columns, shape ``(2,)``, int64.
+    """
+    return tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=cells, values=values, dense_shape=shape)
+
+
 def compressed(cells: Cells, values: Tensor) -> Matrix:
-    """A sparse matrix from the values at its cells, shape ``(n,)``; a stored 0 costs time but changes nothing."""
+    """A sparse matrix and its transpose from the values at the cells of the matrix, shape ``(n,)``."""
     return Matrix(
-        tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=cells.by_row, values=values, dense_shape=cells.shape),
-        tf.raw_ops.SparseTensorToCSRSparseMatrix(
-            indices=cells.by_column, values=tf.gather(values, cells.order), dense_shape=tf.reverse(cells.shape, [0])
-        ),
+        compressed_rows(cells.by_row, values, cells.shape),
+        compressed_rows(cells.by_column, tf.gather(values, cells.order), tf.reverse(cells.shape, [0])),
     )
 
 
-def product(matrix: Matrix, dense: Tensor, *, transpose: bool = False) -> Tensor:
-    """``matrix @ dense``, or ``matrix.T @ dense``; parallel, reproducible, differentiable in ``dense`` only.
+def product(matrix: Matrix, dense: Tensor) -> Tensor:
+    """``matrix @ dense``: parallel, reproducible, differentiable in ``dense`` only.
 
     Args:
         matrix: of shape ``(rows, columns)``.
-        dense: shape ``(columns, k)``, with ``transpose`` ``(rows, k)``.
+        dense: shape ``(columns, k)``.
 
     Returns:
-        Shape ``(rows, k)``, with ``transpose`` ``(columns, k)``.
+        Shape ``(rows, k)``.
     """
-    forward, backward = (matrix.transposed, matrix.plain) if transpose else (matrix.plain, matrix.transposed)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def multiplied(dense: Tensor) -> tuple[Tensor, Any]:
-        return _product(forward, dense), lambda upstream: _product(backward, upstream)
+        return _product(matrix.plain, dense), lambda upstream: _product(matrix.transposed, upstream)
 
     return multiplied(dense)
 
@@ -137,5 +145,5 @@ def times(rows: Matrix | Tensor, table: Tensor) -> Tensor:
 
 
 def squared_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """Sum of squared differences over the given cells: divided once, by the caller, who knows the count."""
+    """Sum of squared differences over the given cells. The caller, who knows the count, divides once."""
     return tf.reduce_sum(tf.square(predicted - target))

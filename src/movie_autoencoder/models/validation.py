@@ -60,6 +60,7 @@ def least_squares_weight(direction: FloatArray, residuals: FloatArray, *, prior:
         prior_cells: number of further ratings that ask for the prior.
 
     Example:
+        >>> import numpy as np
         >>> least_squares_weight(np.ones(4), np.full(4, 0.5), prior=0.0, prior_cells=4)
         0.25
     """

@@ -133,7 +133,7 @@ class Items:
         names = {genre for genres in self.catalogue.genres.tolist() for genre in genres.split("|") if genre}
         return {name: int(self.genre_masks[name.lower()].sum()) for name in sorted(names)}
 
-    @property
+    @cached_property
     def last_year(self) -> int | None:
         """Year of the newest item; None where no year is known."""
         years = self.catalogue.years

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..models.base import TrainedModel
 from ..models.baselines import choose_damping, fit_baselines
 from ..models.registry import family_of
 from ..models.startup import start_tensorflow
+from ..models.tensorboard import ScalarLog
 from ..models.validation import Validation
 from ..uncertainty import StarModel, fit_star_model
 from . import run_folder
@@ -62,12 +63,14 @@ def train(
         ModelError: the model cannot be trained with these settings on this data.
         TrainingError: too little data, not enough memory, a loss that is not finite, or a resume with other settings.
         Interrupted: Ctrl-C; the checkpoint is saved.
+        MissingTensorBoard: ``tensorboard`` is given and TensorBoard is not installed.
 
     Example:
         ``train(Config().with_settings(["data.path=ratings.csv"])).validation["model"]["rmse"]``
     """
     config, run, report = config or Config(), Path(out), reporter or Reporter()
     run_folder.prepare(run)
+    log = None if tensorboard is None else ScalarLog(tensorboard)
     ratings, catalogue = _read(config, report) if ratings is None else (ratings, None)
     family = family_of(config)
     _check(config, ratings)
@@ -86,8 +89,8 @@ def train(
 
     training, held_out = split.training_ratings, split.held_out("validation")
     validation = Validation(training, held_out) if len(held_out) else None
-    with interruptible() as interrupted, closing(report):
-        trainer = Trainer(config, checkpoint, report, interrupted, catalogue)
+    with interruptible() as interrupted, closing(report), nullcontext() if log is None else closing(log):
+        trainer = Trainer(config, checkpoint, report, interrupted, catalogue, log)
         damping = choose_damping(training, validation)
         best = trainer.search(family, training, damping, validation)
         model = family.assemble([trainer.model_of(fit) for fit in best], config, training, validation=validation)

@@ -21,6 +21,7 @@ from ..data.ratings import Ratings
 from ..models.base import TrainedModel
 from ..models.family import ModelFamily, Trial
 from ..models.schedule import scheduled
+from ..models.tensorboard import ScalarLog
 from ..models.validation import Validation
 from .checkpoint import Checkpoint, CheckpointError
 from .errors import Interrupted, TrainingError
@@ -69,6 +70,7 @@ class Trainer:
         report: told of progress.
         interrupted: asked between epochs whether to stop.
         catalogue: what is known of the items beside their ratings.
+        log: of losses and validation errors, for TensorBoard.
         fits: every fit so far, in order.
     """
 
@@ -77,6 +79,7 @@ class Trainer:
     report: Reporter
     interrupted: Callable[[], bool]
     catalogue: Catalogue | None = None
+    log: ScalarLog | None = None
     fits: list[Fit] = field(default_factory=list)
 
     def search(self, family: ModelFamily, ratings: Ratings, damping: float, validation: Validation | None) -> list[Fit]:
@@ -185,8 +188,7 @@ class Trainer:
                 if rmse < best_rmse:
                     best, best_rmse, best_epoch = candidate, rmse, epoch + 1
             line = Epoch(stage, epoch + 1, loss, rate, time.perf_counter() - started, rmse)
-            checkpoint.history.append(vars(line))
-            self.report.epoch(line)
+            self._record(line)
             if self.interrupted() or ((epoch + 1) % training.checkpoint_every == 0 and epoch + 1 < last):
                 checkpoint.save(
                     stage,
@@ -206,6 +208,15 @@ class Trainer:
         checkpoint.finish(stage, best, epoch=best_epoch, rmse=best_rmse, seconds=seconds, keep=keep)
         self.report.finish(stage, best_epoch, None if validation is None else best_rmse, seconds)
         return Fit(stage, trial, best_epoch, best_rmse, best, seconds)
+
+    def _record(self, line: Epoch) -> None:
+        """Keeps an epoch in the history, and tells the reporter and TensorBoard."""
+        self.checkpoint.history.append(vars(line))
+        self.report.epoch(line)
+        if self.log is not None:
+            self.log.scalar(line.stage, "loss", line.epoch, line.loss)
+            if line.validation_rmse is not None:
+                self.log.scalar(line.stage, "validation RMSE", line.epoch, line.validation_rmse)
 
 
 @contextmanager

@@ -220,16 +220,20 @@ def fit_star_model(
     """
     if validation is None:
         return None
-    star_model = StarModel.fit(
-        validation.predict(model),
-        validation.users,
-        validation.items,
-        validation.targets,
-        validation.training,
-        fold_in=validation.fold_in,
-        keep_ratings=keep_ratings,
-    )
-    return star_model if final is None or final is validation.training else star_model.with_ratings(final)
+    from threadpoolctl import threadpool_limits
+
+    predictions = validation.predict(model)
+    with threadpool_limits(1, user_api="blas"):  # matrices are so small that threads would only wait for each other
+        star_model = StarModel.fit(
+            predictions,
+            validation.users,
+            validation.items,
+            validation.targets,
+            validation.training,
+            fold_in=validation.fold_in,
+            keep_ratings=keep_ratings,
+        )
+        return star_model if final is None or final is validation.training else star_model.with_ratings(final)
 
 
 def _out_of_fold(

@@ -63,6 +63,7 @@ _VERSION = re.compile(
 _SQUARE_YEAR = re.compile(r"\s*\[(\d{4})\]\s*$")
 _PARTS = re.compile(r"\s*[:;]\s*|\s+[-–—]+\s+|\s*[–—]\s*|[,:]?\s+or[:,]\s+|,\s+or\s+", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"^((?:[\w.]+\s+){0,3}?[\w.]+(?:'s|s')):?\s+(?=\S)", re.IGNORECASE)
+_CONTINUES = re.compile(r"(?:\bor|:)\s*$", re.IGNORECASE)  # what follows in brackets belongs to the title
 _MAX_LETTERS = 400  # a longer text is not a title
 
 
@@ -84,8 +85,11 @@ def natural(title: str) -> str:
     Example:
         >>> natural("Hate (Haine, La)"), natural("Matrix, The"), natural("Avventura, L' (a.k.a. Adventure, The)")
         ('Hate', 'The Matrix', "L'Avventura")
+        >>> natural("Birdman: Or (The Unexpected Virtue of Ignorance)")
+        'Birdman: Or (The Unexpected Virtue of Ignorance)'
     """
-    return article_first(names_of(title)[0].text)
+    main = names_of(title)[0].text
+    return article_first(title if _CONTINUES.search(main) else main)
 
 
 def split_year(title: str) -> tuple[str, int | None]:

@@ -1,4 +1,4 @@
-"""Ratings as the classic autoencoder reads them: one row after another, a user's or an item's. NumPy only."""
+"""Ratings as the classic autoencoder reads them: row by row, of a user or of an item. NumPy only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...data.ratings import IntArray, Ratings, Scale, stable_order
 from ..baselines import Biases
 
 Cells = npt.NDArray[np.int64]
-Stars = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 
 # By trial on validation parts of ml-latest-small. Without the presence the encoder is blind to which columns are
 # observed, and validation RMSE is 0.03 worse; between 5 and 10 it makes no difference.
@@ -22,19 +22,19 @@ _GAIN = 10.0
 
 
 def unit(scale: Scale) -> float:
-    """Rating points of one unit inside the network: every scale is seen as wide as that from 1 to 5 stars."""
+    """Rating points of one unit inside the network, in which every scale is as wide as that from 1 to 5."""
     return scale.span / 4
 
 
 def read(targets: Any, count: Any) -> Any:
-    """What the encoder reads of observed cells; arrays or tensors.
+    """The encoder's input at observed cells, from arrays or tensors.
 
-    A constant is added to each, so that a rating differs from no rating, which is 0, whatever its stars: the network
-    also learns from which columns are observed. Division by the root of the row's length keeps long rows, too, where
-    the activations bend.
+    A constant is added to each, so that any rating differs from no rating, which is 0: the network also learns from
+    which columns are observed. Division by the root of the row's length keeps long rows, too, where the activations
+    bend.
 
     Args:
-        targets: what the decoder shall give back there, in units of the network.
+        targets: what the decoder is to return there, in units of the network.
         count: number of observed cells in the row of each.
     """
     return (targets + _PRESENCE) * (_GAIN / (count + 1.0) ** 0.5)
@@ -45,17 +45,17 @@ class Rows:
     """Observed cells row by row, columns ascending in each: a matrix in compressed rows.
 
     Args:
-        starts: first place of each row, and the number of cells at the end, shape ``(num_rows + 1,)``.
-        columns: column at each place, shape ``(num_ratings,)``.
-        cells: which of the ratings stands at each place, same shape.
-        targets: what the decoder shall give back at each place, same shape, in the units of `unit`.
+        starts: index of the first cell of each row, and the number of cells at the end, shape ``(num_rows + 1,)``.
+        columns: column of each cell, shape ``(num_ratings,)``.
+        cells: position among the ratings of each cell, same shape.
+        targets: what the decoder is to return for each cell, same shape, in the units of `unit`.
         num_columns: columns of a row.
     """
 
     starts: Cells
     columns: IntArray
     cells: IntArray
-    targets: Stars
+    targets: Floats
     num_columns: int
 
     @classmethod
@@ -67,7 +67,7 @@ class Rows:
             biases: of these ratings.
             scale: the scale that the network was, or will be, trained on.
             rows: ``"user"`` or ``"item"``.
-            residual: give back what the biases leave over; otherwise stars less their mean.
+            residual: targets are what the biases leave over; otherwise ratings less their mean.
         """
         targets = ratings.values - np.float32(biases.mean)
         if residual:
@@ -82,10 +82,10 @@ class Rows:
         return cls(starts, ratings.user_index[order], order, targets[order], ratings.num_users)
 
     @cached_property
-    def inputs(self) -> Stars:
-        """What the encoder reads at each place, shape ``(num_ratings,)``."""
+    def inputs(self) -> Floats:
+        """The encoder's input at each cell, shape ``(num_ratings,)``."""
         counts = np.diff(self.starts)
-        inputs: Stars = read(self.targets, np.repeat(counts, counts).astype(np.float32))
+        inputs: Floats = read(self.targets, np.repeat(counts, counts).astype(np.float32))
         return inputs
 
     def __len__(self) -> int:
@@ -99,12 +99,12 @@ class Rows:
 
         Returns:
             Row within the batch and column of each cell, shape ``(n, 2)``, sorted; the order that sorts them by column
-            and then row, shape ``(n,)``; and each cell's place here, shape ``(n,)``.
+            and then row, shape ``(n,)``; and the index of each cell here, shape ``(n,)``.
         """
         counts = self.starts[chosen + 1] - self.starts[chosen]
         ends = np.cumsum(counts)
-        places = np.repeat(self.starts[chosen] - ends + counts, counts) + np.arange(ends[-1])
-        cells = np.empty((len(places), 2), dtype=np.int64)
+        positions = np.repeat(self.starts[chosen] - ends + counts, counts) + np.arange(ends[-1])
+        cells = np.empty((len(positions), 2), dtype=np.int64)
         cells[:, 0] = np.repeat(np.arange(len(chosen)), counts)
-        cells[:, 1] = self.columns[places]
-        return cells, stable_order(self.columns[places], self.num_columns), places
+        cells[:, 1] = self.columns[positions]
+        return cells, stable_order(self.columns[positions], self.num_columns), positions

@@ -134,6 +134,12 @@ class TrainedAutorec(TrainedModel):
         side.factors[:-1][ratings.user_counts == 0] = 0.0  # nothing is known of them
         return side
 
+    def keras_model(self) -> Any:
+        """The Keras network with these weights (docs/keras.md)."""
+        from .network import AutorecAutoencoder
+
+        return AutorecAutoencoder.from_trained(self)
+
     def person_encoder(self) -> PersonEncoder:
         """Encodes one person at a time; see the base class.
 

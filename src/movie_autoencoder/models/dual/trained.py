@@ -195,6 +195,12 @@ class TrainedDual(TrainedModel):
         regression = self.user_regression.with_columns(merge, row_weights)
         return replace(self, items=merge.encoded(self.items, new), weights=weights, user_regression=regression)
 
+    def keras_model(self) -> Any:
+        """The Keras network with these weights (docs/keras.md)."""
+        from .network import DualAutoencoder
+
+        return DualAutoencoder.from_trained(self)
+
     def person_encoder(self) -> PersonEncoder:
         """Encodes one person by plain arrays, as `fold_in` does many."""
         if self.user_regression is not None:

@@ -30,7 +30,8 @@ export const label = ({ title, year, item_id: id }) => {
 export function natural(title) {
   const bare = title.includes("(") ? title.replace(SERIES, "").trimEnd() : title;
   const brackets = bare.slice(1).search(/\([^()]*\)/);
-  const name = brackets < 0 ? bare : bare.slice(0, brackets + 1).trim();
+  const main = brackets < 0 ? bare : bare.slice(0, brackets + 1).trim();
+  const name = /(?:\bor|:)\s*$/i.test(main) ? title : main; // the title itself continues in brackets
   const found = ARTICLE.exec(name);
   return found ? `${found[2]}${found[2].endsWith("'") ? "" : " "}${found[1]}${found[3]}` : name;
 }
