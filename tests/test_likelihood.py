@@ -117,18 +117,20 @@ def test_the_noise_of_a_new_item_is_relative_to_that_of_its_users(statistics: Ra
     assert np.exp(after.items.log_noise[num_items]) == pytest.approx((relative.sum() + 10) / (2 + 10))
 
 
-def test_directions_are_those_of_the_scaled_mask() -> None:
-    """With fewer than 32 items the decomposition is exact, so cosines are those of the mask's columns."""
-    observed = np.random.default_rng(0).random((60, 20)) < np.linspace(0.1, 0.9, 20)
+def test_directions_are_those_of_the_truncated_decomposition_of_the_scaled_mask() -> None:
+    """With at most 42 items the subspace holds the whole row space, so the decomposition is exact."""
+    observed = np.random.default_rng(0).random((80, 40)) < np.linspace(0.05, 0.95, 40)
     users, items = np.nonzero(observed)
     ratings = Ratings.from_columns(users, items, np.full(len(users), 3.0), scale=Scale(1, 5, 1))
     directions = item_directions(ratings)
-    assert directions.shape == (21, 20) and directions.dtype == np.float32
+    assert directions.shape == (41, 32) and directions.dtype == np.float32
     assert not directions[UNKNOWN].any()
-    mask = observed[ratings.user_ids].astype(float)
+    mask = observed[np.ix_(ratings.user_ids, ratings.item_ids)].astype(float)
     mask /= np.sqrt((mask.sum(axis=1, keepdims=True) + 10) * (mask.sum(axis=0) + 10))
-    mask /= np.linalg.norm(mask, axis=0)
-    assert directions[:-1] @ directions[:-1].T == pytest.approx(mask.T @ mask, abs=1e-5)
+    _, weights, vectors = np.linalg.svd(mask, full_matrices=False)
+    expected = vectors[:32].T * weights[:32]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert directions[:-1] @ directions[:-1].T == pytest.approx(expected @ expected.T, abs=1e-4)
 
 
 def test_similar_counts_by_hand() -> None:

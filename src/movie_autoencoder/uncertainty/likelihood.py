@@ -192,23 +192,24 @@ def _gradients(features: Features, parameters: Parameters, forward: _Forward, er
     Args:
         errors: derivative by the logits, shape ``(n, num_values)``.
     """
-    smoothing_users, smoothing_items, degrees, weight = np.exp(parameters.log_positive)
+    *smoothing, degrees, weight = np.exp(parameters.log_positive)
     ratio, distance = forward.ratio, forward.distance
     by_distance = errors * (-(degrees + 1) * distance / (degrees * (1 + ratio)))
-    by_degrees = degrees * (-forward.tails / 2 + (degrees + 1) / (2 * degrees) * ratio / (1 + ratio))
-    by_weight = parameters.exponents[3] * weight * (features.user_frequencies / forward.mixed - 1 / forward.total)
-    by_smoothing = (
-        exponent * smoothing * ((errors / smoothed) @ features.frequencies)
-        for exponent, smoothing, smoothed in zip(
-            parameters.exponents[:2], (smoothing_users, smoothing_items), forward.smoothed, strict=True
-        )
-    )
-    return Parameters(
-        location=features.location_regressors * -(by_distance.sum(axis=1) / forward.sigma)[:, None],
-        log_sigma=features.sigma_regressors * -_row_sums(by_distance, distance)[:, None],
-        exponents=np.column_stack([_row_sums(errors, log) for log in forward.logs]),
-        log_positive=np.column_stack([*by_smoothing, _row_sums(errors, by_degrees), _row_sums(errors, by_weight)]),
-    )
+    location = features.location_regressors * -(by_distance.sum(axis=1) / forward.sigma)[:, None]
+    log_sigma = features.sigma_regressors * -_row_sums(by_distance, distance)[:, None]
+    del by_distance  # tables of this size decide how long the fit takes: as few as possible at a time
+    log_positive = [
+        *(
+            parameters.exponents[side] * smoothing[side] * ((errors / forward.smoothed[side]) @ features.frequencies)
+            for side in (0, 1)
+        ),
+        _row_sums(errors, degrees * (-forward.tails / 2 + (degrees + 1) / (2 * degrees) * ratio / (1 + ratio))),
+        _row_sums(
+            errors, parameters.exponents[3] * weight * (features.user_frequencies / forward.mixed - 1 / forward.total)
+        ),
+    ]
+    exponents = np.column_stack([_row_sums(errors, log) for log in forward.logs])
+    return Parameters(location, log_sigma, exponents, np.column_stack(log_positive))
 
 
 def _row_sums(left: Floats, right: Floats) -> Floats:
