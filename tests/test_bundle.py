@@ -245,3 +245,13 @@ def test_the_card_says_what_the_model_is_and_how_good(bundle: Bundle, data_forma
     assert "added after training" not in card
     bare = model_card(replace(bundle, metadata={**metadata, "validation": {}}, ratings=None))
     assert "There was no validation part." in bare and "The training ratings are not inside" in bare
+
+
+@pytest.mark.parametrize("name", ["facts", "model"])
+def test_a_damaged_manifest_of_format_1_is_named(name: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(Path(__file__).parent / "data" / "bundle-version-1", tmp_path / "bundle"))
+    manifest = json.loads((folder / "bundle.json").read_text())
+    del manifest[name]
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"bundle\.json: damaged"):
+        load_bundle(folder)

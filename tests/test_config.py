@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from movie_autoencoder.config import Config, ConfigError
+from movie_autoencoder.config import Config, ConfigError, DualConfig, ModelConfig, register_model_config
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,21 @@ def test_file_errors_name_the_file(tmp_path: Path) -> None:
 def test_every_shipped_configuration_is_valid() -> None:
     files = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.toml"))
     assert [Config.from_toml(path).model.name for path in files]
+
+
+def test_a_name_of_a_model_section_is_taken_once() -> None:
+    class Another(ModelConfig):
+        name: Literal["dual"] = "dual"
+
+    with pytest.raises(ConfigError, match="model section 'dual' already: DualConfig"):
+        register_model_config(Another)
+    assert type(Config().model) is DualConfig
+
+
+def test_an_entry_point_without_a_section_is_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Family:
+        config = None
+
+    monkeypatch.setattr("movie_autoencoder.config.find_plugin", lambda name: Family)
+    with pytest.raises(ConfigError, match=r"model\.name: there is no model 'nameless'. Models: autorec, dual"):
+        Config().with_settings(["model.name=nameless"])

@@ -30,8 +30,9 @@ from movie_autoencoder.models.ensemble.trained import TrainedEnsemble
 from movie_autoencoder.models.registry import register
 from movie_autoencoder.models.schedule import scheduled
 from movie_autoencoder.models.validation import Validation
+from movie_autoencoder.storage import load_arrays, save_arrays
 from movie_autoencoder.training import Interrupted, TrainingError, TrainResult, train
-from movie_autoencoder.training.checkpoint import CheckpointError
+from movie_autoencoder.training.checkpoint import Checkpoint, CheckpointError
 from movie_autoencoder.training.estimates import TooLargeError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -576,3 +577,15 @@ def test_the_split_of_another_run_is_not_scored(data: Path, tmp_path: Path) -> N
     (tmp_path / "1" / "split.npz").replace(tmp_path / "0" / "split.npz")
     with pytest.raises(ValueError, match="the split of another run than the bundle beside it"):
         evaluate(tmp_path / "0")
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
+    fingerprint = {"config": {}, "data": "", "split": ""}
+    Checkpoint.open(tmp_path / "checkpoint", fingerprint, resume=False)
+    assert Checkpoint.open(tmp_path / "checkpoint", fingerprint, resume=True).resumed
+    path = tmp_path / "checkpoint" / "progress.npz"
+    progress = json.loads(str(load_arrays(path)["progress"]))
+    del progress["format"]
+    save_arrays(path, {"progress": np.array(json.dumps(progress))})
+    with pytest.raises(CheckpointError, match=r"progress\.npz: written by another version.*Leave --resume out"):
+        Checkpoint.open(tmp_path / "checkpoint", fingerprint, resume=True)

@@ -246,8 +246,14 @@ def register_model_config(kind: type[ModelConfig]) -> None:
 
     Args:
         kind: its field ``name`` has a default, by which the section is chosen.
+
+    Raises:
+        ConfigError: another section has this name.
     """
-    _MODELS[kind.model_fields["name"].default] = kind
+    name = kind.model_fields["name"].default
+    if _MODELS.get(name, kind) is not kind:
+        raise ConfigError(f"There is a model section {name!r} already: {_MODELS[name].__name__}.")
+    _MODELS[name] = kind
 
 
 def find_plugin(name: str) -> Any:
@@ -262,7 +268,8 @@ _MODELS: dict[str, type[ModelConfig]] = {"dual": DualConfig, "autorec": AutorecC
 
 
 def _model_config(name: Any) -> type[ModelConfig]:
-    if name not in _MODELS and isinstance(name, str) and (plugin := find_plugin(name)) is not None:
+    plugin = find_plugin(name) if name not in _MODELS and isinstance(name, str) else None
+    if plugin is not None and plugin.config is not None:
         register_model_config(plugin.config)
     if name not in _MODELS:
         raise ConfigError(f"model.name: there is no model {name!r}. Models: {', '.join(sorted(_MODELS))}.")

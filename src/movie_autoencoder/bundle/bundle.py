@@ -161,6 +161,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = manifest["format_version"]
+        if version == 1:
+            return upgraded_manifest(manifest)
     except FileNotFoundError:
         raise BundleError(
             f"{folder}: no trained model here ({_MANIFEST} is missing). Train one with: "
@@ -174,8 +176,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError):
         raise BundleError(f"{path}: damaged: not the JSON of a bundle. Train again, or copy the bundle anew.") from None
-    if version == 1:
-        return upgraded_manifest(manifest)
     if version != FORMAT_VERSION:
         raise BundleError(
             f"{path}: bundle format {version}, and this version reads formats 1 to {FORMAT_VERSION}. Train again, or "

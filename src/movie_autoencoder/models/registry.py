@@ -27,7 +27,7 @@ def register(family: type[ModelFamily]) -> type[ModelFamily]:
         family: with a name of its own; its ``config`` can then be chosen by ``model.name``.
 
     Raises:
-        ValueError: another family has this name, or the trained form has another name than its family.
+        ValueError: the family's or its configuration's name is taken, or its trained form has another name.
     """
     if family.trained.name != family.name:
         raise ValueError(
@@ -36,9 +36,9 @@ def register(family: type[ModelFamily]) -> type[ModelFamily]:
     known = _FAMILIES.get(family.name)
     if known is not None and type(known) is not family:
         raise ValueError(f"There is a model family {family.name!r} already: {type(known).__name__}.")
-    _FAMILIES[family.name] = family()
     if family.config is not None:
         register_model_config(family.config)
+    _FAMILIES[family.name] = family()
     return family
 
 

@@ -65,7 +65,7 @@ class Recommender:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self.name: str = bundle.metadata["config"]["model"]["name"]
+        self.name: str = bundle.model.name
         self.model: TrainedModel = bundle.model
         self.user_ids: Ids = bundle.user_ids
         self.item_ids: Ids = bundle.item_ids

@@ -17,11 +17,13 @@ from ..data.ratings import Scale
 from ..models.base import Arrays, TrainedModel
 from ..models.registry import trained_model
 from ..storage import load_arrays, save_arrays
+from .errors import TrainingError
 
 _FILE = "progress.npz"
+_FORMAT = 2  # of the names of fits, models and arrays
 
 
-class CheckpointError(ValueError):
+class CheckpointError(TrainingError):
     """A checkpoint that cannot be continued: it is damaged, or of a run with other settings or data."""
 
 
@@ -80,7 +82,7 @@ class Checkpoint:
             resume: continue the checkpoint in the folder; otherwise delete it and start an empty one.
 
         Raises:
-            CheckpointError: the checkpoint is damaged, or of a run with other settings or data.
+            CheckpointError: the checkpoint is damaged, of another version, or of a run with other settings or data.
         """
         checkpoint = cls(folder, fingerprint)
         if not resume or not cls.exists(folder):
@@ -94,6 +96,11 @@ class Checkpoint:
             raise CheckpointError(
                 f"{folder / _FILE}: damaged ({error}). Leave --resume out to train from the beginning."
             ) from None
+        if saved.get("format") != _FORMAT:
+            raise CheckpointError(
+                f"{folder / _FILE}: written by another version, which cannot be continued. Leave --resume out to train "
+                "from the beginning."
+            )
         if differences := _differences(saved["fingerprint"], fingerprint):
             raise CheckpointError(
                 f"The unfinished run in {folder.parent} has other settings: {differences}. Give the same settings, "
@@ -200,6 +207,7 @@ class Checkpoint:
 
     def _write(self) -> None:
         progress = {
+            "format": _FORMAT,
             "fingerprint": self._fingerprint,
             "history": self.history,
             "finished": self._finished,

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..config import Config
 from ..data.ratings import Ratings
 from ..models.registry import family_of
+from .errors import TrainingError
 
 _TENSORFLOW = 1.0e9  # bytes of a process that has imported it
 _SECONDS = 1.6e-9  # seconds for a unit of work, on two cores
@@ -44,7 +45,7 @@ class Estimate:
         return lines
 
 
-class TooLargeError(ValueError):
+class TooLargeError(TrainingError):
     """Training needs more memory than is free. The message has both figures and says what to do."""
 
 

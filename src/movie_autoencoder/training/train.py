@@ -60,8 +60,10 @@ def train(
     Raises:
         SourceError: the ratings cannot be found or read.
         SplitError: a part would be empty.
+        LoadingError: people's files that do not say when a rating was given, where the settings need it.
         ModelError: the model cannot be trained with these settings on this data.
-        TrainingError: too little data, not enough memory, a loss that is not finite, or a resume with other settings.
+        TrainingError: too little data, or a loss that is not finite; `TooLargeError`: too little memory;
+            `CheckpointError`: a checkpoint that cannot be continued, such as one with other settings.
         Interrupted: Ctrl-C; the checkpoint is saved.
         MissingTensorBoard: ``tensorboard`` is given and TensorBoard is not installed.
 
@@ -73,7 +75,7 @@ def train(
     log = None if tensorboard is None else ScalarLog(tensorboard)
     ratings, catalogue = _read(config, report) if ratings is None else (ratings, None)
     family = family_of(config)
-    _check(config, ratings)
+    _check(ratings)
     family.check(config, ratings, catalogue)
     split = _split(ratings, config, report)
     if resume and (finished := run_folder.finished(run, config, split)):
@@ -115,7 +117,7 @@ def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
     return ratings, catalogue
 
 
-def _check(config: Config, ratings: Ratings) -> None:
+def _check(ratings: Ratings) -> None:
     """Refuses data that is too small to mean anything."""
     counts = {"ratings": len(ratings), "users": ratings.num_users, "items": ratings.num_items}
     if any(counts[name] < minimum for name, minimum in _MINIMUM.items()):
@@ -166,10 +168,10 @@ def _metadata(
 ) -> dict[str, Any]:
     """What the bundle says of its making, as plain values."""
     return {
+        **model.metadata(),
         "settings": last.trial.to_dict()["settings"],
         "epochs": last.epoch,
         "schedule_epochs": last.trial.epochs,
-        **model.metadata(),
         "config": config.to_dict(),
         "data": {"format": ratings.source.format, "path": ratings.source.path, "sha256": split.ratings.digest},
         "split": {"by": split.by, "seed": split.seed, "sha256": split.digest},

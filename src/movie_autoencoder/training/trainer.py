@@ -18,7 +18,7 @@ from typing import Any
 from ..config import Config
 from ..data.catalogue import Catalogue
 from ..data.ratings import Ratings
-from ..models.base import TrainedModel
+from ..models.base import ModelError, TrainedModel
 from ..models.family import ModelFamily, Trial
 from ..models.schedule import scheduled
 from ..models.tensorboard import ScalarLog
@@ -99,6 +99,8 @@ class Trainer:
                 stage = stage if not number or results else member.name
                 lowest = min((fit.rmse for fit in results), default=math.inf)
                 results.append(self.fit(member, stage, ratings, trial, validation, beating=lowest))
+            if not results:
+                raise ModelError(f"The model {member.name!r} proposes no fit: its next_trial returned None at once.")
             best.append(min(results, key=lambda fit: fit.rmse))
         return best
 
