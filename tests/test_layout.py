@@ -14,24 +14,22 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "movie_autoencoder"
 
-_BUNDLE = {"config", "storage", "data", "metrics", "models", "uncertainty"}
-_USE = {*_BUNDLE, "bundle"}
-IMPORTS: dict[str, set[str]] = {  # package or module: the others that it may import
+IMPORTS: dict[str, set[str]] = {  # package or module: the others that it imports
     "config": set(),
     "storage": set(),
     "data": {"config", "storage"},
     "metrics": {"data"},
-    "models": {"config", "storage", "data", "metrics"},
-    "uncertainty": {"data", "metrics", "models"},
-    "bundle": _BUNDLE,
-    "training": _USE,
-    "recommend": _USE,
-    "evaluation": _USE,
+    "models": {"config", "data", "metrics"},
+    "uncertainty": {"data", "models"},
+    "bundle": {"storage", "data", "models", "uncertainty"},
+    "training": {"config", "storage", "data", "metrics", "models", "uncertainty", "bundle"},
+    "recommend": {"data", "models", "uncertainty", "bundle"},
+    "evaluation": {"data", "metrics", "models", "uncertainty", "bundle"},
     "report": {"storage", "data", "evaluation"},
     "web": {"data", "uncertainty", "recommend"},
-    "estimator": {*_USE, "training", "recommend"},
+    "estimator": {"config", "data", "metrics", "bundle", "training", "recommend"},
     "adapters": {"data", "estimator"},
-    "cli": {*_USE, "training", "recommend", "evaluation", "report", "web"},
+    "cli": {"config", "storage", "data", "bundle", "training", "recommend", "evaluation", "report", "web"},
 }
 FAMILIES: dict[str, set[str]] = {  # inside models: a family, and the others that it may import
     "dual": set(),
@@ -142,6 +140,20 @@ def trains_outside(root: Path = PACKAGE) -> list[str]:
 def test_packages_import_only_what_their_line_allows() -> None:
     assert wrong_imports() == []
     assert sum(len(imported(path, tree)) for path, tree in parsed()) > 500
+
+
+def test_a_line_allows_nothing_that_its_package_does_not_use() -> None:
+    used: dict[str, set[str]] = {package: set() for package in IMPORTS}
+    for path, tree in parsed():
+        used[top(path)] |= {name[0] for name in imported(path, tree) if name[0] in IMPORTS} - {top(path)}
+    assert used == IMPORTS
+
+
+def test_the_design_page_has_these_lines() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)/?` \|.*\| ([^|]*) \|$", page, re.MULTILINE)
+    lines = {name: {one.strip() for one in names.split(",")} - {"–"} for name, names in rows if name in IMPORTS}
+    assert lines == IMPORTS
 
 
 def test_every_package_has_its_line_and_the_lines_have_no_cycle() -> None:
