@@ -606,10 +606,10 @@ def compare(
             table[model]["nll"] = [nll(one, levels, part.values) for one, part in given]
             if model in guesses:
                 choice = fit_histograms(guesses[model]["probabilities"], tuning_part)
-                table[model]["nll_habit"] = [
+                table[model]["nll_histogram"] = [
                     nll(with_histograms(one, part, choice), levels, part.values) for one, part in given
                 ]
-                table[model]["habit"] = choice
+                table[model]["histogram"] = choice
     best = next((model for model in ("dual-best", "dual-fast", "autorec") if model in predictions), None)
     return {
         "data": data.name,
@@ -666,8 +666,8 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
             f"{name:<22}{mean_and_deviation(one['rmse']):>17}{mean_and_deviation(one['mae']):>17}{nats:>8}{one['fit_seconds']:>9.2f}"
             f"{one['predict_seconds']:>11.2f}{one['process_seconds']:>11.1f}{one['peak_mb']:>7.0f}  {one['version']}"
         )
-        if "nll_habit" in one:
-            lines.append(f"{'  with histograms':<56}{statistics.mean(one['nll_habit']):>8.3f}")
+        if "nll_histogram" in one:
+            lines.append(f"{'  with histograms':<56}{statistics.mean(one['nll_histogram']):>8.3f}")
         if "rmse_unrated" in one:
             lines.append(f"{'  on unrated pairs':<22}{mean_and_deviation(one['rmse_unrated']):>17}")
     if "oracle" in result:

@@ -109,12 +109,12 @@ def accuracy(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     errors, bias = (np.array([row[name] for row in rows]) for name in ("rmse", "damped_bias"))
     summary = {
         "rmse_mean": float(errors.mean()),
-        "rmse_spread": float(errors.std(ddof=1)) if len(rows) > 1 else 0.0,
+        "rmse_deviation": float(errors.std(ddof=1)) if len(rows) > 1 else 0.0,
         "below_damped_bias_mean": float((bias - errors).mean()),
         "below_damped_bias_least": float((bias - errors).min()),
     }
     print(
-        f"mean {summary['rmse_mean']:.4f} ± {summary['rmse_spread']:.4f} over {len(rows)} splits, "
+        f"mean {summary['rmse_mean']:.4f} ± {summary['rmse_deviation']:.4f} over {len(rows)} splits, "
         f"{summary['below_damped_bias_mean']:.4f} below damped_bias (least {summary['below_damped_bias_least']:.4f})"
     )
     return summary | {"runs": rows}

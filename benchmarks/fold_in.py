@@ -54,7 +54,7 @@ ROOT = Path(__file__).resolve().parents[1]
 Array = npt.NDArray[Any]
 SIDES = ("user", "item")
 INCLUDED = (10, 20)  # ratings given for which models are also trained with them
-LEAST, SHARE, FEWEST = 25, 0.1, 60  # ratings of a row that may be kept out; share of such rows; not fewer
+LEAST, FRACTION, FEWEST = 25, 0.1, 60  # ratings of a row that may be kept out; fraction of such rows; not fewer
 EVEN = 0.5  # weight of the dual autoencoder and of the neighbour correction: about what validation chooses
 LENSKIT = {"embedding_size": 64, "epochs": 20, "regularization": 0.1}
 
@@ -66,20 +66,20 @@ class Part:
     Args:
         training: ratings of all other rows.
         held: ratings of the kept out rows.
-        place: place of each in its row's order; ratings of columns that training does not know come last.
+        position: position of each in its row's order; ratings of columns that training does not know come last.
         known: which ratings are of columns that training knows.
     """
 
     training: Ratings
     held: Ratings
-    place: Array
+    position: Array
     known: Array
 
     @classmethod
     def drawn(cls, ratings: Ratings, seed: int) -> Part:
         """Draws rows (the users of ``ratings``), and the order of their ratings."""
         enough = np.flatnonzero(ratings.user_counts >= LEAST)
-        number = min(max(FEWEST, round(SHARE * len(enough))), len(enough) // 2)
+        number = min(max(FEWEST, round(FRACTION * len(enough))), len(enough) // 2)
         rows = np.random.default_rng([seed, 8]).permutation(enough)[:number]
         mask = np.isin(ratings.user_index, rows)
         training, held = ratings.take(~mask), ratings.take(mask)
@@ -88,20 +88,20 @@ class Part:
         few = np.bincount(held.user_index, known, held.num_users) < most
         if few.any():  # too much of it is of columns that nobody else has
             held, known = held.take(~few[held.user_index]), known[~few[held.user_index]]
-        place = random_positions(held, seed)
-        order = np.lexsort((place + len(held) * ~known, held.user_index))
-        place = np.empty(len(held), dtype=np.int64)
-        place[order] = np.arange(len(held)) - np.repeat(held.user_starts[:-1], held.user_counts)
-        return cls(training, held, place, known)
+        position = random_positions(held, seed)
+        order = np.lexsort((position + len(held) * ~known, held.user_index))
+        position = np.empty(len(held), dtype=np.int64)
+        position[order] = np.arange(len(held)) - np.repeat(held.user_starts[:-1], held.user_counts)
+        return cls(training, held, position, known)
 
     @property
     def scored(self) -> Array:
         """Positions of the ratings to predict."""
-        return np.flatnonzero(self.place >= NUM_GIVEN[-1])
+        return np.flatnonzero(self.position >= NUM_GIVEN[-1])
 
     def including(self, number: int) -> Ratings:
         """Training ratings and the first ratings of each kept out row."""
-        more = self.held.take(self.place < number)
+        more = self.held.take(self.position < number)
         both = (self.training, more)
         return Ratings.from_columns(
             np.concatenate([one.user_ids[one.user_index] for one in both]),
@@ -145,7 +145,7 @@ def one_part(ratings: Ratings, side: str, seed: int, config: Config) -> dict[str
     given = in_vocabulary(held.take(part.known), part.training.item_ids)  # cells keep their order
     columns = part.training.locate_items(held.item_ids)[held.item_index[scored]]
     rows = given.locate_users(held.user_ids)[held.user_index[scored]]
-    curve = fold_in_curve(models, given, part.place[part.known], (rows, columns, held.values[scored]), side=side)
+    curve = fold_in_curve(models, given, part.position[part.known], (rows, columns, held.values[scored]), side=side)
     errors: dict[str, list[float | None]] = {name: list(values) for name, values in curve.rmse.items()}
     for name in ("dual-best", "dual-fast"):
         errors[f"{name}, trained with them"] = [None] * len(NUM_GIVEN)
@@ -163,9 +163,9 @@ def one_part(ratings: Ratings, side: str, seed: int, config: Config) -> dict[str
 
 
 def lenskit_curve(part: Part) -> Sequence[float]:
-    """RMSE of LensKit's fold-in by number of ratings given; it sees no star that is scored."""
+    """RMSE of LensKit's fold-in by number of ratings given; it sees no rating that is scored."""
     held, scored = part.held, part.scored
-    given = np.flatnonzero(part.place < NUM_GIVEN[-1])
+    given = np.flatnonzero(part.position < NUM_GIVEN[-1])
 
     def columns(name: str, ratings: Ratings, cells: Array) -> dict[str, Array]:
         return {
@@ -181,7 +181,7 @@ def lenskit_curve(part: Part) -> Sequence[float]:
             training_rating=part.training.values,
             **columns("given", held, given),
             given_rating=held.values[given],
-            given_place=part.place[given],
+            given_position=part.position[given],
             **columns("asked", held, scored),
             bounds=np.array([held.scale.minimum, held.scale.maximum]),
         )
@@ -193,7 +193,7 @@ def lenskit_curve(part: Part) -> Sequence[float]:
 
 
 def summary(splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the draws, and what share of the gap between biases and training with the ratings is closed."""
+    """Means over the draws, and the closed fraction of the gap between biases and training with the ratings."""
     means: dict[str, list[float | None]] = {}
     for name in splits[0]["rmse"]:
         values = zip(*(split["rmse"][name] for split in splits), strict=True)
@@ -248,8 +248,8 @@ def print_curves(side: str, found: dict[str, Any]) -> None:
     print(f"{'new ' + side + 's':<28}" + "".join(f"{number:8d}" for number in NUM_GIVEN))
     for name, errors in found["mean_rmse"].items():
         print(f"{name:<28}" + "".join(f"{'':8}" if one is None else f"{one:8.4f}" for one in errors))
-    for name, shares in found["gap_closed"].items():
-        print(f"{name}: " + ", ".join(f"{100 * one:.0f} % of the gap closed at {at}" for at, one in shares.items()))
+    for name, fractions in found["gap_closed"].items():
+        print(f"{name}: " + ", ".join(f"{100 * one:.0f} % of the gap closed at {at}" for at, one in fractions.items()))
 
 
 if __name__ == "__main__":

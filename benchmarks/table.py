@@ -50,7 +50,7 @@ def table() -> str:
         seconds = statistics.median(run["processor_seconds"] for run in one["runs"])
         peak = max(run["peak_gb"] for run in one["runs"])
         lines.append(
-            f"| {title} | {one['rmse_mean']:.4f} ± {one['rmse_spread']:.4f} | {one['below_damped_bias_mean']:.4f} | "
+            f"| {title} | {one['rmse_mean']:.4f} ± {one['rmse_deviation']:.4f} | {one['below_damped_bias_mean']:.4f} | "
             f"{one['below_damped_bias_least']:.4f} | {seconds:.0f} | {peak:.2f} |"
         )
     figures = f"{statistics.mean(bias):.4f} ± {statistics.stdev(bias):.4f}"
@@ -181,8 +181,8 @@ def fold_in(found: dict[str, Any]) -> str:
             model, comma, how = name.partition(",")
             cells = ["" if error is None else f"{error:.4f}" for error in errors]
             lines.append(f"| {shown(model)}{comma}{how} | {' | '.join(cells)} |")
-        for name, shares in one["gap_closed"].items():
-            cells = [f"{100 * shares[str(number)]:.0f} %" if str(number) in shares else "" for number in numbers]
+        for name, fractions in one["gap_closed"].items():
+            cells = [f"{100 * fractions[str(number)]:.0f} %" if str(number) in fractions else "" for number in numbers]
             lines.append(f"| fraction of the gap closed by {shown(name)} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines[:-1]) + "\n"

@@ -139,7 +139,7 @@ def test_new_items_are_predicted_as_folded_in_ones_and_nothing_else_moves(kind: 
     one, other = Recommender(bundle), Recommender(extended)
     users, columns = case.rng.integers(-1, new.num_users, 3000), case.rng.integers(0, new.num_items, 3000)
     ids = case.new.item_ids[columns]
-    places = other.locate_items(ids)
+    new_columns = other.locate_items(ids)
     pairs = [
         (bundle.model, extended.model),
         *((bundle.baselines[name], extended.baselines[name]) for name in ("global_mean", "item_mean", "damped_bias")),
@@ -148,7 +148,7 @@ def test_new_items_are_predicted_as_folded_in_ones_and_nothing_else_moves(kind: 
     moved = np.where(old < 0, -1, other.locate_items(bundle.item_ids[old]))
     for before, after in pairs:
         wanted = by_hand(before, users, new, columns)
-        np.testing.assert_allclose(after.predict(users, places), wanted, atol=2e-6)
+        np.testing.assert_allclose(after.predict(users, new_columns), wanted, atol=2e-6)
         assert (after.predict(users, moved) == before.predict(users, old)).all()
     known = bundle.user_ids[np.maximum(users, 0)]
     plain, wide = (each.predict_distribution(known, bundle.item_ids[old]) for each in (one, other))
@@ -221,9 +221,9 @@ def test_new_people_and_new_items_by_hand(case: Case) -> None:
     one, other = (
         each.reconstruct(users, columns, encoded_users=each.fold_in(people)) for each in (model.dual, model.bayesian)
     )
-    places = np.isin(extended.item_ids, case.new.item_ids)
+    is_new = np.isin(extended.item_ids, case.new.item_ids)
     counts = extended.item_counts
-    weight = np.where(places, counts / (counts + 20), 1.0)[columns] * 0.4 * 5 / 25
+    weight = np.where(is_new, counts / (counts + 20), 1.0)[columns] * 0.4 * 5 / 25
     np.testing.assert_allclose(found, other + weight * (one - other), atol=2e-6)
 
 
@@ -363,7 +363,7 @@ def test_misuse_is_refused(case: Case, tmp_path: Path) -> None:
             add_items(run, written(tmp_path / "wrong.csv", [row]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     user_rows = case.autorec_of("user", np.random.default_rng(0))
-    with pytest.raises(ValueError, match="new items have no place in it"):
+    with pytest.raises(ValueError, match="none for a new item"):
         with_new_items(replace(bundle, model=user_rows), case.new)
 
 

@@ -181,13 +181,13 @@ def test_renumbered_users_and_items_renumber_predictions(planted: Ratings, setti
     renumbered = Ratings.from_columns(
         users[planted.user_index], items[planted.item_index], planted.values, scale=planted.scale
     )
-    place = np.argsort(users if settings.rows == "item" else items)  # old column at each new place
+    old_index = np.argsort(users if settings.rows == "item" else items)  # old column at each new index
     weights = model.weights
     weights = replace(
         weights,
-        kernels=(weights.kernels[0][place], *weights.kernels[1:]),
-        output_table=weights.output_table[place],
-        output_shift=weights.output_shift[place],
+        kernels=(weights.kernels[0][old_index], *weights.kernels[1:]),
+        output_table=weights.output_table[old_index],
+        output_shift=weights.output_shift[old_index],
     )
     biases = BiasSolver(renumbered, settings.damping).solve()
     again = TrainedAutorec.from_weights(weights, renumbered, biases, settings)

@@ -268,7 +268,7 @@ def test_rating_histograms_are_fitted_only_where_people_differ() -> None:
     own = np.where(users < 30, 2, 0) + rng.integers(0, 2, len(users)) + 1.0  # half the users give 3 and 4, half 1 and 2
     none = rng.integers(1, 5, len(users)).astype(np.float64)
     for values, wanted in ((own, np.log(2)), (none, np.log(4))):
-        data = compare.random_splits("habits", Ratings.from_columns(users, items, values), 1)
+        data = compare.random_splits("histograms", Ratings.from_columns(users, items, values), 1)
         part, scored = data.part(compare.TUNING_SEED), data.part(0)
         flat = np.full((len(part.values), 4), 0.25)
         choice = compare.fit_histograms(flat, part)

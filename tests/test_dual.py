@@ -240,11 +240,11 @@ def test_unseen_items_and_users_get_the_intercepts(planted: Ratings) -> None:
 def test_whole_rows_are_hidden_when_asked(planted: Ratings) -> None:
     learner = learner_on(planted, replace(SETTINGS, hidden_rows=0.3))
     hidden = learner.dataset.hidden(0)
-    share = np.bincount(planted.user_index[hidden], minlength=planted.num_users) / planted.user_counts
-    assert (share > 0.8).sum() >= 5
-    usual = learner_on(planted).dataset.hidden(0)
-    assert abs(len(usual) / len(planted) - 0.25) < 0.02
-    assert (np.bincount(planted.user_index[usual], minlength=planted.num_users) / planted.user_counts < 0.8).all()
+    fraction = np.bincount(planted.user_index[hidden], minlength=planted.num_users) / planted.user_counts
+    assert (fraction > 0.8).sum() >= 5
+    default = learner_on(planted).dataset.hidden(0)
+    assert abs(len(default) / len(planted) - 0.25) < 0.02
+    assert (np.bincount(planted.user_index[default], minlength=planted.num_users) / planted.user_counts < 0.8).all()
 
 
 def test_folding_in_training_users_gives_their_own_encoding(planted: Ratings) -> None:

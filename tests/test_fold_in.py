@@ -101,12 +101,12 @@ def test_a_rating_that_is_given_cannot_be_scored() -> None:
 
 
 def test_the_order_is_one_of_each_row(planted: Ratings) -> None:
-    place = random_positions(planted, 3)
+    position = random_positions(planted, 3)
     for user in (0, 17):
-        assert sorted(place[planted.row(user)]) == list(range(planted.user_counts[user]))
-    assert (place == random_positions(planted, 3)).all()
-    assert (place != random_positions(planted, 4)).any()
-    given = first_ratings(planted, place, 3)
+        assert sorted(position[planted.row(user)]) == list(range(planted.user_counts[user]))
+    assert (position == random_positions(planted, 3)).all()
+    assert (position != random_positions(planted, 4)).any()
+    given = first_ratings(planted, position, 3)
     assert (given.user_counts == 3).all()
     assert (given.user_ids, given.item_ids) == (planted.user_ids, planted.item_ids)
 
@@ -365,7 +365,7 @@ def test_the_benchmark_shows_nothing_that_it_scores(side: str, planted: Ratings,
         )
 
     more, training = part.including(10), np.arange(len(part.training))
-    given = keys(part.held, np.flatnonzero(part.place < 10))
+    given = keys(part.held, np.flatnonzero(part.position < 10))
     assert len(given) == 10 * part.held.num_users
     assert keys(more, np.arange(len(more))) == keys(part.training, training) | given
     assert not keys(part.held, part.scored) & keys(more, np.arange(len(more)))

@@ -58,8 +58,8 @@ def dense_posterior(
         weight = noise * precision * weights * observed
         covariance = np.linalg.inv(inverse + design.T @ np.diag(weight) @ design)
         mean = covariance @ (inverse @ prior_mean + design.T @ (weight * residuals))
-        spread = np.einsum("ck,kl,cl->c", design, covariance, design)
-        error = float((weights * observed) @ ((residuals - design @ mean) ** 2 + spread))
+        variances = np.einsum("ck,kl,cl->c", design, covariance, design)
+        error = float((weights * observed) @ ((residuals - design @ mean) ** 2 + variances))
         noise = (dof + count) / (dof + precision * error)
     return mean, covariance, noise, error
 
@@ -180,7 +180,7 @@ def test_one_round_of_covariance_fitting_by_dense_algebra(many: tuple) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "tolerance"), [({}, 0.06), ({"max_cells": 8000}, 0.1), ({"max_rows": 1500, "max_cells": 10**6}, 0.1)]
+    ("limits", "tolerance"), [({}, 0.06), ({"max_ratings": 8000}, 0.1), ({"max_rows": 1500, "max_ratings": 10**6}, 0.1)]
 )
 def test_the_fitted_covariance_is_that_of_the_rows(many: tuple, limits: dict[str, int], tolerance: float) -> None:
     """Many rounds find the covariance that rows were drawn with, also from wrong rows and from a part of the data."""

@@ -55,21 +55,23 @@ def test_times_reach_the_model(planted: Ratings) -> None:
 
 def test_least_squares_weights_by_hand() -> None:
     direction, residuals = np.array([1.0, 2.0, 0.0]), np.array([0.5, 0.5, 9.0])  # weight 1.5 / 5 without a prior
-    assert least_squares_weight(direction, residuals, prior=0.0, prior_cells=0) == pytest.approx(0.3)
-    assert least_squares_weight(direction, residuals, prior=0.9, prior_cells=3) == pytest.approx(0.6)  # as many cells
-    assert least_squares_weight(direction, 9 * residuals, prior=0.0, prior_cells=0) == 1.0
-    assert least_squares_weight(direction, -residuals, prior=0.0, prior_cells=0) == 0.0
-    assert least_squares_weight(np.zeros(3), residuals, prior=0.0, prior_cells=5) == 0.0  # nothing to weigh
+    assert least_squares_weight(direction, residuals, prior=0.0, prior_ratings=0) == pytest.approx(0.3)
+    assert least_squares_weight(direction, residuals, prior=0.9, prior_ratings=3) == pytest.approx(
+        0.6
+    )  # as many ratings
+    assert least_squares_weight(direction, 9 * residuals, prior=0.0, prior_ratings=0) == 1.0
+    assert least_squares_weight(direction, -residuals, prior=0.0, prior_ratings=0) == 0.0
+    assert least_squares_weight(np.zeros(3), residuals, prior=0.0, prior_ratings=5) == 0.0  # nothing to weigh
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.integers(0, 10_000), st.floats(0, 1), st.integers(0, 5000))
-def test_a_weight_lies_between_its_prior_and_that_of_the_data(seed: int, prior: float, cells: int) -> None:
+def test_a_weight_lies_between_its_prior_and_that_of_the_data(seed: int, prior: float, count: int) -> None:
     rng = np.random.default_rng(seed)
     direction = rng.normal(size=40)
     residuals = rng.uniform(0, 1) * direction + rng.normal(0, 0.1, 40)
-    alone = least_squares_weight(direction, residuals, prior=0.5, prior_cells=0)
-    found = least_squares_weight(direction, residuals, prior=prior, prior_cells=cells)
+    alone = least_squares_weight(direction, residuals, prior=0.5, prior_ratings=0)
+    found = least_squares_weight(direction, residuals, prior=prior, prior_ratings=count)
     assert min(alone, prior) - 1e-9 <= found <= max(alone, prior) + 1e-9
-    expected = (40 * float(direction @ residuals) / float(direction @ direction) + cells * prior) / (40 + cells)
+    expected = (40 * float(direction @ residuals) / float(direction @ direction) + count * prior) / (40 + count)
     assert found == pytest.approx(min(max(expected, 0), 1))

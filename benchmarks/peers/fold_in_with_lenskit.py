@@ -27,14 +27,14 @@ def main() -> None:
     job = json.loads((folder / "job.json").read_text())
     with np.load(folder / "cells.npz", allow_pickle=False) as arrays:
         training = pd.DataFrame({name: arrays[f"training_{name}"] for name in ("user_id", "item_id", "rating")})
-        given = pd.DataFrame({name: arrays[f"given_{name}"] for name in ("user_id", "item_id", "rating", "place")})
+        given = pd.DataFrame({name: arrays[f"given_{name}"] for name in ("user_id", "item_id", "rating", "position")})
         asked = pd.DataFrame({name: arrays[f"asked_{name}"] for name in ("user_id", "item_id")})
         bounds = arrays["bounds"]
     pipeline = predict_pipeline(BiasedMFScorer(**job["settings"]), fallback=True)
     pipeline.train(from_interactions_df(training), TrainingOptions(rng=0))
     for number in job["numbers"]:
         stars = np.empty(len(asked))
-        histories = dict(iter(given[given.place < number].groupby("user_id")))
+        histories = dict(iter(given[given.position < number].groupby("user_id")))
         for user, cells in asked.groupby("user_id"):
             history = None  # LensKit would divide by the length of an empty list
             if user in histories:

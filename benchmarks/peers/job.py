@@ -71,7 +71,7 @@ def main(fit: Callable[[Cells, dict[str, Any]], Predict], version: str) -> None:
         )
         users, items = arrays["test_users"], arrays["test_items"]
     measured = []
-    for place, settings in enumerate(job["settings"]):
+    for index, settings in enumerate(job["settings"]):
         started = time.perf_counter()
         predict = fit(cells, settings)
         fitted = time.perf_counter()
@@ -83,7 +83,7 @@ def main(fit: Callable[[Cells, dict[str, Any]], Predict], version: str) -> None:
         found = {"predictions": np.clip(stars, *cells.bounds).astype(np.float64)}
         if probabilities is not None:
             found["probabilities"] = probabilities.astype(np.float64)
-        np.savez(folder / f"predictions-{place}.npz", **found)
+        np.savez(folder / f"predictions-{index}.npz", **found)
         measured.append({"fit_seconds": fitted - started, "predict_seconds": done - fitted})
     (folder / "measured.json").write_text(json.dumps({"version": version, "runs": measured}))
 

@@ -12,7 +12,7 @@ from job import Cells, Predict, main, with_biases
 def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
     """MF with a seed, which runs on one thread; predictions are those of its `score`, for all pairs at once."""
     triples = (cells.users.astype(np.int64), cells.items.astype(np.int64), cells.values)
-    rows, columns = ({place: place for place in range(size)} for size in (cells.num_users, cells.num_items))
+    rows, columns = ({index: index for index in range(size)} for size in (cells.num_users, cells.num_items))
     dataset = cornac.data.Dataset(cells.num_users, cells.num_items, rows, columns, triples, seed=0)
     model = cornac.models.MF(seed=0, use_bias=True, verbose=False, **settings).fit(dataset)
 

@@ -22,12 +22,14 @@ def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
     pipeline.train(from_interactions_df(frame), TrainingOptions(rng=0))
 
     def predict(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        pairs = pd.DataFrame({"user_id": users, "item_id": items, "place": np.arange(len(users))})
-        pairs.loc[pairs.item_id < 0, "item_id"] = -1 - pairs.place[pairs.item_id < 0]  # one unknown item is not another
+        pairs = pd.DataFrame({"user_id": users, "item_id": items, "position": np.arange(len(users))})
+        pairs.loc[pairs.item_id < 0, "item_id"] = (
+            -1 - pairs.position[pairs.item_id < 0]
+        )  # one unknown item is not another
         asked = ItemListCollection.from_df(pairs, key=UserIDKey)
         found = predict_batch(pipeline, asked, n_jobs=1).to_df().drop_duplicates(["user_id", "item_id"])
         merged = pairs.merge(found[["user_id", "item_id", "score"]], on=["user_id", "item_id"], how="left")
-        return merged.sort_values("place").score.to_numpy(dtype=np.float64)
+        return merged.sort_values("position").score.to_numpy(dtype=np.float64)
 
     return predict
 

@@ -17,7 +17,7 @@ def fit(cells: Cells, settings: dict[str, Any]) -> Predict:
     for user, item, value in zip(cells.users.tolist(), cells.items.tolist(), cells.values.tolist(), strict=True):
         by_user[user].append((item, value))
         by_item[item].append((user, value))
-    rows, columns = ({place: place for place in range(size)} for size in (cells.num_users, cells.num_items))
+    rows, columns = ({index: index for index in range(size)} for size in (cells.num_users, cells.num_items))
     trainset = surprise.Trainset(
         by_user, by_item, cells.num_users, cells.num_items, len(cells.values), cells.bounds, rows, columns
     )

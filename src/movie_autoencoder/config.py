@@ -31,7 +31,7 @@ class DataConfig(_Section):
 
     path: str | None = Field(None, description="file, folder, zip or known name; what lies in data/ when left out")
     format: str = Field("auto", description="file family; recognised when auto")
-    user_column: str | None = Field(None, description="name of the column with user ids, when it is not a usual one")
+    user_column: str | None = Field(None, description="name of the column with user ids, when it is not a known name")
     item_column: str | None = Field(None, description="likewise for item ids")
     rating_column: str | None = Field(None, description="likewise for the stars")
     timestamp_column: str | None = Field(None, description="likewise for the moment of rating")
@@ -48,8 +48,10 @@ class SplitConfig(_Section):
     """Which ratings are held out."""
 
     by: Literal["rating", "user", "time"] = Field("rating", description="hold out ratings, whole users, or the latest")
-    test_fraction: Fraction = Field(0.1, description="share held out to judge the result; by user: share of users")
-    validation_fraction: Fraction = Field(0.1, description="share of the rest that chooses settings")
+    test_fraction: Fraction = Field(
+        0.1, description="fraction held out to judge the result; by user: fraction of users"
+    )
+    validation_fraction: Fraction = Field(0.1, description="fraction of the rest that chooses settings")
     fold_in: Annotated[int, Field(ge=0)] | None = Field(
         None, description="by user: ratings of each held-out user shown to the encoder; 80 % when left out"
     )

@@ -132,7 +132,7 @@ class RatingAutoencoder:
         """Trains on ratings. Leaves no file behind.
 
         Args:
-            X: `Ratings`; or a DataFrame with columns for user, item and rating, under their usual names; or pairs of
+            X: `Ratings`; or a DataFrame with columns for user, item and rating, under known names; or pairs of
                 user and item id, as an array of shape ``(n, 2)`` or a DataFrame, with the ratings in ``y``.
             y: ratings, shape ``(n,)``.
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: arrays, text and folders, written beside their place and then moved into it.
+"""Files that are complete or absent: arrays, text and folders, written under a temporary name and then renamed.
 
 No pickle anywhere: arrays are plain npz.
 """
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when not."""
+    """A temporary path beside ``path``, renamed to it when the block succeeds and deleted when it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -153,7 +153,7 @@ class Ratings:
     ) -> Ratings:
         """Builds ratings from named columns of a pandas DataFrame.
 
-        `read_ratings` also takes a DataFrame, and recognises the usual column names itself.
+        `read_ratings` also takes a DataFrame, and recognises known column names itself.
 
         Args:
             frame: a row for each rating.

@@ -64,7 +64,7 @@ class Targets:
         return self.ratings.item_ids[self.ratings.item_index]
 
     def counts(self) -> Counts:
-        """How many ratings, users and items there are."""
+        """Numbers of ratings, users and items."""
         ratings, users, items = self.ratings, self.users, self.items
         return Counts(
             num_ratings=len(ratings),

@@ -142,7 +142,7 @@ class Coverage:
 
     Args:
         num_ratings: how many intervals there were.
-        share: fraction of the ratings that were covered; ``evaluation.json`` has this name.
+        share: fraction of the ratings that were covered, under the name that it has in ``evaluation.json``.
         standard_error: of the fraction, clustered by user and by item; None with fewer than two of either.
         mean_width: mean width of the intervals, rating points.
     """

@@ -1,4 +1,4 @@
-"""What every model offers: a learner that trains, and a trained model in NumPy that predicts.
+"""The interface of every model: a learner that trains, and a trained model in NumPy that predicts.
 
 Every trained model ends in an inner product: two tables of factors and two columns of offsets, one a side.
 
@@ -160,11 +160,11 @@ class TrainedModel(ABC):
         return {}
 
     def describe(self) -> list[str]:
-        """What people should know of the fitted model beside its errors, one sentence each."""
+        """Notes on the fitted model for people, beside its errors, one sentence each."""
         return []
 
     def metadata(self) -> Mapping[str, Any]:
-        """What a bundle's metadata says of the fitted model: plain values by name."""
+        """Metadata of the fitted model for the bundle: plain values by name."""
         return {}
 
     def keras_model(self) -> Any:

@@ -1,7 +1,7 @@
-"""Baselines: what can be said of a rating without any model of taste; shown beside every result.
+"""Baselines: predictions without any model of taste; shown beside every result.
 
-They are trained models without factors (`models.contract`), so they predict through the same code and take the same
-unknown users and items. `DampedBias` is also the fallback of the models that cannot say anything about a cell.
+They are trained models without factors (`models.base`), so they predict through the same code and take the same
+unknown users and items. `DampedBias` is also the fallback of the models that have no prediction for a cell.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _PASSES = 4  # alternating passes of the biases, always from 0: the same statist
 
 @dataclass(frozen=True)
 class Biases:
-    """How generous each user is and how well liked each item, shrunk towards 0 where there are few ratings.
+    """Biases of users and items, shrunk towards 0 where there are few ratings.
 
     Args:
         mean: mean rating, rating points.
         users: shape ``(num_users,)``, rating points.
         items: shape ``(num_items,)``, rating points.
-        user_counts: number of ratings that each user's bias rests on.
+        user_counts: number of ratings behind each user's bias.
         item_counts: likewise for items.
     """
 
@@ -46,7 +46,7 @@ class Biases:
     item_counts: npt.NDArray[Any]
 
     def residuals(self, ratings: Ratings, dtype: type[np.floating[Any]] = np.float32) -> npt.NDArray[Any]:
-        """What the biases leave unexplained: rating - mean - user bias - item bias.
+        """Residuals of the ratings: rating - mean - user bias - item bias.
 
         Args:
             ratings: rows and columns as in ``users`` and ``items``.
@@ -67,21 +67,21 @@ class BiasSolver:
         b_i = sum(r - mean - b_u) / (n_i + damping)      b_u = sum(r - mean - b_i) / (n_u + damping)
 
     The sums run over visible cells only and the passes start from 0, never from an earlier solution, so that a hidden
-    star moves nothing. Each sum is that over all cells, by a sparse product, less the hidden ones: a pass costs
+    rating changes nothing. Each sum is the sum over all cells, by a sparse product, less the hidden ones: a pass costs
     O(ratings), with a small constant.
 
     Args:
         ratings: all the cells.
-        damping: how many ratings of nothing but 0 each user and item is given.
+        damping: number of zero residuals added to each sum.
     """
 
     def __init__(self, ratings: Ratings, damping: float) -> None:
         self._ratings = ratings
         self._damping = damping
-        stars = ratings.values.astype(np.float64)
-        self._total = float(stars.sum())
-        self._user_sums = np.bincount(ratings.user_index, stars, ratings.num_users)
-        self._item_sums = np.bincount(ratings.item_index, stars, ratings.num_items)
+        values = ratings.values.astype(np.float64)
+        self._total = float(values.sum())
+        self._user_sums = np.bincount(ratings.user_index, values, ratings.num_users)
+        self._item_sums = np.bincount(ratings.item_index, values, ratings.num_items)
         self._user_counts = ratings.user_counts.astype(np.float64)
         self._item_counts = ratings.item_counts.astype(np.float64)
 
@@ -105,24 +105,24 @@ class BiasSolver:
         user_sums, item_sums, total, count = self._user_sums, self._item_sums, self._total, len(ratings)
         if hidden is not None:
             rows, columns = ratings.user_index[hidden], ratings.item_index[hidden]
-            stars = ratings.values[hidden].astype(np.float64)
+            values = ratings.values[hidden].astype(np.float64)
             user_counts = user_counts - np.bincount(rows, minlength=ratings.num_users)
             item_counts = item_counts - np.bincount(columns, minlength=ratings.num_items)
-            user_sums = user_sums - np.bincount(rows, stars, ratings.num_users)
-            item_sums = item_sums - np.bincount(columns, stars, ratings.num_items)
-            total, count = total - float(stars.sum()), count - len(hidden)
+            user_sums = user_sums - np.bincount(rows, values, ratings.num_users)
+            item_sums = item_sums - np.bincount(columns, values, ratings.num_items)
+            total, count = total - float(values.sum()), count - len(hidden)
         mean = total / max(count, 1)
         users, items = np.zeros(ratings.num_users), np.zeros(ratings.num_items)
         mask, transposed = self._mask, self._mask.T
         for _ in range(_PASSES):
-            generosity = transposed @ users.astype(np.float32)
+            user_part = transposed @ users.astype(np.float32)
             if hidden is not None:
-                generosity = generosity - np.bincount(columns, users[rows], ratings.num_items)
-            items = (item_sums - mean * item_counts - generosity) / (item_counts + self._damping)
-            liking = mask @ items.astype(np.float32)
+                user_part = user_part - np.bincount(columns, users[rows], ratings.num_items)
+            items = (item_sums - mean * item_counts - user_part) / (item_counts + self._damping)
+            item_part = mask @ items.astype(np.float32)
             if hidden is not None:
-                liking = liking - np.bincount(rows, items[columns], ratings.num_users)
-            users = (user_sums - mean * user_counts - liking) / (user_counts + self._damping)
+                item_part = item_part - np.bincount(rows, items[columns], ratings.num_users)
+            users = (user_sums - mean * user_counts - item_part) / (user_counts + self._damping)
         return Biases(mean, users, items, user_counts, item_counts)
 
 
@@ -190,8 +190,8 @@ def imputed_hearts(biases: DampedBias, items: IntArray, stars: npt.ArrayLike, li
     """
     offset = biases.items.offset
     rest = np.asarray(stars, dtype=np.float64) - biases.mean - offset[items]
-    generosity = float(rest.sum()) / (len(rest) + biases.damping)
-    expected = biases.scale.clip(biases.mean + generosity + offset[liked].astype(np.float64))
+    user_bias = float(rest.sum()) / (len(rest) + biases.damping)
+    expected = biases.scale.clip(biases.mean + user_bias + offset[liked].astype(np.float64))
     weight = min(1.0, (len(rest) + 1) / (2 * max(len(liked), 1)))
     return np.asarray(expected + _HEART * weight * (biases.scale.maximum - expected))
 
@@ -283,7 +283,7 @@ def choose_damping(ratings: Ratings, validation: Validation | None) -> float:
 
     Args:
         ratings: training ratings.
-        validation: without it a usual value.
+        validation: without it 5 ratings.
     """
     if validation is None:
         return 5.0

@@ -38,7 +38,7 @@ class Trial:
 
 
 class TrialResult(Protocol):
-    """What a search needs to know of a trial that has run."""
+    """The result of a finished trial, as a search needs it."""
 
     @property
     def trial(self) -> Trial:

@@ -1,8 +1,8 @@
-"""The neighbour correction: what a person's own ratings of similar items add to a prediction.
+"""The neighbour correction: a person's own ratings of similar items change a prediction.
 
-Sequels, franchises, one director's films: where somebody rated nearly the same item as the one in question, that rating
-says more than a latent vector does (Koren 2008, "Factorization meets the neighborhood"). Two items are similar when
-their latent vectors point the same way. Nothing of the size of items x items is made. The session effect does the same
+A person's rating of a nearly identical item (a sequel, a franchise, a film of the same director) predicts better than
+a latent vector (Koren 2008, "Factorization meets the neighborhood"). Two items are similar when
+their latent vectors point the same way. No array has the size items x items. The session effect does the same
 with ratings of nearly the same time.
 """
 
@@ -17,7 +17,7 @@ from ..data.ratings import FloatArray, IntArray
 
 Table = npt.NDArray[np.float32]
 
-_SQUARINGS = 3  # similarity is the cosine to the eighth power: little but near copies counts
+_SQUARINGS = 3  # similarity is the cosine to the eighth power: only near copies count
 _DAMPING = 0.5  # sum of similarities at which the confidence is a half
 _SESSION_SECONDS, _SESSION_DAMPING = 170.0, 1.0  # seconds in which nearness falls to 1/e; as `_DAMPING`
 _MAX_NUMBERS = 1 << 22
@@ -57,7 +57,7 @@ def neighbour_means(
 
 
 def similarities(wanted: Table, near: Table) -> Table:
-    """How similar items are, from 0 to 1, by their directions: shape ``(len(wanted), len(near))``."""
+    """Similarities of items, from 0 to 1, by their directions: shape ``(len(wanted), len(near))``."""
     similar: Table = wanted @ near.T
     np.maximum(similar, 0, out=similar)
     for _ in range(_SQUARINGS):
@@ -66,7 +66,7 @@ def similarities(wanted: Table, near: Table) -> Table:
 
 
 def neighbourhood(similar: npt.NDArray[Any], residuals: npt.NDArray[Any]) -> tuple[Any, Any, npt.NDArray[Any]]:
-    """What a person's rated items say of each wanted one.
+    """Mean residual of a person's rated items that are similar to each wanted one.
 
     Args:
         similar: similarities, shape ``(m, n)``.
@@ -91,7 +91,7 @@ def corrected(
 def session_means(residuals: Any, given: IntArray, users: IntArray, times: IntArray) -> tuple[FloatArray, FloatArray]:
     """Mean residual of each cell's user at nearly the same time, and the confidence in it.
 
-    Who rates many items in one session goes through lists of similar ones, in one mood.
+    People who rate many items in one session rate similar items, in one mood.
 
     Args:
         residuals: of the people's ratings on their biases, a CSR matrix of shape ``(num_users, num_items)``.

@@ -1,4 +1,4 @@
-"""How gradients become weights: a Keras optimizer by its name, and the moving average of the weights.
+"""Weight updates: a Keras optimizer by its name, and the moving average of the weights.
 
 Both autoencoders train with these, so that every optimizer means the same in both.
 """

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """What the reconstructions of ``m`` items are made of, in rating points; base and all shares add up to them.
+    """The parts of the reconstructions of ``m`` items, rating points: the base and all shares add up to them.
 
     Args:
         base: the reconstruction for anyone with as many ratings, shape ``(m,)``.
@@ -67,7 +67,7 @@ class EncodedPerson(ABC):
         return False
 
     def shares(self, items: IntArray) -> Shares | None:
-        """What the reconstructions at some items are made of; None where the model is not linear in the ratings."""
+        """The parts of the reconstructions at some items; None where the model is not linear in the ratings."""
         return None
 
 

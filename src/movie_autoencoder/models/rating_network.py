@@ -103,7 +103,7 @@ class RatingNetwork(keras.Model):
         return loss + self.penalty(x) if training else loss
 
     def penalty(self, inputs: dict[str, Tensor]) -> Tensor:
-        """What is added to the loss of a batch: ``l2``, times the batch's fraction of it, times the squared tables."""
+        """The penalty in the loss of a batch: ``l2``, times the batch's fraction of it, times the squared tables."""
         squares = tf.add_n([tf.reduce_sum(tf.square(table.value)) for table in self.tables])
         return self.l2 * self.penalty_fraction(inputs) * squares
 

@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 _IMPLICIT_DAMPING = 10.0  # sums over n chosen items are divided by sqrt(n + this): the longer a row, the less each says
 _ROUNDS = 3  # of a row's factors and its own noise in turn
-_EM_ROUNDS, _EM_ROWS, _EM_CELLS = 4, 4000, 250_000  # at most so many rows, and of these so many ratings
+_EM_ROUNDS, _EM_ROWS, _EM_RATINGS = 4, 4000, 250_000  # at most so many rows, and of these so many ratings
 _BLOCK_ROWS = 2048
 
 
@@ -93,7 +93,7 @@ class RowPrior:
         *,
         rounds: int = _EM_ROUNDS,
         max_rows: int = _EM_ROWS,
-        max_cells: int = _EM_CELLS,
+        max_ratings: int = _EM_RATINGS,
     ) -> RowPrior:
         """This prior with the covariance of maximum likelihood for the training rows' ratings.
 
@@ -107,8 +107,8 @@ class RowPrior:
             weights: inverse-variance weight of each column's ratings, shape ``(num_columns,)``.
             precision: of the noise of an average rating, 1 / squared rating points.
             rounds: of expectation maximisation.
-            max_rows: rows that are looked at.
-            max_cells: ratings of these that are looked at, in expectation.
+            max_rows: largest number of rows that are used.
+            max_ratings: largest number of their ratings that are used, in expectation.
         """
         from scipy import sparse
 
@@ -120,8 +120,8 @@ class RowPrior:
         chosen = sparse.csr_array((np.ones_like(residuals.data), residuals.indices, residuals.indptr), residuals.shape)
         prior_means = self.means(chosen)
         apart = (rows[some] - prior_means).astype(np.float64)
-        if residuals.nnz > max_cells:
-            kept = rng.random(residuals.nnz) < max_cells / residuals.nnz
+        if residuals.nnz > max_ratings:
+            kept = rng.random(residuals.nnz) < max_ratings / residuals.nnz
             starts = np.append(0, np.cumsum(kept))[residuals.indptr]
             residuals = sparse.csr_array((residuals.data[kept], residuals.indices[kept], starts), residuals.shape)
         cell_weights, weighted = _weighted(residuals, weights)
@@ -138,7 +138,7 @@ class RowPrior:
 
 @dataclass(frozen=True, eq=False)
 class RowRegression:
-    """How new rows of one side are folded in.
+    """Bayesian linear regression for new rows of one side.
 
     Args:
         prior: of these rows.

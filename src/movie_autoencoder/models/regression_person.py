@@ -78,7 +78,7 @@ class RegressionPerson(EncodedPerson):
         return found + self.encoder.offset[items] + self.encoder.mean
 
     def shares(self, items: IntArray) -> Shares:
-        """What the reconstructions are made of; see the base class."""
+        """The parts of the reconstructions; see the base class."""
         encoder = self.encoder
         asked = encoder.design[items].astype(np.float64)
         moved = asked @ self.covariance

@@ -48,7 +48,7 @@ class Validation:
         return rmse(self.targets, self.predict(model))
 
 
-def least_squares_weight(direction: FloatArray, residuals: FloatArray, *, prior: float, prior_cells: float) -> float:
+def least_squares_weight(direction: FloatArray, residuals: FloatArray, *, prior: float, prior_ratings: float) -> float:
     """Weight w in [0, 1] that minimises |residuals - w * direction|^2, shrunk towards a prior.
 
     Errors of models correlate, so that the weight of a small validation part is uncertain.
@@ -57,14 +57,14 @@ def least_squares_weight(direction: FloatArray, residuals: FloatArray, *, prior:
         direction: what the weight multiplies at each held-out rating, shape ``(n,)``.
         residuals: what the product approximates, same shape.
         prior: the weight without data.
-        prior_cells: number of further ratings that ask for the prior.
+        prior_ratings: number of ratings that count for the prior.
 
     Example:
         >>> import numpy as np
-        >>> least_squares_weight(np.ones(4), np.full(4, 0.5), prior=0.0, prior_cells=4)
+        >>> least_squares_weight(np.ones(4), np.full(4, 0.5), prior=0.0, prior_ratings=4)
         0.25
     """
     size = float(direction @ direction)
-    shrinkage = size * prior_cells / len(direction)
+    shrinkage = size * prior_ratings / len(direction)
     weight = (float(direction @ residuals) + prior * shrinkage) / max(size + shrinkage, 1e-12)
     return min(max(weight, 0.0), 1.0)

@@ -209,7 +209,7 @@ class Explorer:
         """Well known items in the two latent directions in which they differ most, and a person among them.
 
         Args:
-            profile: whose place; nobody's when None.
+            profile: the person to show; None for none.
             n: items.
         """
         known = self._items.well_known[:n]
@@ -230,7 +230,7 @@ class Explorer:
         )
 
     def _centre(self, profile: Profile, columns: IntArray, spots: Floats) -> dict[str, float]:
-        """Where the items lie that a person is expected to like more than anyone does."""
+        """Weighted mean position of the items whose prediction for the person most exceeds that for anyone."""
         predictions = self._predictor.encode(profile).reconstruct(columns)
         preference = predictions - self._predictor.reconstruct_anyone(columns)
         weights = np.exp(2 * (preference - preference.max()) / max(float(preference.std()), 1e-9))

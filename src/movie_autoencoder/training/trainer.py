@@ -98,7 +98,7 @@ class Trainer:
                 stage = f"trial {len(results) + 1}" if not number else f"{member.name} {len(results) + 1}"
                 stage = stage if not number or results else member.name
                 lowest = min((fit.rmse for fit in results), default=math.inf)
-                results.append(self.fit(member, stage, ratings, trial, validation, beating=lowest))
+                results.append(self.fit(member, stage, ratings, trial, validation, best_so_far=lowest))
             if not results:
                 raise ModelError(f"The model {member.name!r} proposes no fit: its next_trial returned None at once.")
             best.append(min(results, key=lambda fit: fit.rmse))
@@ -129,7 +129,7 @@ class Trainer:
         validation: Validation | None,
         *,
         stop: int = 0,
-        beating: float = math.inf,
+        best_so_far: float = math.inf,
     ) -> Fit:
         """Trains one model along its schedule, and keeps the best epoch on validation.
 
@@ -140,10 +140,10 @@ class Trainer:
             trial: settings and length of the schedule.
             validation: scores the model; without it the last epoch is the best.
             stop: epoch to stop after, in a schedule of full length; 0 for its end.
-            beating: validation RMSE that the model must be below to be kept in the checkpoint.
+            best_so_far: validation RMSE that the model must be below to be kept in the checkpoint.
         """
         fit = self._restored(stage, trial, ratings) or self._run(
-            family, stage, ratings, trial, validation, stop or trial.epochs, beating
+            family, stage, ratings, trial, validation, stop or trial.epochs, best_so_far
         )
         self.fits.append(fit)
         return fit
@@ -165,7 +165,7 @@ class Trainer:
         trial: Trial,
         validation: Validation | None,
         last: int,
-        beating: float,
+        best_so_far: float,
     ) -> Fit:
         training, checkpoint = self.config.training, self.checkpoint
         learner, learning_rate = family.learner(ratings, trial, self.config, self.catalogue)
@@ -206,7 +206,7 @@ class Trainer:
         if best is None:
             best, best_epoch = learner.trained(), last
         seconds = time.perf_counter() - started
-        keep = validation is None or best_rmse < beating
+        keep = validation is None or best_rmse < best_so_far
         checkpoint.finish(stage, best, epoch=best_epoch, rmse=best_rmse, seconds=seconds, keep=keep)
         self.report.finish(stage, best_epoch, None if validation is None else best_rmse, seconds)
         return Fit(stage, trial, best_epoch, best_rmse, best, seconds)

@@ -73,7 +73,7 @@ class Features:
         clipped = statistics.scale.clip(predictions)
         predicted = np.asarray((clipped - statistics.mean) / statistics.deviation, dtype=np.float64)
         ones = np.ones(len(predicted))
-        # about 0 at 50 ratings, so that the slopes and the constant hardly depend on each other
+        # about 0 at 50 ratings, so that the slopes and the constant are nearly independent
         log_numbers = np.log1p(np.column_stack(num_ratings)) - 4.0
         log_noises = side.log_noise[users], statistics.items.log_noise[items]
         return cls(

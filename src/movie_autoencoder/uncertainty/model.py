@@ -24,7 +24,7 @@ from .histograms import RatingHistograms, RatingStatistics
 from .intervals import LEVELS, ConformalAdjustment, Floats, conformity_scores
 from .likelihood import START, Parameters, fit_parameters, predict_probabilities
 
-_MOST_RATINGS = 30_000  # more validation ratings hardly change 19 parameters
+_MOST_RATINGS = 30_000  # more validation ratings change 19 parameters very little
 _FOLDS = 5
 
 

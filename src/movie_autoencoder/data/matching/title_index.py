@@ -33,10 +33,10 @@ from .word_index import WordIndex
 
 __all__ = ("Match", "TitleIndex", "key", "natural")
 
-_CACHED_MATCHES, _CACHED_LETTERS = 50_000, 200  # a few MB; longer titles are not cached, whoever sends them
+_CACHED_MATCHES, _CACHED_LETTERS = 50_000, 200  # a few MB; longer titles are not cached
 
 _NEAR_YEARS = 1  # a film's festival and its release may be this far apart, and files disagree about which counts
-_FAR_YEARS = 3  # further apart, an equal long name belongs to another film
+_FAR_YEARS = 3  # if the years differ by more, an equal long name belongs to another film
 _LONG_NAME_WORDS = 4  # few films share a name of so many words
 _MIN_BEGINNING_WORDS, _MIN_BEGINNING_LETTERS = 4, 16
 _MIN_UNDATED_LETTERS = 12  # of a misspelled name without a year

@@ -218,7 +218,7 @@ def _read_plain(table: Table, name: str, format: str) -> PersonalFile:
 
 
 def _scale(entries: list[Entry], column: str | None) -> Scale:
-    """The usual scale that holds the stars: 0.5 to 5, 1 to 10 or 0 to 100. It starts at 0 when a 0 was given."""
+    """The smallest known scale that holds the stars: 0.5 to 5, 1 to 10 or 0 to 100; from 0 when a 0 was given."""
     given = [entry.stars for entry in entries if entry.stars is not None]
     maximum = 10.0 if column == "rating10" else next(one for one in _MAXIMA if max(given, default=0.0) <= one)
     low, step = {5.0: (0.5, 0.5), 10.0: (1.0, 1.0), 100.0: (0.0, 1.0)}[maximum]

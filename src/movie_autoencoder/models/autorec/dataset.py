@@ -1,4 +1,4 @@
-"""What the classic autoencoder is trained and validated on: minibatches of rows as Keras datasets."""
+"""Training and validation data of the classic autoencoder: minibatches of rows as Keras datasets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .rows import Floats, Rows, unit
 
 @dataclass(frozen=True, eq=False)
 class _Epoch:
-    """What follows from seed and epoch: the order of the rows, the inputs that dropout left, a seed for each batch."""
+    """The random state of one epoch: the order of the rows, the inputs after dropout, a seed for each batch."""
 
     number: int
     order: IntArray

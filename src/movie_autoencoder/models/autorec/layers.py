@@ -176,6 +176,6 @@ def observed_cells(inputs: dict[str, Tensor], num_columns: int) -> Cells:
 
 
 def kernel_initializer(activation: Any, seed: int | None) -> keras.initializers.Initializer:
-    """How a kernel before an activation is drawn (LeCun's rule for selu, Glorot's for the others)."""
+    """The initializer of a kernel before an activation (LeCun's rule for selu, Glorot's for the others)."""
     selu = activation is keras.activations.selu
     return (keras.initializers.LecunNormal if selu else keras.initializers.GlorotUniform)(seed=seed)

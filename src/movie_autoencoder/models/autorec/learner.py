@@ -86,7 +86,7 @@ class AutorecLearner:
 
     @property
     def traces(self) -> int:
-        """How often TensorFlow has traced the step: 1 for all batches."""
+        """Number of times TensorFlow has traced the step: 1 for all batches."""
         return 0 if self._step is None else int(self._step.experimental_get_tracing_count())
 
     def epoch(self, epoch: int, learning_rate: float) -> float:

@@ -113,8 +113,7 @@ class TrainedAutorec(TrainedModel):
 
         Args:
             ratings: as for every model.
-            seen: left alone: a rating and its mark are one number in this encoder's input, so that a mark without a
-                star has no place there.
+            seen: ignored: this encoder has one input for rating and implicit feedback.
 
         Raises:
             ValueError: rows are items: such a network has one input for each training user and none for a new one.
@@ -122,8 +121,8 @@ class TrainedAutorec(TrainedModel):
         settings = self.settings
         if settings.rows != "user":
             raise ValueError(
-                "An autorec model with item rows has one input and one output for each training user, so that new "
-                "users have no place in it. Train with model.rows=user, or the dual model, to take in new users."
+                "An autorec model with item rows has one input and one output for each training user, and "
+                "none for a new user. Train with model.rows=user, or the dual model, to take in new users."
             )
         item_bias = self.items.offset[:-1]
         user_bias = fold_in_bias(ratings, self.mean, item_bias, settings.damping)
@@ -163,8 +162,8 @@ class TrainedAutorec(TrainedModel):
         settings = self.settings
         if settings.rows != "item":
             raise ValueError(
-                "An autorec model with user rows has one input and one output for each training item, so that new "
-                "items have no place in it. Train with model.rows=item, or the dual model, to take in new items."
+                "An autorec model with user rows has one input and one output for each training item, and "
+                "none for a new item. Train with model.rows=item, or the dual model, to take in new items."
             )
         mirrored = TrainedAutorec(
             self.mean, self.scale, self.items, self.users, self.weights, replace(settings, rows="user")

@@ -35,7 +35,7 @@ class BayesianFamily(ModelFamily):
     ) -> Trial | None:
         """One fit without a search, since the priors are learnt with the rest; see the base class.
 
-        The longer the average row, the more numbers has a draw. ``training.epochs`` shortens the chains, too.
+        A draw has more numbers when the average row is longer. ``training.epochs`` also shortens the chains.
         """
         if results:
             return None

@@ -22,7 +22,7 @@ class BayesianSettings:
 
 @dataclass(frozen=True)
 class SamplerOptions:
-    """How the sampler works; the same for all data.
+    """Settings of the sampler; the same for all data.
 
     Args:
         chains: Markov chains, each in a thread of its own.

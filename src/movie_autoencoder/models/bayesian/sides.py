@@ -76,7 +76,7 @@ class RowBlock(NamedTuple):
 
 
 class Side:
-    """What is fixed of one side: its cells, and the features of its rows.
+    """The fixed data of one side: its cells, and the features of its rows.
 
     Args:
         ratings: with this side's rows as users.

@@ -1,7 +1,7 @@
-"""What the dual autoencoder is trained and validated on: hide-and-predict batches as Keras datasets.
+"""Training and validation data of the dual autoencoder: hide-and-predict batches as Keras datasets.
 
 Each batch hides a random fraction of the ratings from biases, residuals, counts and both encoders; the model predicts
-the hidden ones (the objective of denoising autoencoders: Vincent et al. 2008). docs/models.md says why nothing of a
+the hidden ones (the objective of denoising autoencoders: Vincent et al. 2008). docs/models.md explains why nothing of a
 hidden rating may enter the inputs.
 """
 

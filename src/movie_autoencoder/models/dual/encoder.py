@@ -88,7 +88,7 @@ class DualPerson(EncodedPerson):
 
     @property
     def constant(self) -> float:
-        """What is added to every item's inner product and offset, rating points."""
+        """The constant added to every item's inner product and offset, rating points."""
         return self.encoder.model.mean + self.bias + float(self.latent @ self.encoder.model.weights.user_weights)
 
     def reconstruct(self, items: IntArray | slice = slice(None)) -> Floats:
@@ -97,7 +97,7 @@ class DualPerson(EncodedPerson):
         return found + self.encoder.offset[items] + self.constant
 
     def shares(self, items: IntArray) -> Shares:
-        """What the reconstructions are made of; see the base class."""
+        """The parts of the reconstructions; see the base class."""
         encoder, weights, rho = self.encoder, self.encoder.model.weights, self.encoder.model.rho
         asked = (encoder.factors[items] + weights.user_weights).astype(np.float64)
         products = self.residual_rows @ asked.T

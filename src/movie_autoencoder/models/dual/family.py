@@ -20,7 +20,7 @@ EPOCHS = 200
 _LARGE_EPOCHS, _FIT_WORK = 100, 8e10  # a fit of more work is cut to so much, down to half the epochs
 _L2, _HIDDEN_FRACTION, _LATENT_DIM = 15.0, 0.2, 32  # where the search starts, and the values without a search
 _DAMPING = 10.0  # biases beside a latent model want more damping than biases alone
-_MAX_TRIALS, _USUAL_TRIALS = 8, 5  # with a longer search; without
+_MAX_TRIALS, _DEFAULT_TRIALS = 8, 5  # with a longer search; without
 _SEARCH_WORK = 1.6e10  # of the trials after the first: about 20 s on two cores
 _ROW_WORK = 10  # a row of the tables costs an epoch about as much as ten ratings
 _BYTES_PER_RATING, _BYTES_PER_NUMBER = 420, 64  # of a number of the tables: weights, moments, copies
@@ -101,7 +101,7 @@ class DualFamily(ModelFamily):
         """Upper bound of the work of all trials and the refit."""
         width = cast(DualConfig, config.model).latent_dim or _LATENT_DIM
         one = _step_work(ratings, width) * dual_epochs(ratings, config)
-        trials = (_MAX_TRIALS if config.training.budget > 1 else _USUAL_TRIALS) - 1
+        trials = (_MAX_TRIALS if config.training.budget > 1 else _DEFAULT_TRIALS) - 1
         return 2.0 * one + min(_SEARCH_WORK * config.training.budget, trials * one)
 
 
@@ -135,7 +135,7 @@ def _next_settings(
 ) -> DualSettings | None:
     """The next candidate: penalty first, then hidden fraction, then what only a longer search tries.
 
-    In the ensemble little but the penalty matters: the rest moves its error by less than splits do.
+    In the ensemble only the penalty matters: the other settings change its error by less than the choice of the split.
     """
     best = min(tried, key=lambda pair: pair[1])[0]
     seen = {settings for settings, _ in tried}

@@ -33,10 +33,10 @@ class DualWeights:
     """Weights of the dual autoencoder; the letters are those of docs/models.md.
 
     Args:
-        item_residual_table: A, read with each residual of a user, shape ``(num_items, latent_dim)``.
-        item_implicit_table: C, read for each item that a user chose, same shape.
-        user_residual_table: B, read with each residual of an item, shape ``(num_users, latent_dim)``.
-        user_implicit_table: D, read for each user who rated an item, same shape.
+        item_residual_table: A, weights of each residual of a user, shape ``(num_items, latent_dim)``.
+        item_implicit_table: C, weights of each item that a user chose, same shape.
+        user_residual_table: B, weights of each residual of an item, shape ``(num_users, latent_dim)``.
+        user_implicit_table: D, weights of each user who rated an item, same shape.
         user_intercept: c, the latent vector of a user without ratings, shape ``(latent_dim,)``.
         item_intercept: d, likewise for items.
         user_weights: alpha, weights of a user's latent vector in the user's ratings of any item.
@@ -95,7 +95,7 @@ class TrainedDual(TrainedModel):
 
         The encoders were trained on rows with all their ratings and overrate a few. So of a new row they read the
         implicit feedback alone, which moves the prior mean from that of the training rows. Covariance and noise are
-        estimated; the noise is what biases leave over, since the factors are known less well than they say. Nothing
+        estimated; the noise is what biases leave over, since the factors are less certain than they look. Nothing
         changes for training rows.
 
         Args:

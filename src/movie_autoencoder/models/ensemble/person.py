@@ -62,7 +62,7 @@ class EnsemblePerson(EncodedPerson):
     weight: float
 
     def has_neighbours(self) -> bool:
-        """Whether the neighbour correction says something of this person."""
+        """Whether the neighbour correction applies to this person."""
         return self.encoder.directions is not None and len(self.items) > 0
 
     def reconstruct(self, items: IntArray | slice = slice(None)) -> Floats:
@@ -92,7 +92,7 @@ class EnsemblePerson(EncodedPerson):
         return found
 
     def shares(self, items: IntArray) -> Shares:
-        """What the reconstructions are made of; see the base class."""
+        """The parts of the reconstructions; see the base class."""
         shares = self.dual.shares(items).blended(self.bayesian.shares(items), self._weight_at(items))
         if not self.has_neighbours():
             return shares
@@ -103,7 +103,7 @@ class EnsemblePerson(EncodedPerson):
         return own.blended(shares, weights)
 
     def _neighbours(self, items: IntArray) -> tuple[Floats, Floats, Floats]:
-        """What the person's own ratings say of items.
+        """The neighbour correction's parts, means and weights for items.
 
         Returns:
             The part of each rating in an item's mean residual, shape ``(n, m)``; these means and the weights of the

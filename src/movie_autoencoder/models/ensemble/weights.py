@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from ..dual.trained import TrainedDual
     from .trained import TrainedEnsemble
 
-_PRIOR_CELLS = 1000  # number of validation ratings that count as much as the priors of the weights
+_PRIOR_RATINGS = 1000  # number of validation ratings that count as much as the priors of the weights
 _EVEN = 0.5  # weight of each member without a validation part, and its prior with one
-_MIN_WEIGHT = 0.01  # a blend with nothing of one of its members is none
+_MIN_WEIGHT = 0.01  # both members keep some weight
 _FOLDED_DAMPING = 20.0  # ratings at which a folded-in row gets half of the dual weight
 
 
@@ -44,7 +44,9 @@ class BlendWeights:
         if validation is None:
             return cls(_EVEN)
         one, other = validation.predict(dual), validation.predict(bayesian)
-        weight = least_squares_weight(one - other, validation.targets - other, prior=_EVEN, prior_cells=_PRIOR_CELLS)
+        weight = least_squares_weight(
+            one - other, validation.targets - other, prior=_EVEN, prior_ratings=_PRIOR_RATINGS
+        )
         return cls(min(max(weight, _MIN_WEIGHT), 1 - _MIN_WEIGHT))
 
     @classmethod
@@ -61,7 +63,7 @@ class BlendWeights:
         for name in ("neighbours", "session"):
             without, fully = (validation.predict(ensemble.with_corrections(**{name: weight})) for weight in (0.0, 1.0))
             weight = least_squares_weight(
-                fully - without, validation.targets - without, prior=0.0, prior_cells=_PRIOR_CELLS
+                fully - without, validation.targets - without, prior=0.0, prior_ratings=_PRIOR_RATINGS
             )
             ensemble = ensemble.with_corrections(**{name: weight})
         return ensemble.weights

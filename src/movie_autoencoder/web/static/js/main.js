@@ -179,12 +179,12 @@ function prepareTabs() {
     $("films").setAttribute("aria-labelledby", tab === "tonight" ? "tab-tonight" : "tab-films");
     answer();
   };
-  tabs.forEach((one, place) => {
+  tabs.forEach((one, index) => {
     one.addEventListener("click", () => open(one));
     one.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
-      const next = tabs[(place + step + tabs.length) % tabs.length];
+      const next = tabs[(index + step + tabs.length) % tabs.length];
       next.focus();
       open(next);
     });
