@@ -87,12 +87,7 @@ class BiasSolver:
 
     @cached_property
     def _mask(self) -> sparse.csr_array[Any, tuple[int, int]]:
-        from scipy import sparse
-
-        ratings = self._ratings
-        shape = (ratings.num_users, ratings.num_items)
-        ones = np.ones(len(ratings), dtype=np.float32)
-        return sparse.csr_array((ones, ratings.item_index, ratings.user_starts), shape=shape)
+        return self._ratings.to_csr()
 
     def solve(self, hidden: IntArray | None = None) -> Biases:
         """The biases of the visible cells.

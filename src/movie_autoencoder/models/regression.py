@@ -42,9 +42,24 @@ def with_bias_column(factors: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def from_design_rows(rows: Table, unrated: npt.ArrayLike) -> Encoded:
-    """One side from (x, b) of each row and of a row without training ratings."""
+    """One side from (x, b) of each row and of a row without training ratings; undoes `Encoded.design_rows`."""
     full = with_unknown(rows, unrated)
     return Encoded(np.ascontiguousarray(full[:, :-1]), np.ascontiguousarray(full[:, -1]), full[:-1, :-1])
+
+
+def column_residuals(ratings: Ratings, mean: float, offset: Table) -> Table:
+    """Rating - mean - offset of its column: what a row's factors and bias explain.
+
+    Args:
+        ratings: of the rows.
+        mean: mean of the training ratings, rating points.
+        offset: of the columns, rating points, shape ``(num_columns,)`` or longer.
+
+    Returns:
+        Shape ``(num_ratings,)``, rating points.
+    """
+    left: Table = ratings.values - np.float32(mean) - offset[ratings.item_index]
+    return left
 
 
 @dataclass(frozen=True)
@@ -251,9 +266,9 @@ class RowRegression:
         return from_design_rows(means, self.prior.unrated), row_weights
 
     def _fold_in(self, ratings: Ratings, columns: Encoded, mean: float, seen: Any = None) -> tuple[Table, Floats]:
-        left = ratings.values - np.float32(mean) - columns.offset[ratings.item_index]
+        residuals = ratings.to_csr(column_residuals(ratings, mean, columns.offset))
         chosen = implicit_feedback(ratings, seen)
-        return self.posterior(chosen, ratings.to_csr(left), with_bias_column(columns.factors[:-1]))
+        return self.posterior(chosen, residuals, with_bias_column(columns.factors[:-1]))
 
     def with_columns(self, merge: Merge, new_weights: Table) -> RowRegression:
         """The same with new columns, whose choice adds nothing to the prior mean."""

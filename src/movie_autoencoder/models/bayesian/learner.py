@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from ...data.ratings import Ratings
 from ..base import Arrays, Table
-from ..regression import RowPrior, with_bias_column
+from ..regression import RowPrior, column_residuals, with_bias_column
 from .sampler import Chain, Draw
 from .settings import BayesianSettings, SamplerOptions
 from .sides import Side
@@ -106,7 +106,7 @@ class BayesianLearner:
             np.array(self.options.noise_dof[own]),
             unrated,
         )
-        residuals = ratings.to_csr(ratings.values - np.float32(self._mean) - others[side.columns, -1])
+        residuals = ratings.to_csr(column_residuals(ratings, self._mean, others[:, -1]))
         design = with_bias_column(others[:, :-1])
         return prior.fit_covariance(rows, residuals, design, column_weights, precision)
 

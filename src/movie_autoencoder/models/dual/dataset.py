@@ -149,6 +149,7 @@ class HidePredictDataset(keras.utils.PyDataset):
         return self._inputs(scale * self._residuals(biases), np.full(len(self.ratings), scale), biases)
 
     def _residuals(self, biases: Biases) -> Floats:
+        """As `Biases.residuals`, faster: the two biases are added first, which may move the last bit of a float32."""
         ratings = self.ratings
         both = biases.users.astype(np.float32).take(ratings.user_index)  # take is faster here than indexing
         both += biases.items.astype(np.float32).take(ratings.item_index)

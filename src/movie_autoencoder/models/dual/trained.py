@@ -20,7 +20,7 @@ from ...data.scale import Scale
 from ..base import Arrays, Encoded, Merge, Table, TrainedModel, implicit_feedback, with_unknown
 from ..baselines import Biases, fold_in_bias
 from ..person import PersonEncoder
-from ..regression import RowPrior, RowRegression, with_bias_column
+from ..regression import RowPrior, RowRegression, column_residuals, with_bias_column
 from .encoder import DualPersonEncoder, latent_vectors
 
 _NOISE_DOF = 10.0  # degrees of freedom, in ratings, of the prior of a new row's noise
@@ -130,13 +130,13 @@ class TrainedDual(TrainedModel):
         precision: float,
     ) -> RowRegression:
         """The regression of one side, the users of ``ratings``, on the factors of the other."""
-        rows = np.column_stack([own.factors, own.offset])
+        rows = own.design_rows()
         implicit = np.float32(self.rho) * np.column_stack([implicit_table, implicit_table @ own_weights])
         implicit -= (ratings.item_counts / len(ratings)).astype(np.float32) @ implicit
         mean = (ratings.user_counts / len(ratings)).astype(np.float32) @ rows[:-1]
         start = np.eye(len(mean), dtype=np.float32)
         prior = RowPrior(mean, implicit, start, np.array(_NOISE_DOF), rows[-1])
-        residuals = ratings.to_csr(ratings.values - np.float32(self.mean) - others.offset[ratings.item_index])
+        residuals = ratings.to_csr(column_residuals(ratings, self.mean, others.offset))
         design = with_bias_column(others.factors[:-1])
         return RowRegression(
             prior.fit_covariance(rows[:-1], residuals, design, column_weights, precision), column_weights, precision
