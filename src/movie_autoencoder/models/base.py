@@ -52,7 +52,7 @@ class Encoded:
         return len(self.offset) - 1
 
     def design_rows(self) -> Table:
-        """Factors and the offset beside them: (x, b) of each row and of the unknown, shape ``(n + 1, num_factors + 1)``."""
+        """(x, b) of each row and of the unknown one: factors and offset, shape ``(n + 1, num_factors + 1)``."""
         return np.column_stack([self.factors, self.offset])
 
 
