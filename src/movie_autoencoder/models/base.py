@@ -51,6 +51,10 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.offset) - 1
 
+    def design_rows(self) -> Table:
+        """(x, b) of each row and of the unknown: factors and offset, shape ``(n + 1, num_factors + 1)``."""
+        return np.column_stack([self.factors, self.offset])
+
 
 @dataclass(frozen=True, eq=False)
 class Merge:

@@ -42,7 +42,7 @@ def with_bias_column(factors: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def from_design_rows(rows: Table, unrated: npt.ArrayLike) -> Encoded:
-    """One side from (x, b) of each row and of a row without training ratings."""
+    """One side from (x, b) of each row and of a row without training ratings; undoes `Encoded.design_rows`."""
     full = with_unknown(rows, unrated)
     return Encoded(np.ascontiguousarray(full[:, :-1]), np.ascontiguousarray(full[:, -1]), full[:-1, :-1])
 

@@ -250,5 +250,5 @@ class Explorer:
     @cached_property
     def _covariance(self) -> Floats:
         """Of the training users' factors and biases."""
-        users = np.concatenate([self._model.users.factors, self._model.users.offset[:, None]], axis=1)[:-1]
+        users = self._model.users.design_rows()[:-1]
         return np.asarray(np.cov(users, rowvar=False).reshape(users.shape[1], -1), dtype=np.float64)

@@ -79,8 +79,8 @@ class TrainedBayesian(TrainedModel):
     def to_arrays(self) -> Arrays:
         """Plain arrays from which `from_arrays` makes the same model."""
         return {
-            "users": np.column_stack([self.users.factors[:-1], self.users.offset[:-1]]),
-            "items": np.column_stack([self.items.factors[:-1], self.items.offset[:-1]]),
+            "users": self.users.design_rows()[:-1],
+            "items": self.items.design_rows()[:-1],
             "numbers": np.array([self.mean, self.user_regression.precision]),
             **self.user_regression.to_arrays("user"),
             **self.item_regression.to_arrays("item"),

@@ -130,7 +130,7 @@ class TrainedDual(TrainedModel):
         precision: float,
     ) -> RowRegression:
         """The regression of one side, the users of ``ratings``, on the factors of the other."""
-        rows = np.column_stack([own.factors, own.offset])
+        rows = own.design_rows()
         implicit = np.float32(self.rho) * np.column_stack([implicit_table, implicit_table @ own_weights])
         implicit -= (ratings.item_counts / len(ratings)).astype(np.float32) @ implicit
         mean = (ratings.user_counts / len(ratings)).astype(np.float32) @ rows[:-1]
