@@ -39,8 +39,7 @@ class BayesianFamily(ModelFamily):
         """
         if results:
             return None
-        epochs = config.training.epochs
-        sweeps = _SWEEPS if epochs is None else math.ceil(epochs / _EPOCHS_PER_SWEEP)
+        sweeps = _num_sweeps(config)
         settings = BayesianSettings(_draw_dim(ratings), _WIDTH, int(_BURN_IN * sweeps))
         return Trial(settings, sweeps, score_every=sweeps)  # more draws are never worse
 
@@ -61,10 +60,15 @@ class BayesianFamily(ModelFamily):
 
     def work(self, ratings: Ratings, config: Config) -> float:
         """Work of the fit and its refit."""
-        epochs = config.training.epochs
-        sweeps = _SWEEPS if epochs is None else math.ceil(epochs / _EPOCHS_PER_SWEEP)
+        sweeps = _num_sweeps(config)
         per_rating = _SWEEP_WORK + _DIM_WORK * _draw_dim(ratings)
         return 2.0 * per_rating * sweeps * (len(ratings) + _ROW_WORK * (ratings.num_users + ratings.num_items))
+
+
+def _num_sweeps(config: Config) -> int:
+    """Sweeps of each chain: the usual number, or as many as ``training.epochs`` stands for."""
+    epochs = config.training.epochs
+    return _SWEEPS if epochs is None else math.ceil(epochs / _EPOCHS_PER_SWEEP)
 
 
 def _draw_dim(ratings: Ratings) -> int:
