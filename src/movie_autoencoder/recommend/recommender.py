@@ -20,7 +20,7 @@ from ..bundle.bundle import Bundle, load_bundle
 from ..data.catalogue import Catalogue
 from ..data.matching.person import Person
 from ..data.matching.title_index import TitleIndex
-from ..data.ratings import FloatArray, Ids, IntArray, Ratings, Scale, locate
+from ..data.ratings import FloatArray, Ids, IntArray, Ratings, Scale
 from ..models.base import Encoded, TrainedModel, in_vocabulary
 from ..uncertainty import StarDistribution, StarModel
 from .batch import best_columns
@@ -123,11 +123,11 @@ class Recommender:
 
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[Any]:
         """Row of each training user, -1 where the id is unknown."""
-        return locate(self.user_ids, user_ids)
+        return self.bundle.locate_users(user_ids)
 
     def locate_items(self, item_ids: npt.ArrayLike) -> npt.NDArray[Any]:
         """Column of each training item, -1 where the id is unknown."""
-        return locate(self.item_ids, item_ids)
+        return self.bundle.locate_items(item_ids)
 
     def item(self, item_id: Any) -> Item:
         """An item as answers show it, by id or title.
