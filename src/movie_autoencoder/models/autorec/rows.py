@@ -69,7 +69,7 @@ class Rows:
             rows: ``"user"`` or ``"item"``.
             residual: targets are what the biases leave over; otherwise ratings less their mean.
         """
-        targets = biases.residuals(ratings) if residual else ratings.values - np.float32(biases.mean)
+        targets: Table = biases.residuals(ratings) if residual else ratings.values - np.float32(biases.mean)
         targets /= np.float32(unit(scale))
         if rows == "user":
             everything = np.arange(len(ratings), dtype=np.int32)
