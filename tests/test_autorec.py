@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.autorec.learner import AutorecLearner, default_learning_rate
+from movie_autoencoder.models.autorec.network import AutorecAutoencoder
 from movie_autoencoder.models.autorec.rows import Rows, read, unit
 from movie_autoencoder.models.autorec.settings import AutorecSettings
 from movie_autoencoder.models.autorec.trained import TrainedAutorec
@@ -157,9 +159,17 @@ def test_plain_gradient_steps_are_stable_with_every_activation(planted: Ratings,
         assert losses[-1] < losses[0]
 
 
-def test_one_trace_serves_all_batches(planted: Ratings) -> None:
-    learner = train(learner_on(planted, batch_size=50), 3)  # the last batch of an epoch is smaller
-    assert learner.traces == 1
+def test_one_trace_serves_all_batches(planted: Ratings, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    descend = AutorecAutoencoder.descend
+
+    def counted(model: AutorecAutoencoder, *batch: Any) -> Any:
+        calls.append(batch)  # Python runs only while TensorFlow traces the step
+        return descend(model, *batch)
+
+    monkeypatch.setattr(AutorecAutoencoder, "descend", counted)
+    train(learner_on(planted, batch_size=50), 3)  # the last batch of an epoch is smaller
+    assert len(calls) == 1
 
 
 def test_refeeding_brings_the_second_pass_closer_to_the_first(planted: Ratings) -> None:

@@ -18,7 +18,7 @@ from movie_autoencoder.models.dual.network import DualAutoencoder
 from movie_autoencoder.models.dual.settings import DualSettings
 from movie_autoencoder.models.dual.trained import DualWeights, TrainedDual
 from movie_autoencoder.models.schedule import scheduled
-from movie_autoencoder.models.sparse import Cells, Matrix, compressed, inner_products, product
+from movie_autoencoder.models.sparse import Cells, Matrix, compressed, inner_products_at, product
 
 SETTINGS = DualSettings(latent_dim=6, l2=5.0, hidden_fraction=0.25, hidden_rows=0.0, damping=3.0)
 
@@ -112,7 +112,7 @@ def test_products_and_gradients_equal_dense_ones() -> None:
         ours = tf.reduce_sum(tf.sin(product(sparse, right.value())))
         ours += tf.reduce_sum(tf.sin(product(transposed, left.value())))
         theirs = tf.reduce_sum(tf.sin(dense @ right)) + tf.reduce_sum(tf.sin(tf.transpose(dense) @ left))
-        ours += tf.reduce_sum(tf.sin(inner_products(positions, left.value(), right.value())))
+        ours += tf.reduce_sum(tf.sin(inner_products_at(positions, left.value(), right.value())))
         theirs += tf.reduce_sum(tf.sin(tf.gather_nd(left @ tf.transpose(right), cells)))
     assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
     for variable in (left, right):

@@ -1,4 +1,4 @@
-"""The interface of every model: a learner that trains, and a trained model in NumPy that predicts.
+"""What every model offers: a learner that trains, and a trained model in NumPy that predicts.
 
 Every trained model ends in an inner product: two tables of factors and two columns of offsets, one a side.
 
@@ -52,7 +52,7 @@ class Encoded:
         return len(self.offset) - 1
 
     def design_rows(self) -> Table:
-        """(x, b) of each row and of the unknown one: factors and offset, shape ``(n + 1, num_factors + 1)``."""
+        """(x, b) of each row and of the unknown: factors and offset, shape ``(n + 1, num_factors + 1)``."""
         return np.column_stack([self.factors, self.offset])
 
 
@@ -164,11 +164,11 @@ class TrainedModel(ABC):
         return {}
 
     def describe(self) -> list[str]:
-        """Notes on the fitted model for people, beside its errors, one sentence each."""
+        """What people should know of the fitted model beside its errors, one sentence each."""
         return []
 
     def metadata(self) -> Mapping[str, Any]:
-        """Metadata of the fitted model for the bundle: plain values by name."""
+        """What a bundle's metadata says of the fitted model: plain values by name."""
         return {}
 
     def keras_model(self) -> Any:

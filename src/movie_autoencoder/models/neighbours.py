@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.ratings import FloatArray, IntArray
-
-Table = npt.NDArray[np.float32]
+from .base import Table
 
 _SQUARINGS = 3  # similarity is the cosine to the eighth power: only near copies count
 _DAMPING = 0.5  # sum of similarities at which the confidence is a half

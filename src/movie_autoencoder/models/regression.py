@@ -20,9 +20,7 @@ import numpy.typing as npt
 
 from ..data.ratings import Ratings
 from .base import Arrays, Encoded, Merge, Table, implicit_feedback, with_unknown
-from .person import PersonEncoder
-
-Floats = npt.NDArray[np.float64]
+from .person import Floats, PersonEncoder
 
 _IMPLICIT_DAMPING = 10.0  # sums over n chosen items are divided by sqrt(n + this): the longer a row, the less each says
 _ROUNDS = 3  # of a row's factors and its own noise in turn

@@ -97,7 +97,7 @@ def product(matrix: Matrix, dense: Tensor) -> Tensor:
     return multiplied(dense)
 
 
-def inner_products(cells: Cells, left: Tensor, right: Tensor) -> Tensor:
+def inner_products_at(cells: Cells, left: Tensor, right: Tensor) -> Tensor:
     """Inner products of rows of ``left`` with rows of ``right``, at given cells only.
 
     Args:

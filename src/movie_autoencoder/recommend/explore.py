@@ -14,22 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle.bundle import Bundle
-from ..data.ratings import IntArray, Scale
+from ..data.ratings import FloatArray, IntArray, Scale
 from ..models.neighbours import directions
+from ..models.person import Floats
 from ..models.regression import with_bias_column
 from .items import Items
 from .predictor import Predictor
 from .profile import Profile
 from .schemas import Group, Similar, Spot, Suggestion, TasteMap
 
-Floats = npt.NDArray[np.float64]
-Table = npt.NDArray[np.floating[Any]]
-
 _DAMPING = 5.0  # ratings at which half of an item's similarity counts
 _GROUPED = 300  # most rated items that groups are made of
 
 
-def narrowed(covariance: Floats, known: Table, noise: float) -> Floats:
+def narrowed(covariance: Floats, known: FloatArray, noise: float) -> Floats:
     """Covariance of a person's factors once they have rated some items.
 
     The factors are normally distributed, and a rating is their inner product with the item's factors, with noise. The
@@ -53,7 +51,7 @@ def narrowed(covariance: Floats, known: Table, noise: float) -> Floats:
     return np.asarray((given + given.T) / 2, dtype=np.float64)
 
 
-def information(covariance: Floats, asked: Table, targets: Table, noise: float) -> Floats:
+def information(covariance: Floats, asked: FloatArray, targets: FloatArray, noise: float) -> Floats:
     """How much one more rating, of each asked item, reduces the mean variance of the predictions at the targets.
 
     Source: Bayesian experimental design (Chaloner and Verdinelli 1995).
@@ -77,7 +75,7 @@ def information(covariance: Floats, asked: Table, targets: Table, noise: float) 
     return np.asarray(gains / (noise + np.einsum("md,md->m", projected, asked)), dtype=np.float64)
 
 
-def clusters(vectors: Table, number: int) -> IntArray:
+def clusters(vectors: FloatArray, number: int) -> IntArray:
     """Groups vectors that point the same way, by k-means on their directions; the same every time.
 
     Args:
@@ -97,7 +95,7 @@ def clusters(vectors: Table, number: int) -> IntArray:
     return rank[group]
 
 
-def plane(vectors: Table) -> tuple[Floats, Table]:
+def plane(vectors: FloatArray) -> tuple[Floats, FloatArray]:
     """The two directions in which vectors differ most: principal components, signs fixed.
 
     Args:

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from ...data.ratings import IntArray, Ratings, stable_order
 from ...data.splits import HeldOut
+from ..base import Table
 from ..baselines import BiasSolver
 from ..rating_network import Batch
-from .rows import Floats, Rows, unit
+from .rows import Rows, unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,7 @@ class _Epoch:
 
     number: int
     order: IntArray
-    inputs: Floats
+    inputs: Table
     seeds: IntArray
 
 

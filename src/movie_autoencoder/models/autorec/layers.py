@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ..sparse import Cells, Tensor, compressed, dense_matrix, inner_products, times
+from ..sparse import Cells, Tensor, compressed, dense_matrix, inner_products_at, times
 
 
 @keras.saving.register_keras_serializable(package="movie_autoencoder")
@@ -157,7 +157,7 @@ class ColumnOutput(keras.layers.Layer):
             return whole if cells is None else tf.gather_nd(whole, cells)
         num_rows = tf.shape(features, tf.int64)[:1]
         given = observed_cells({"cells": cells, "order": order, "num_rows": num_rows}, self.num_columns)
-        return inner_products(given, features, self.table.value) + tf.gather(self.bias.value, cells[:, 1])
+        return inner_products_at(given, features, self.table.value) + tf.gather(self.bias.value, cells[:, 1])
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         """Shape of whole rows."""

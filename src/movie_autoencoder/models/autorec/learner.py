@@ -84,11 +84,6 @@ class AutorecLearner:
         self._average = self.model.average = MovingAverage(self.model.trainable_variables, average)
         self._step: Any = None
 
-    @property
-    def traces(self) -> int:
-        """Number of times TensorFlow has traced the step: 1 for all batches."""
-        return 0 if self._step is None else int(self._step.experimental_get_tracing_count())
-
     def epoch(self, epoch: int, learning_rate: float) -> float:
         """One pass; the mean squared error over all ratings, each at its batch's step, in squared rating points."""
         self.model.optimizer.learning_rate = learning_rate

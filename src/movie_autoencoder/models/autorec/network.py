@@ -18,13 +18,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..base import Table
 from ..rating_network import RatingNetwork
 from ..sparse import Tensor
 from .dataset import RowDataset
 from .layers import ColumnOutput, HiddenLayer, HiddenLayers
 from .rows import read
 from .settings import AutorecSettings
-from .trained import AutorecWeights, Table, TrainedAutorec
+from .trained import AutorecWeights, TrainedAutorec
 
 
 @keras.saving.register_keras_serializable(package="movie_autoencoder")

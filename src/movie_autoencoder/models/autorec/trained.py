@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...data.ratings import FloatArray, Ratings, Scale
-from ..base import Arrays, Encoded, Merge, TrainedModel, with_unknown
+from ..base import Arrays, Encoded, Merge, Table, TrainedModel, with_unknown
 from ..baselines import Biases, fold_in_bias
 from ..person import PersonEncoder
 from .rows import Rows, unit
 from .settings import AutorecSettings
-
-Table = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

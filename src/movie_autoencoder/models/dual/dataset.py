@@ -11,16 +11,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from ...data.ratings import IntArray, Ratings, stable_order
 from ...data.splits import HeldOut
+from ..base import Table
 from ..baselines import Biases, BiasSolver
 from ..rating_network import Batch
 from ..sparse import Cells, Tensor
-
-Floats = npt.NDArray[np.float32]
 
 
 class HidePredictDataset(keras.utils.PyDataset):
@@ -148,16 +146,16 @@ class HidePredictDataset(keras.utils.PyDataset):
         scale = np.float32(np.sqrt(1 - self.hidden_fraction))
         return self._inputs(scale * self._residuals(biases), np.full(len(self.ratings), scale), biases)
 
-    def _residuals(self, biases: Biases) -> Floats:
+    def _residuals(self, biases: Biases) -> Table:
         """As `Biases.residuals`, faster: the two biases are added first, which may move the last bit of a float32."""
         ratings = self.ratings
         both = biases.users.astype(np.float32).take(ratings.user_index)  # take is faster here than indexing
         both += biases.items.astype(np.float32).take(ratings.item_index)
-        residuals: Floats = ratings.values - np.float32(biases.mean)
+        residuals: Table = ratings.values - np.float32(biases.mean)
         residuals -= both
         return residuals
 
-    def _inputs(self, residuals: Floats, implicit: Floats, biases: Biases) -> dict[str, Tensor]:
+    def _inputs(self, residuals: Table, implicit: Table, biases: Biases) -> dict[str, Tensor]:
         return {
             "cells": self._cells.by_row,
             "cells_by_item": self._cells.by_column,

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ..sparse import Cells, Matrix, Tensor, compressed_rows, inner_products, product
+from ..sparse import Cells, Matrix, Tensor, compressed_rows, inner_products_at, product
 
 
 @keras.saving.register_keras_serializable(package="movie_autoencoder")
@@ -119,7 +119,7 @@ class BilinearDecoder(keras.layers.Layer):
         shape = tf.stack([tf.shape(users, tf.int64)[0], tf.shape(items, tf.int64)[0]])
         cells = Cells.given(inputs["cells"], inputs["order"], shape)
         by_item = tf.gather(tf.linalg.matvec(items, self.item_weights), cells.by_row[:, 1])
-        return inner_products(cells, users, items + self.user_weights) + by_item
+        return inner_products_at(cells, users, items + self.user_weights) + by_item
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None]:
         """Shape ``(n,)``."""
