@@ -294,3 +294,19 @@ def test_kernel_is_chosen_by_density(planted: Ratings) -> None:
     assert learner_on(planted).model.dense
     thin = Ratings.from_columns(np.arange(400) // 2, np.arange(400) % 390, np.arange(400) % 5 + 1.0)
     assert thin.density < 0.01 and not learner_on(thin).model.dense
+
+
+def test_the_input_of_a_cell_by_hand() -> None:
+    """A residual of 0 differs from no rating, and a long row is scaled down by the root of its length."""
+    assert read(np.array([0.0, -1.0, 2.0]), np.array([0.0, 3.0, 8.0])) == pytest.approx([50.0, 20.0, 70.0 / 3])
+
+
+def test_a_person_without_ratings_is_predicted_by_the_biases(planted: Ratings) -> None:
+    learner = train(learner_on(planted, replace(SETTINGS, rows="user")), 2)
+    model = learner.trained()
+    nobody = in_vocabulary(Ratings.from_columns([0], [-1], [3.0], scale=planted.scale), planted.item_ids)
+    side = model.fold_in(nobody)
+    assert len(nobody) == 0 and len(side) == 1 and not side.factors.any()
+    items = np.arange(planted.num_items)
+    found = model.reconstruct(np.zeros(len(items), dtype=int), items, encoded_users=side)
+    assert found == pytest.approx(model.mean + model.items.offset[:-1], abs=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,10 +14,12 @@ from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
+from movie_autoencoder.models.dual.dataset import HidePredictDataset
 from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
 from movie_autoencoder.models.dual.network import DualAutoencoder
 from movie_autoencoder.models.dual.settings import DualSettings
 from movie_autoencoder.models.dual.trained import DualWeights, TrainedDual
+from movie_autoencoder.models.optimizer import MovingAverage
 from movie_autoencoder.models.schedule import scheduled
 from movie_autoencoder.models.sparse import Cells, Matrix, compressed, inner_products_at, product
 
@@ -336,3 +339,22 @@ def test_zero_is_a_rating() -> None:
         ratings = Ratings.from_columns(cells[:, 0], cells[:, 1], stars + shift)
         predictions.append(train(learner_on(ratings), 6).trained().predict(np.arange(20), np.arange(20)))
     assert predictions[1] + 3.0 == pytest.approx(predictions[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("hidden_fraction", [1e-9, 1 - 1e-9])
+def test_at_least_one_rating_is_hidden_and_one_is_visible(hidden_fraction: float) -> None:
+    ratings = Ratings.from_columns([0, 0, 1], [0, 1, 0], [5, 3, 4])
+    dataset = HidePredictDataset(ratings, hidden_fraction=hidden_fraction)
+    assert {len(dataset.hidden(epoch)) for epoch in range(20)} == {1}
+
+
+def test_the_moving_average_starts_as_a_mean() -> None:
+    """By hand: its memory after n steps is n / (9 + n), until that reaches the given one."""
+    variable = keras.Variable([1.0], name="weight")
+    average = MovingAverage([variable], 0.15)
+    variable.assign([2.0])
+    average.update()  # memory 1 / 10
+    assert average.values()[variable.path] == pytest.approx([0.1 * 1 + 0.9 * 2])
+    variable.assign([5.0])
+    average.update()  # memory 0.15, below 2 / 11
+    assert average.values()[variable.path] == pytest.approx([0.15 * 1.9 + 0.85 * 5])
