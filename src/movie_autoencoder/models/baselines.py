@@ -55,10 +55,25 @@ class Biases:
         Returns:
             Shape ``(num_ratings,)``, rating points.
         """
-        left = (ratings.values - np.float32(self.mean)).astype(dtype, copy=False)
-        left -= self.users.astype(dtype)[ratings.user_index]
-        left -= self.items.astype(dtype)[ratings.item_index]
-        return left
+        return residuals_on(ratings, self.mean, self.users, self.items, dtype)
+
+
+def residuals_on(
+    ratings: Ratings, mean: float, users: FloatArray, items: FloatArray, dtype: type[np.floating[Any]] = np.float32
+) -> npt.NDArray[Any]:
+    """Residuals of ratings on given biases; see `Biases.residuals`.
+
+    Args:
+        ratings: rows and columns as in ``users`` and ``items``.
+        mean: mean rating, rating points.
+        users: shape ``(num_users,)``, rating points.
+        items: shape ``(num_items,)``, rating points.
+        dtype: of the biases in the difference, and of the result.
+    """
+    left = (ratings.values - np.float32(mean)).astype(dtype, copy=False)
+    left -= users.astype(dtype, copy=False)[ratings.user_index]
+    left -= items.astype(dtype, copy=False)[ratings.item_index]
+    return left
 
 
 class BiasSolver:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..data.ratings import FloatArray, IntArray, Ratings
 from ..data.scale import Scale
 from ..models.base import Merge
-from ..models.baselines import Biases, BiasSolver, fold_in_bias
+from ..models.baselines import BiasSolver, fold_in_bias, residuals_on
 from .distribution import star_values, value_index
 from .intervals import Floats
 from .similarity import Directions, item_directions, similar_counts
@@ -176,8 +176,8 @@ class RatingStatistics:
 
     def _squared(self, ratings: Ratings, users: FloatArray, items: FloatArray) -> Floats:
         """Squared residuals on given biases, in units of the average variance, shape ``(num_ratings,)``."""
-        biases = Biases(self.mean, users, items, ratings.user_counts, ratings.item_counts)
-        return np.asarray((biases.residuals(ratings, np.float64) / self.deviation) ** 2)
+        residuals = residuals_on(ratings, self.mean, users, items, np.float64)
+        return np.asarray((residuals / self.deviation) ** 2)
 
 
 def _shrunk_mean(squared: Floats, index: IntArray, counts: IntArray) -> Floats:
