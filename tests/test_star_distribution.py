@@ -135,3 +135,11 @@ def test_scores_too_few_for_a_level_give_the_whole_scale() -> None:
     found = ConformalAdjustment.fit(scores, counts).probabilities(counts[:1])[0]
     assert found[LEVELS.index(0.9)] == pytest.approx(0.9, abs=1e-3)  # the ninth of nine, as (9 + 1) * 0.9 is 9
     assert found[LEVELS.index(0.95) :].tolist() == [1.0, 1.0]
+
+
+def test_an_interval_of_a_higher_level_is_never_the_narrower_one() -> None:
+    """Coefficients by which the probabilities would fall from level to level: each stays at the largest so far."""
+    coefficients = np.zeros((8, 5))
+    coefficients[:, 0] = [0.5, 0.7, 0.6, 0.8, 0.4, 0.9, 0.85, 1.2]
+    found = ConformalAdjustment(coefficients).probabilities(np.array([[3.0, 4.0]]))
+    assert found.tolist() == [[0.5, 0.7, 0.7, 0.8, 0.8, 0.9, 0.9, 1.0]]
