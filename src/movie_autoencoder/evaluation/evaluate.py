@@ -20,6 +20,8 @@ from .fold_in import curve_of_users
 from .groups import agreement, count_bins, group_errors, value_groups
 from .latent_map import make_latent_map
 from .predictions import encode_fold_in, predict_targets, reconstruction_mse, score_members
+from .ranked_users import NUM_RANKED
+from .rankings import evaluate_rankings
 from .result import Evaluation
 from .scores import Scores, score
 from .targets import Targets, counts_at, load_test_targets, separate_targets
@@ -34,6 +36,7 @@ def evaluate(
     *,
     folder: str | os.PathLike[str] | None = None,
     ratings: Ratings | None = None,
+    num_ranked: int = NUM_RANKED,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Evaluation:
@@ -47,8 +50,10 @@ def evaluate(
         folder: the run's folder when ``run`` is a bundle; its split holds the test part.
         ratings: ratings to score instead of the test part. Those that are also training ratings are left out and
             counted.
+        num_ranked: largest number of users whose lists are scored; 0 leaves the ranking figures out.
         resamples: number of bootstrap samples behind each interval.
-        seed: seed of the bootstrap, of the users drawn in the latent map and of the order of fold-in ratings.
+        seed: seed of the bootstrap, of the users drawn in the latent map and for lists, and of the order of fold-in
+            ratings.
 
     Returns:
         Errors in rating points, with intervals, baselines and examples.
@@ -85,6 +90,7 @@ def evaluate(
         uncertainty = measure(name, bundle.star_model, predictions[name], targets, item_counts, user_counts)
     fold_in = curve_of_users({key: predictors[key] for key in (name, "damped_bias")}, targets, seed=seed)
     scoring_seconds = time.perf_counter() - scoring_started
+    rankings = evaluate_rankings(bundle, targets, num_ranked=num_ranked, resamples=resamples, seed=seed)
 
     scored = Scored(
         targets,
@@ -117,6 +123,7 @@ def evaluate(
         latent_map=make_latent_map(model.users.latent, bundle.ratings, bundle.user_counts, seed=seed),
         fold_in=fold_in,
         uncertainty=uncertainty,
+        rankings=rankings,
         warnings=_warnings(bundle, targets, scores),
         metadata=dict(bundle.metadata),
         scoring_seconds=round(scoring_seconds, 3),

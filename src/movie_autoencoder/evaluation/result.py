@@ -12,6 +12,7 @@ from .fold_in import FoldInCurve
 from .groups import Agreement, GroupError
 from .latent_map import LatentMap
 from .predictions import MemberScore
+from .rankings import RankingEvaluation
 from .scores import BaselineScore
 from .text import example_lines, table_lines
 from .uncertainty import Uncertainty
@@ -66,9 +67,10 @@ class Evaluation:
         fold_in: errors by the number of fold-in ratings of users that were not trained on; None except for a split by
             user.
         uncertainty: scores of the rating distributions; None for a model without them.
+        rankings: how well lists find the held-out items; None where nobody can have a list.
         warnings: what a reader should know, one sentence each.
         metadata: the bundle's metadata.
-        scoring_seconds: time to predict and score, baselines, members and bootstrap included.
+        scoring_seconds: time to predict and score, baselines, members and bootstrap included, rankings not.
         seconds: time of the whole evaluation; reading the run is included when its folder was passed.
     """
 
@@ -104,6 +106,7 @@ class Evaluation:
     latent_map: LatentMap | None
     fold_in: FoldInCurve | None
     uncertainty: Uncertainty | None
+    rankings: RankingEvaluation | None
     warnings: tuple[str, ...]
     metadata: Mapping[str, Any]
     scoring_seconds: float

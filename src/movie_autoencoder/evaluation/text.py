@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .examples import UserExample
 from .fold_in import FoldInCurve
+from .rankings import DEPTH, LENGTH, Mean, RankingEvaluation
 from .uncertainty import Uncertainty
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def table_lines(evaluation: Evaluation) -> list[str]:
         lines += ["", *_fold_in_lines(evaluation.fold_in)]
     if evaluation.uncertainty is not None:
         lines += ["", *_uncertainty_lines(evaluation.uncertainty)]
+    if evaluation.rankings is not None:
+        lines += ["", *_ranking_lines(evaluation.rankings)]
     return lines + [f"Warning: {warning}" for warning in evaluation.warnings]
 
 
@@ -97,6 +100,42 @@ def _uncertainty_lines(found: Uncertainty) -> list[str]:
         f"{100 * found.level:g} % intervals cover {100 * covered.share:.1f} %, mean width {covered.mean_width:.3f}; "
         f"intervals of constant width cover {100 * constant.share:.1f} %, width {constant.mean_width:.3f}",
     ]
+
+
+def _ranking_lines(found: RankingEvaluation) -> list[str]:
+    """What lists find and what they are made of, for all held-out ratings and for liked ones."""
+    heading, known = f"first {LENGTH} of each list", "not trained on" if found.setting == "strong" else "trained on"
+    kinds = {"all held-out ratings": found.all, f"from {found.like_threshold:g} stars": found.liked}
+    width = max(len(name) for name in (heading, *kinds, *found.lists))
+    lines = [
+        f"Lists of {DEPTH} for {many(found.num_users, 'user')} {known}, from all {many(found.num_items, 'movie')} but "
+        "those shown"
+    ]
+    for kind, scores in kinds.items():
+        if scores is not None:
+            lines.append(f"{kind:<{width}}  Recall@20  Recall@50  NDCG@10  NDCG@100     MRR")
+            lines += [
+                f"{name:<{width}}  {one.recall_20.value:9.4f}  {one.recall_50.value:9.4f}  {one.ndcg_10.value:7.4f}  "
+                f"{one.ndcg_100.value:8.4f}  {one.mrr.value:6.4f}"
+                for name, one in scores.rankers.items()
+            ]
+    lines.append(f"{heading:<{width}}  coverage  stars of hits above the user's mean")
+    return lines + [
+        f"{name:<{width}}  {100 * one.coverage:6.1f} %  {signed(one.rating_of_hits)}"
+        for name, one in found.lists.items()
+    ]
+
+
+def signed(found: Mean | None) -> str:
+    """A difference with its sign and its interval; a dash where there is none.
+
+    Example:
+        >>> signed(Mean(0.5, (0.25, 0.75))), signed(None)
+        ('+0.500 (+0.250 to +0.750)', '–')
+    """
+    if found is None:
+        return "–"
+    return f"{found.value:+.3f}" + ("" if found.ci95 is None else f" ({found.ci95[0]:+.3f} to {found.ci95[1]:+.3f})")
 
 
 def example_lines(example: UserExample | None) -> list[str]:

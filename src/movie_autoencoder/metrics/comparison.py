@@ -29,27 +29,60 @@ def bootstrap_rmse(
 ) -> dict[str, FloatArray]:
     """RMSE of several predictors in bootstrap samples of clusters (users or items).
 
-    All predictors share the samples, so the difference of two entries is the paired difference. More than
-    ``max_clusters`` clusters are first pooled at random into that many: the variance stays the same and the cost is
-    bounded.
+    All predictors share the samples, so the difference of two entries is the paired difference.
 
     Args:
         squared: sums of squared errors of each cluster by predictor, each of shape ``(num_clusters,)``.
         counts: number of ratings of each cluster, same shape; empty clusters are left out.
         resamples: number of samples.
         seed: seed of the samples; equal seeds give equal samples.
-        max_clusters: largest number of clusters that are resampled one by one.
+        max_clusters: see `bootstrap_means`.
 
     Returns:
         RMSE in each sample by predictor, each of shape ``(resamples,)``, rating points.
 
     Raises:
-        MetricError: fewer than two clusters with ratings, or fewer than one sample.
+        MetricError: as `bootstrap_means`.
 
     Example:
         >>> draws = bootstrap_rmse({"a": np.array([4.0, 4.0]), "b": np.array([1.0, 1.0])}, np.array([1, 1]))
         >>> interval(draws["a"] - draws["b"])
         (1.0, 1.0)
+    """
+    means = bootstrap_means(squared, counts, resamples=resamples, seed=seed, max_clusters=max_clusters)
+    return {name: np.sqrt(draws) for name, draws in means.items()}
+
+
+def bootstrap_means(
+    sums: Mapping[str, FloatArray],
+    counts: IntArray,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    max_clusters: int = 10_000,
+) -> dict[str, FloatArray]:
+    """Means of several quantities in bootstrap samples of clusters (users or items), which all quantities share.
+
+    More than ``max_clusters`` clusters are first pooled at random into that many: the variance stays the same and the
+    cost is bounded.
+
+    Args:
+        sums: sum of each quantity in each cluster, by name, each of shape ``(num_clusters,)``.
+        counts: number of values in each cluster, same shape; empty clusters are left out. Ones where each cluster has
+            one value.
+        resamples: number of samples.
+        seed: seed of the samples; equal seeds give equal samples.
+        max_clusters: largest number of clusters that are resampled one by one.
+
+    Returns:
+        Sum over count in each sample by name, each of shape ``(resamples,)``.
+
+    Raises:
+        MetricError: fewer than two clusters with ratings, or fewer than one sample.
+
+    Example:
+        >>> bootstrap_means({"recall": np.array([0.5, 0.5, 0.5])}, np.array([1, 1, 1]), resamples=2)["recall"]
+        array([0.5, 0.5])
     """
     present = np.flatnonzero(counts)
     if len(present) < 2 or resamples < 1:
@@ -57,7 +90,7 @@ def bootstrap_rmse(
             "A bootstrap needs at least two clusters with ratings and one resample. "
             f"Received: {len(present)} clusters, {resamples} resamples."
         )
-    columns = np.column_stack([counts[present], *(sums[present] for sums in squared.values())]).astype(np.float64)
+    columns = np.column_stack([counts[present], *(one[present] for one in sums.values())]).astype(np.float64)
     rng = np.random.default_rng([seed, 5])
     if len(columns) > max_clusters:
         pool = rng.permutation(len(columns)) % max_clusters
@@ -69,7 +102,7 @@ def bootstrap_rmse(
         rows = range(start, min(start + block, resamples))
         weights = [np.bincount(rng.integers(size, size=size), minlength=size) for _ in rows]
         totals[rows.start : rows.stop] = np.array(weights, dtype=np.float64) @ columns
-    return {name: np.sqrt(totals[:, column] / totals[:, 0]) for column, name in enumerate(squared, start=1)}
+    return {name: totals[:, column] / totals[:, 0] for column, name in enumerate(sums, start=1)}
 
 
 def interval(draws: FloatArray, level: float = 0.95) -> tuple[float, float]:

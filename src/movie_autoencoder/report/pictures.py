@@ -57,6 +57,7 @@ def _figures(evaluation: Evaluation, history: Sequence[Row]) -> dict[str, Figure
     """The figures by name; None, or no entry, for a picture without data."""
     from .errors import draw_agreement, draw_fold_in, draw_groups, draw_scores
     from .examples import draw_latent_map, draw_panel, draw_user_example
+    from .rankings import draw_rankings
     from .training import draw_training
     from .uncertainty import draw_certainty, draw_intervals
 
@@ -77,6 +78,8 @@ def _figures(evaluation: Evaluation, history: Sequence[Row]) -> dict[str, Figure
     if evaluation.uncertainty is not None:
         figures["certainty"] = draw_certainty(evaluation.uncertainty)
         figures["intervals"] = draw_intervals(evaluation.uncertainty)
+    if evaluation.rankings is not None:
+        figures["rankings"] = draw_rankings(evaluation.rankings)
     if evaluation.user_example is not None:
         figures["person"] = draw_user_example(evaluation.user_example, evaluation.scale)
     if evaluation.latent_map is not None:
@@ -146,6 +149,13 @@ _CAPTIONS = {
         "least to the most active users, and how wide the intervals are. Intervals of constant width ignore user and "
         "movie. Bars are 95 % intervals of the coverage; the ratings of one user, and of one movie, may be "
         "correlated.",
+    ),
+    "rankings": (
+        "What lists find",
+        "Every ranker orders all movies but those that the user was shown. NDCG@100 is 1 when the held-out ratings of "
+        "a user stand at the head of their list, and 0 when none is among its first 100. Left, every held-out rating "
+        "is to be found; right, only liked ones. Bars are 95 % intervals of a bootstrap over users. Two "
+        "baselines, popularity and a linear autoencoder, know no stars.",
     ),
     "person": (
         "Largest and smallest errors of one user",

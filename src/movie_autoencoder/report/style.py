@@ -18,6 +18,13 @@ from matplotlib.figure import Figure
 # the palette of Okabe and Ito: each predictor has one colour and one marker in all pictures
 MODEL, HELD_OUT, INK, PALE = "#0072B2", "#D55E00", "#222222", "#EFEFEF"
 _PREDICTORS = {"damped_bias": ("#E69F00", "s"), "item_mean": ("#009E73", "^"), "global_mean": ("#8C8C8C", "v")}
+_RANKERS = {
+    "popularity": ("#8C8C8C", "v"),
+    "linear_autoencoder": ("#E69F00", "s"),
+    "rating": ("#009E73", "^"),
+    "choice": ("#CC79A7", "D"),
+    "balanced": (MODEL, "o"),
+}
 STARS_MAP, ERROR_MAP = "viridis", "PuOr_r"
 _DPI = 150
 
@@ -25,6 +32,11 @@ _DPI = 150
 def predictor_style(name: str) -> tuple[str, str]:
     """Colour and marker of a baseline; baselines without their own share one."""
     return _PREDICTORS.get(name, ("#CC79A7", "D"))
+
+
+def ranker_style(name: str) -> tuple[str, str]:
+    """Colour and marker of a ranker; rankers without their own share one."""
+    return _RANKERS.get(name, (INK, "P"))
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..evaluation import Evaluation
-from ..evaluation.text import many
+from ..evaluation.text import many, signed
 from ..storage import replacing, write_json, write_text
 from .history import Row, read_history
 from .pictures import Picture, draw_pictures
@@ -68,5 +68,5 @@ def _page(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
     }
     metadata = json.dumps(evaluation.metadata, indent=2, ensure_ascii=False, default=str)
     return environment.get_template("report.html.j2").render(
-        evaluation=evaluation, pictures=pictures, groups=groups, metadata=metadata, many=many
+        evaluation=evaluation, pictures=pictures, groups=groups, metadata=metadata, many=many, signed=signed
     )

@@ -1,0 +1,43 @@
+"""The picture of rankings: how well the lists of each ranker find the held-out ratings."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..evaluation.rankings import RankingEvaluation, TargetScores
+from .style import INK, new_figure, ranker_style, tidy
+
+
+def draw_rankings(found: RankingEvaluation) -> Figure:
+    """NDCG@100 of every ranker with its 95 % interval: left on all targets, right on liked ones."""
+    kinds = {"all held-out ratings": found.all, f"held-out ratings from {found.like_threshold:g} stars": found.liked}
+    drawn = {kind: scores for kind, scores in kinds.items() if scores is not None}
+    names = sorted(found.all.rankers, key=lambda name: -found.all.rankers[name].ndcg_100.value)
+    figure = new_figure(9.6, 1.3 + 0.48 * len(names))
+    plots = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
+    for axes, (kind, scores) in zip(plots, drawn.items(), strict=True):
+        _draw_scores(axes, scores, names)
+        axes.set_yticks(range(len(names)), names, parse_math=False)
+        axes.set_ylim(len(names) - 0.5, -0.75)
+        axes.margins(x=0.12)
+        axes.set_xlim(left=0)
+        tidy(axes, title=kind, xlabel="NDCG@100 with 95 % interval (further right is better)", grid="x")
+    return figure
+
+
+def _draw_scores(axes: Axes, scores: TargetScores, names: list[str]) -> None:
+    for row, name in enumerate(names):
+        score, (colour, marker) = scores.rankers[name].ndcg_100, ranker_style(name)
+        if score.ci95 is not None:
+            axes.plot(score.ci95, [row, row], color=colour, linewidth=2.5, solid_capstyle="round")
+        axes.plot([score.value], [row], color=colour, marker=marker, markersize=8)
+        axes.annotate(
+            f"{score.value:.4f}",
+            (score.value, row),
+            (0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color=INK,
+        )
