@@ -36,6 +36,7 @@ PICTURES = [
     "map",
     "panel",
     "person",
+    "rankings",
     "scores",
     "training",
 ]

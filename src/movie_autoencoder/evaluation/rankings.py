@@ -23,7 +23,7 @@ from .targets import Targets
 
 DEPTH = 100  # length of the lists that find targets
 LENGTH = 20  # length of the lists whose items are described: what a person looks at
-_NUMBERS = 1 << 22  # scores held at a time: 32 MB
+_MAX_NUMBERS = 1 << 22  # scores held at a time: 32 MB
 _SIMILAR_LISTS, _SIMILAR_USERS = 2_000, 20_000  # lists, and columns' users, that the similarity within lists reads
 
 
@@ -125,19 +125,20 @@ class RankingEvaluation:
     lists: Mapping[str, ListScore]
 
 
-def best_items(ranker: Ranker, shown: Ratings, k: int = DEPTH) -> IntArray:
+def best_items(ranker: Ranker, shown: Ratings, k: int = DEPTH, *, max_numbers: int = _MAX_NUMBERS) -> IntArray:
     """The list of each user, by blocks of users: the best items by one ranker, without those that were shown.
 
     Args:
         ranker: scores all items for a block of users.
         shown: the users' ratings, with the model's columns.
         k: length of the lists.
+        max_numbers: scores held at a time; it bounds memory and changes no list.
 
     Returns:
         Columns, best first, shape ``(num_users, k)``; -1 where fewer items are left.
     """
     top = np.empty((shown.num_users, k), dtype=np.int64)
-    step = max(1, _NUMBERS // max(shown.num_items, 1))
+    step = max(1, max_numbers // max(shown.num_items, 1))
     for start in range(0, len(top), step):
         block = select_users(shown, np.arange(start, min(start + step, len(top))))
         top[start : start + step] = metrics.top_items(ranker(block), k, excluded=block.to_csr())

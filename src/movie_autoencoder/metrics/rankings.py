@@ -24,7 +24,7 @@ from .errors import MetricError, divide
 
 Mask = npt.NDArray[np.bool_]
 
-_SUMS = 1 << 22  # numbers of summed columns held at a time: 32 MB
+_MAX_NUMBERS = 1 << 22  # of summed columns held at a time: 32 MB
 
 
 def top_items(scores: npt.NDArray[Any], k: int, *, excluded: Any = None) -> IntArray:
@@ -230,7 +230,7 @@ def novelty(top: IntArray, item_counts: IntArray, num_users: int) -> FloatArray:
     return _mean_of_items(top, np.log2(num_users / np.maximum(item_counts, 1)))
 
 
-def intra_list_similarity(top: IntArray, chosen: Any) -> FloatArray:
+def intra_list_similarity(top: IntArray, chosen: Any, *, max_numbers: int = _MAX_NUMBERS) -> FloatArray:
     """Mean cosine of all pairs of each list's items, between their columns of who chose them.
 
     Only the columns of listed items are read, and no array has the size items x items.
@@ -239,6 +239,7 @@ def intra_list_similarity(top: IntArray, chosen: Any) -> FloatArray:
         top: lists of items.
         chosen: who rated which item in training, a SciPy sparse matrix whose columns are the items of the lists and
             whose stored values do not matter, such as ``Ratings.to_csr()``.
+        max_numbers: numbers held at a time; it bounds memory and changes no figure.
 
     Returns:
         Shape ``(num_users,)``, from 0 to 1; NaN for a list of fewer than two items. An item that nobody chose is
@@ -261,7 +262,7 @@ def intra_list_similarity(top: IntArray, chosen: Any) -> FloatArray:
     starts = np.concatenate([[0], np.cumsum(sizes)])
     lists = sparse.csr_array((np.ones(len(index)), index, starts), shape=(len(top), len(listed)))
     squares = np.zeros(len(top))  # |sum of the unit columns|^2, the sum of the cosines of all pairs
-    step = max(1, _SUMS // max(unit.shape[1], 1))
+    step = max(1, max_numbers // max(unit.shape[1], 1))
     for start in range(0, len(top), step):
         block = slice(start, start + step)
         squares[block] = (lists[block] @ unit).power(2).sum(axis=1)

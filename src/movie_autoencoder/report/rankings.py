@@ -14,13 +14,13 @@ def draw_rankings(found: RankingEvaluation) -> Figure:
     kinds = {"all held-out ratings": found.all, f"held-out ratings from {found.like_threshold:g} stars": found.liked}
     drawn = {kind: scores for kind, scores in kinds.items() if scores is not None}
     names = sorted(found.all.rankers, key=lambda name: -found.all.rankers[name].ndcg_100.value)
-    figure = new_figure(9.6, 1.3 + 0.48 * len(names))
-    plots = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
+    figure = new_figure(9.6, 1.2 + 0.42 * len(names))
+    plots = figure.subplots(1, len(drawn), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (kind, scores) in zip(plots, drawn.items(), strict=True):
         _draw_scores(axes, scores, names)
         axes.set_yticks(range(len(names)), names, parse_math=False)
-        axes.set_ylim(len(names) - 0.5, -0.75)
-        axes.margins(x=0.12)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.margins(x=0.2)  # room for the figures
         axes.set_xlim(left=0)
         tidy(axes, title=kind, xlabel="NDCG@100 with 95 % interval (further right is better)", grid="x")
     return figure
@@ -34,10 +34,10 @@ def _draw_scores(axes: Axes, scores: TargetScores, names: list[str]) -> None:
         axes.plot([score.value], [row], color=colour, marker=marker, markersize=8)
         axes.annotate(
             f"{score.value:.4f}",
-            (score.value, row),
-            (0, 9),
+            (score.value if score.ci95 is None else score.ci95[1], row),
+            (8, 0),
             textcoords="offset points",
-            ha="center",
+            va="center",
             fontsize=8.5,
             color=INK,
         )
