@@ -10,7 +10,7 @@ import numpy as np
 from ..data.ratings import FloatArray, IntArray, Ratings
 from .targets import Targets
 
-NUM_RANKED = 10_000  # users whose lists are made; more add time and little precision
+NUM_RANKED = 5_000  # users whose lists are made; more add time and little precision
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,12 +63,13 @@ def top_items(scores: npt.NDArray[Any], k: int, *, excluded: Any = None) -> IntA
     top = np.full((len(scores), k), -1, dtype=np.int64)
     if not scores.size:
         return top
-    least = np.partition(scores, -length, axis=1)[:, -length]  # of each list, the smallest score
-    for row, (line, smallest) in enumerate(zip(scores, least, strict=True)):
-        columns = np.flatnonzero(line >= smallest)
-        columns = columns[np.argsort(-line[columns], kind="stable")[:length]]
-        columns = columns[line[columns] > -np.inf]
-        top[row, : len(columns)] = columns
+    least = np.partition(scores, -length, axis=1)[:, -length, None]  # the smallest score of each list
+    rows, columns = np.nonzero((scores >= least) & (scores > -np.inf))
+    order = np.lexsort((-scores[rows, columns], rows))  # stable, so that columns ascend among equal scores
+    rows, columns = rows[order], columns[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(len(scores)))[rows]
+    listed = rank < length
+    top[rows[listed], rank[listed]] = columns[listed]
     return top
 
 
