@@ -133,12 +133,14 @@ class Generated(NamedTuple):
         oracle: RMSE of the best possible prediction of these, rating points.
         unrated: random unrated cells, with the ratings that they would get; None when there are none.
         unrated_oracle: RMSE of the best possible prediction of these, rating points; NaN when there are none.
+        population: users and items, by id less 1.
     """
 
     ratings: Ratings
     oracle: float
     unrated: Ratings | None
     unrated_oracle: float
+    population: Population
 
 
 @dataclass(frozen=True, eq=False)
@@ -399,7 +401,7 @@ def generate_all(
     cells = population.choose(num_ratings, np.random.default_rng([seed, 1]))
     ratings, oracle = _rated(population, cells, np.random.default_rng([seed, 2]))
     if not num_unrated:
-        return Generated(ratings, oracle, None, float("nan"))
+        return Generated(ratings, oracle, None, float("nan"), population)
     known_users, known_items = ratings.user_ids - 1, ratings.item_ids - 1
     available = len(known_users) * len(known_items) - num_ratings
     if num_unrated > available:
@@ -410,7 +412,7 @@ def generate_all(
         users, items = rng.choice(known_users, 2 * num_unrated), rng.choice(known_items, 2 * num_unrated)
         free = np.setdiff1d(np.concatenate([free, users * num_items + items]), cells)
     free = free[np.sort(rng.permutation(len(free))[:num_unrated])]
-    return Generated(ratings, oracle, *_rated(population, free, rng))
+    return Generated(ratings, oracle, *_rated(population, free, rng), population)
 
 
 def _rated(population: Population, cells: Index, rng: np.random.Generator) -> tuple[Ratings, float]:
