@@ -4,6 +4,7 @@
     python benchmarks/compare.py --data ml-latest-small            # everything, 10 splits; resumes where it stopped
     python benchmarks/compare.py --data ml-latest-small --share 0.3 --splits 5
     python benchmarks/compare.py --pair NAME TRAIN TEST            # files as they are, one split
+    python benchmarks/compare.py --task ranking --data sample      # lists instead of ratings: compare_ranking.py
 
 Every fit runs in its own process, all with the same number of threads. Peers are tuned once for each data set, on a
 split that is not scored, and then stay fixed. docs/benchmarks.md describes what is measured and how.
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "benchmarks"
 sys.path[:0] = [str(ROOT / "src"), str(HERE), str(HERE / "peers")]
 
-from generate import PRESETS, Generated, preset  # noqa: E402
+from generate import Generated, is_preset, preset  # noqa: E402
 from grids import PEERS  # noqa: E402
 from install import complete, python_of  # noqa: E402
 
@@ -326,10 +327,12 @@ class Cache:
     Args:
         folder: folder of the files.
         fresh: models that are fitted again, once in this run.
+        key: a checksum of what else the result of a model depends on; `version_key` when left out.
     """
 
-    def __init__(self, folder: Path, fresh: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, fresh: Sequence[str] = (), key: Callable[[str], str] | None = None) -> None:
         self.folder = folder
+        self.key = key or version_key
         self.fresh = set(fresh)
         self.made: set[Path] = set()
 
@@ -337,7 +340,7 @@ class Cache:
         self, model: str, label: str, basis: Any, make: Callable[[], tuple[dict[str, Any], dict[str, Array]]]
     ) -> tuple[dict[str, Any], dict[str, Array]]:
         """The result of `make` for these inputs, from this run or an earlier one."""
-        text = json.dumps([basis, version_key(model)], sort_keys=True)
+        text = json.dumps([basis, self.key(model)], sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.folder / model / f"{label}-{key}.json"
         if not path.is_file() or (model in self.fresh and path not in self.made):
@@ -561,6 +564,7 @@ def compare(
     predictions: dict[str, list[Array]] = {}
     probabilities: dict[str, list[Array]] = {}
     unrated: dict[str, list[float]] = {}
+    biases: dict[str, list[float]] = {}
     for seed in data.seeds:
         part = data.part(seed)
         parts.append(part)
@@ -576,6 +580,7 @@ def compare(
             predictions.setdefault(model, []).append(arrays["predictions"])
             if part.unrated is not None:
                 unrated.setdefault(model, []).append(rmse(arrays["unrated"], part.unrated.values))
+                biases.setdefault(model, []).append(float(np.mean(arrays["unrated"] - part.unrated.values)))
             if "probabilities" in arrays:
                 probabilities.setdefault(model, []).append(arrays["probabilities"])
             say(f"{data.name}: split {seed}: {model} {rmse(arrays['predictions'], part.values):.4f}")
@@ -599,7 +604,7 @@ def compare(
         table[model]["mae"] = [float(np.abs(one - part.values).mean()) for one, part in zip(found, parts, strict=True)]
         table[model]["nll"] = None
         if model in unrated:
-            table[model]["rmse_unrated"] = unrated[model]
+            table[model]["rmse_unrated"], table[model]["bias_unrated"] = unrated[model], biases[model]
         levels = tuning_part.train.scale.levels
         if model in probabilities and probabilities[model][0].shape[1] == len(levels):  # ours are coarser above 21
             given = list(zip(probabilities[model], parts, strict=True))
@@ -669,7 +674,8 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
         if "nll_histogram" in one:
             lines.append(f"{'  with histograms':<56}{statistics.mean(one['nll_histogram']):>8.3f}")
         if "rmse_unrated" in one:
-            lines.append(f"{'  on unrated pairs':<22}{mean_and_deviation(one['rmse_unrated']):>17}")
+            bias = f"  bias {statistics.mean(one['bias_unrated']):+.4f}" if "bias_unrated" in one else ""
+            lines.append(f"{'  on unrated pairs':<22}{mean_and_deviation(one['rmse_unrated']):>17}{bias}")
     if "oracle" in result:
         lines.append("best possible: RMSE {rmse:.4f}, on unrated pairs {rmse_unrated:.4f}".format(**result["oracle"]))
     if result["differences"]:
@@ -694,15 +700,38 @@ def name_of(spec: str) -> str:
     return path.stem if path.is_file() else path.name
 
 
+def ranking_models() -> list[str]:
+    """Names of the models whose lists can be compared."""
+    from compare_ranking import OURS as WAYS_TO_RANK
+    from ranking_grids import RANKING_PEERS
+
+    return [*WAYS_TO_RANK, *RANKING_PEERS]
+
+
+def compare_rankings(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, models: Sequence[str], command: str
+) -> None:
+    """The task of ranking, which has a module of its own."""
+    import compare_ranking
+
+    try:
+        compare_ranking.main(options, models, command)
+    except ValueError as error:
+        parser.error(str(error))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    everything = [*OURS, *PEERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--data", action="append", default=[], metavar="NAME|PATH", help="repeatable; also generated-30k and so on"
     )
-    parser.add_argument("--pair", action="append", default=[], nargs=3, metavar=("NAME", "TRAIN", "TEST"))
-    parser.add_argument("--models", default=",".join(everything), help="names separated by commas; all when left out")
-    parser.add_argument("--splits", type=int, default=10, help="splits of each --data")
+    parser.add_argument("--task", choices=["rating", "ranking"], default="rating", help="what is compared")
+    parser.add_argument("--pair", action="append", default=[], nargs="+", metavar="[NAME] TRAIN TEST")
+    parser.add_argument(
+        "--strong", action="append", default=[], nargs="+", metavar="[NAME] TRAIN FOLD_IN TARGETS", help="ranking only"
+    )
+    parser.add_argument("--models", help="names separated by commas; all when left out")
+    parser.add_argument("--splits", type=int, help="splits of each --data; 10, of ranking 5")
     parser.add_argument(
         "--share", type=float, default=1.0, help="random fraction of each --data, a new one for each split"
     )
@@ -710,26 +739,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fresh", action="store_true", help="run the named models again, tuning included")
     parser.add_argument("--out", type=Path, help="file of the result, with one data set only")
     options = parser.parse_args(arguments)
-    models = options.models.split(",")
+    words = sys.argv[1:] if arguments is None else arguments
+    command = " ".join(["python benchmarks/compare.py", *words])
+    everything = ranking_models() if options.task == "ranking" else [*OURS, *PEERS]
+    models = options.models.split(",") if options.models else everything
     if unknown := [model for model in models if model not in everything]:
         parser.error(f"There is no model {unknown[0]!r}. Models: {', '.join(everything)}.")
-    if not options.data and not options.pair:
-        parser.error("Give --data or --pair.")
-    if options.out and len(options.data) + len(options.pair) > 1:
+    if not options.data and not options.pair and not options.strong:
+        parser.error("Give --data or --pair, or, for ranking, --strong.")
+    if options.out and len(options.data) + len(options.pair) + len(options.strong) > 1:
         parser.error("--out needs exactly one data set.")
-    if options.splits < 1 or not 0 < options.share <= 1:
+    if (options.splits is not None and options.splits < 1) or not 0 < options.share <= 1:
         parser.error("--splits is at least 1, and --share above 0 and at most 1.")
+    if options.task == "ranking":
+        if options.share < 1:
+            parser.error("--share is for ratings only.")
+        return compare_rankings(parser, options, models, command)
+    if options.strong:
+        parser.error("--strong is for --task ranking only.")
+    if wrong := [pair for pair in options.pair if len(pair) != 3]:
+        parser.error(f"--pair takes NAME TRAIN TEST. Received: {' '.join(wrong[0])}.")
     sets = []
     for spec in options.data:
-        made = preset(spec) if spec in PRESETS else None
+        made = preset(spec) if is_preset(spec) else None
         ratings = made.ratings if made else read_ratings(find_data(spec, ROOT / "data"))
-        sets.append(random_splits(name_of(spec), ratings, options.splits, options.share, made))
+        sets.append(random_splits(name_of(spec), ratings, options.splits or 10, options.share, made))
     sets += [given_pair(name, read_ratings(train), read_ratings(test)) for name, train, test in options.pair]
     for data in sets:
         cache = Cache(CACHE / data.name, models if options.fresh else ())
         result = compare(data, models, cache, options.threads, lambda text: print(text, flush=True))
-        words = sys.argv[1:] if arguments is None else arguments
-        result["command"] = " ".join(["python benchmarks/compare.py", *words])
+        result["command"] = command
         path = options.out or HERE / "results" / f"compare-{data.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(result, indent=2) + "\n")

@@ -130,7 +130,7 @@ def test_the_oracle_is_better_than_biases_and_tastes_are_part_of_the_difference(
     users, items = training.locate_users(test.users), training.locate_items(test.items)
     biases = damped_bias(training, 5.0).predict(users, items)
     known = np.isin(test.items, training.item_ids)
-    taste = population.strength[test.users - 1] * population.affinity(test.users - 1, test.items - 1)
+    taste = population.feeling[test.users - 1] * population.affinity(test.users - 1, test.items - 1)
     slope = np.polyfit(taste[known], (test.values - biases)[known], 1)
     assert rmse(test.values, biases) > made.oracle + 0.05
     with_taste = rmse(test.values[known], biases[known] + np.polyval(slope, taste[known]))
