@@ -34,7 +34,8 @@ from movie_autoencoder.data.splits import load_held_out  # noqa: E402
 from movie_autoencoder.evaluation.uncertainty import HISTOGRAM, LEVEL, VARIANCE, constant_width, score_intervals  # noqa: E402
 from movie_autoencoder.metrics.distributions import auc, brier, crps, negative_log_likelihood  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.uncertainty import StarModel, like_threshold, one_point, value_index  # noqa: E402
+from movie_autoencoder.data.scale import like_threshold, one_point  # noqa: E402
+from movie_autoencoder.uncertainty import StarModel, value_index  # noqa: E402
 
 Array = npt.NDArray[Any]
 LOGISTIC = "logistic"

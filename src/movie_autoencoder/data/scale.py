@@ -188,3 +188,27 @@ def _common_step(levels: FloatArray) -> float:
         if bool(np.all(np.abs(multiples - np.round(multiples)) < 1e-3)):
             return float(f"{step:.6g}")
     return 0.0
+
+
+def like_threshold(scale: Scale) -> float:
+    """The lowest rating that counts as liking: 4 of 5 stars, on other scales the top quarter; rating points.
+
+    Example:
+        >>> like_threshold(Scale(0.5, 5, 0.5)), like_threshold(Scale(1, 10, 1))
+        (4.0, 7.75)
+    """
+    return 4.0 if _has_five(scale) else scale.maximum - scale.span / 4
+
+
+def one_point(scale: Scale) -> float:
+    """One star of five, on other scales a quarter of the scale; an error above it is large; rating points.
+
+    Example:
+        >>> one_point(Scale(0.5, 5, 0.5)), one_point(Scale(0, 100, 1))
+        (1.0, 25.0)
+    """
+    return 1.0 if _has_five(scale) else scale.span / 4
+
+
+def _has_five(scale: Scale) -> bool:
+    return scale.maximum == 5 and 0 <= scale.minimum <= 1

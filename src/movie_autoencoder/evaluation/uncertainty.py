@@ -26,7 +26,8 @@ from ..metrics.distributions import (
     risk_coverage,
     tenths,
 )
-from ..uncertainty import StarModel, like_threshold, one_point, value_index
+from ..data.scale import like_threshold, one_point
+from ..uncertainty import StarModel, value_index
 from .targets import Targets
 
 LEVEL = 0.9  # of the prediction intervals

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.ratings import FloatArray, IntArray, Scale
-from ..uncertainty import one_point
+from ..data.scale import one_point
 from .errors import RecommenderError
 from .items import Items
 

@@ -1,6 +1,6 @@
 """How likely each star value is: distributions over the values, and intervals, on top of any model's predictions."""
 
-from .distribution import StarDistribution, like_threshold, one_point, star_values, value_index
+from .distribution import StarDistribution, star_values, value_index
 from .histograms import RatingHistograms
 from .model import StarModel, fit_star_model
 
@@ -9,8 +9,6 @@ __all__ = [
     "StarDistribution",
     "StarModel",
     "fit_star_model",
-    "like_threshold",
-    "one_point",
     "star_values",
     "value_index",
 ]

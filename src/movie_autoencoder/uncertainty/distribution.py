@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.ratings import FloatArray
-from ..data.scale import Scale
+from ..data.scale import Scale, like_threshold, one_point
 from .intervals import Floats, interval_ends, probability_at
 
 _MOST_VALUES = 21  # a finer or continuous scale becomes a grid of so many values
@@ -48,30 +48,6 @@ def value_index(values: Floats, ratings: npt.ArrayLike) -> npt.NDArray[np.int64]
     step = values[1] - values[0]
     index: npt.NDArray[np.int64] = np.rint((np.asarray(ratings, dtype=np.float64) - values[0]) / step).astype(np.int64)
     return np.clip(index, 0, len(values) - 1)
-
-
-def like_threshold(scale: Scale) -> float:
-    """The lowest rating that counts as liking: 4 of 5 stars, on other scales the top quarter; rating points.
-
-    Example:
-        >>> like_threshold(Scale(0.5, 5, 0.5)), like_threshold(Scale(1, 10, 1))
-        (4.0, 7.75)
-    """
-    return 4.0 if _has_five(scale) else scale.maximum - scale.span / 4
-
-
-def one_point(scale: Scale) -> float:
-    """One star of five, on other scales a quarter of the scale; an error above it is large; rating points.
-
-    Example:
-        >>> one_point(Scale(0.5, 5, 0.5)), one_point(Scale(0, 100, 1))
-        (1.0, 25.0)
-    """
-    return 1.0 if _has_five(scale) else scale.span / 4
-
-
-def _has_five(scale: Scale) -> bool:
-    return scale.maximum == 5 and 0 <= scale.minimum <= 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from .. import __version__
 from ..data.sources.errors import SourceError
 from ..recommend.recommender import Recommender, RecommenderError
-from ..uncertainty import like_threshold
+from ..data.scale import like_threshold
 from . import replies
 from .answers import Json, add_answers, gives
 from .guard import Guard

@@ -1,0 +1,298 @@
+"""Fits the choice model: its settings on held-out choices, then itself on all choices.
+
+Held-out choices are those of people whom the fitted models did not see (strong generalization, Liang et al. 2018): what
+such people chose in training is shown, and their validation ratings are to be found. The test part never comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.ratings import IntArray, Ratings
+from ..data.scale import like_threshold
+from ..metrics.rankings import ndcg, top_items
+from ..models.base import TrainedModel
+from ..models.validation import Validation
+from .kernel import KernelAutoencoder, fit_kernels
+from .linear import MAX_DENSE_ITEMS, LinearAutoencoder, LinearSettings, Table
+from .model import Calibration, ChoiceModel
+
+DEPTH = 100  # length of the lists that choose settings
+_FOLDS = 5  # of the people, where they are few
+_FEW = 2e9  # users x items x min of both, below which all folds are fitted
+_MOST_PEOPLE = 1000  # who choose settings
+_MIN_PEOPLE = 5
+_HIDDEN = 0.1  # fraction of each person's choices that is held out where there is no validation part
+_PENALTIES = tuple(12.5 * 2.0**power for power in range(9))
+_DROPOUTS = (0.25, 0.5)
+_RIDGES = (0.01, 0.03, 0.1)
+_KERNEL_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7)
+_RATING_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
+_DEFAULT_RATING_WEIGHT = 0.5
+_BLOCK = 1 << 22  # scores held at a time
+_CHOICES_A_KNOT = 40
+_MOST_KNOTS = 30
+
+Scorer = Callable[[Any], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """People to rank for, and the choices of everybody else.
+
+    Args:
+        training: choices that a model is fitted on, CSR of ones, shape ``(num_users, num_items)``.
+        shown: what is shown of the people, CSR of ones, shape ``(n, num_items)``.
+        targets: what is held out, CSR of ratings, same shape.
+        predictions: predicted ratings of all items for a slice of the people; None without a model of ratings.
+    """
+
+    training: Any
+    shown: Any
+    targets: Any
+    predictions: Callable[[slice], npt.NDArray[Any]] | None
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices of the people, small enough for scores of all items."""
+        step = max(1, _BLOCK // self.shown.shape[1])
+        return (slice(start, start + step) for start in range(0, self.shown.shape[0], step))
+
+
+def fit_choice(
+    ratings: Ratings, *, validation: Validation | None = None, model: TrainedModel | None = None, seed: int = 0
+) -> ChoiceModel:
+    """Fits the choice model.
+
+    Args:
+        ratings: whose choices it learns: all but the test part.
+        validation: the validation part, which chooses the settings. Without it a tenth of each person's choices is held
+            out for that.
+        model: a model of ratings that was trained without the validation part; with it the weight of predicted ratings
+            in a balanced list is fitted, without it the weight is the usual one.
+        seed: of folds and projections.
+
+    Example:
+        ``fit_choice(ratings).scores(ratings)`` has a row of scores for each person.
+    """
+    folds = _folds(ratings, validation, model, seed)
+    if not folds:
+        chosen = ratings.to_csr()
+        linear = LinearAutoencoder.fit(chosen, LinearSettings(), seed=seed)
+        return ChoiceModel(linear, None, 0.0, _popularity(chosen), _DEFAULT_RATING_WEIGHT)
+    settings, linears = _search_linear(folds, seed)
+    ridge, weight, kernels = _search_kernel(folds, linears, seed)
+    models = [
+        ChoiceModel(linear, kernel, weight, Calibration(np.zeros(1), np.zeros(1)), _DEFAULT_RATING_WEIGHT)
+        for linear, kernel in zip(linears, kernels, strict=True)
+    ]
+    calibration = _calibrate(folds, models)
+    models = [replace(one, calibration=calibration) for one in models]
+    rating_weight = _search_rating_weight(folds, models, ratings)
+    chosen = ratings.to_csr()
+    linear = LinearAutoencoder.fit(chosen, settings, seed=seed)
+    kernel = fit_kernels(chosen, (ridge,), seed=seed)[0] if weight else None
+    return ChoiceModel(linear, kernel, weight, calibration, rating_weight)
+
+
+def _folds(ratings: Ratings, validation: Validation | None, model: TrainedModel | None, seed: int) -> list[Fold]:
+    """Folds of people with something shown and something held out."""
+    if validation is None:
+        return _split_people(*_hide(ratings, seed), None, seed)
+    known = (validation.users >= 0) & (validation.items >= 0)
+    shown = (validation.training if validation.fold_in is None else validation.fold_in).to_csr()
+    cells = (validation.users[known], validation.items[known])
+    targets = _csr(validation.targets[known], cells, shown.shape)
+    if validation.fold_in is None:
+        return _split_people(shown, targets, model, seed)
+    people = _with_targets(shown, targets)[:_MOST_PEOPLE]
+    encoded = None if model is None else model.fold_in(validation.fold_in)
+    fold = _fold(validation.training.to_csr(), shown, targets, people, model, encoded)
+    return [fold] if len(people) >= _MIN_PEOPLE else []
+
+
+def _hide(ratings: Ratings, seed: int) -> tuple[Any, Any]:
+    """Choices shown and held out, CSR; everybody keeps at least half of theirs."""
+    rng = np.random.default_rng([seed, 5])
+    hidden = rng.random(len(ratings)) < _HIDDEN
+    hidden &= ratings.user_counts[ratings.user_index] > 1
+    cells, shape = (ratings.user_index, ratings.item_index), (ratings.num_users, ratings.num_items)
+    shown = _csr(np.ones(int((~hidden).sum()), np.float32), tuple(one[~hidden] for one in cells), shape)
+    return shown, _csr(ratings.values[hidden], tuple(one[hidden] for one in cells), shape)
+
+
+def _split_people(shown: Any, targets: Any, model: TrainedModel | None, seed: int) -> list[Fold]:
+    people = np.random.default_rng([seed, 6]).permutation(_with_targets(shown, targets))
+    if len(people) < _MIN_PEOPLE * _FOLDS:
+        return []
+    few = float(np.prod(shown.shape, dtype=np.float64)) * min(shown.shape) <= _FEW
+    groups = np.array_split(people, _FOLDS) if few else [people[: min(_MOST_PEOPLE, len(people) // _FOLDS)]]
+    encoded = None if model is None else model.users
+    folds = []
+    for group in groups:
+        others = np.ones(shown.shape[0], dtype=bool)
+        others[group] = False
+        folds.append(_fold(shown[np.flatnonzero(others)], shown, targets, np.sort(group), model, encoded))
+    return folds
+
+
+def _fold(
+    training: Any, shown: Any, targets: Any, people: IntArray, model: TrainedModel | None, encoded: Any
+) -> Fold:
+    predictions = None
+    if model is not None:
+        items, offset = model.items.factors[:-1].T, np.float32(model.mean) + model.items.offset[:-1]
+
+        def predictions(rows: slice) -> npt.NDArray[Any]:
+            some = people[rows]
+            found: Table = encoded.factors[some] @ items + (encoded.offset[some, None] + offset)
+            return found
+
+    return Fold(training, shown[people], targets[people], predictions)
+
+
+def _with_targets(shown: Any, targets: Any) -> IntArray:
+    return np.flatnonzero((np.diff(shown.indptr) > 0) & (np.diff(targets.indptr) > 0))
+
+
+def _csr(values: Any, cells: Any, shape: tuple[int, ...]) -> Any:
+    from scipy import sparse
+
+    return sparse.csr_array((values, cells), shape=shape)
+
+
+def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, list[LinearAutoencoder]]:
+    """The best penalty by a walk from the usual one, then the best dropout."""
+    tried: dict[LinearSettings, float] = {}
+    best: tuple[float, list[LinearAutoencoder]] = (-1.0, [])
+
+    def score(settings: LinearSettings) -> float:
+        nonlocal best
+        if settings not in tried:
+            fitted = [LinearAutoencoder.fit(fold.training, settings, seed=seed) for fold in folds]
+            tried[settings] = _mean_ndcg(folds, [_blockwise(fold, one.scores) for fold, one in zip(folds, fitted, strict=True)])
+            if tried[settings] > best[0]:
+                best = (tried[settings], fitted)
+        return tried[settings]
+
+    usual = LinearSettings()
+    place = _PENALTIES.index(usual.l2)
+    while True:
+        around = [at for at in (place, place - 1, place + 1) if 0 <= at < len(_PENALTIES)]
+        found = max(around, key=lambda at: score(replace(usual, l2=_PENALTIES[at])))
+        if found == place:
+            break
+        place = found
+    settings = max((replace(usual, l2=_PENALTIES[place], dropout=one) for one in _DROPOUTS), key=score)
+    return settings, best[1]
+
+
+def _search_kernel(
+    folds: Sequence[Fold], linears: Sequence[LinearAutoencoder], seed: int
+) -> tuple[float, float, list[KernelAutoencoder]]:
+    """Penalty of the kernel autoencoder and its weight beside the linear one; the penalty at an even weight."""
+    fitted = [fit_kernels(fold.training, _RIDGES, seed=seed) for fold in folds]
+
+    def score(ridge: int, weight: float) -> float:
+        return _mean_ndcg(
+            folds,
+            [
+                lambda rows, fold=fold, linear=linear, kernel=kernels[ridge]: (
+                    (1 - weight) * linear.scores(fold.shown[rows]) + weight * kernel.scores(fold.shown[rows])
+                )
+                for fold, linear, kernels in zip(folds, linears, fitted, strict=True)
+            ],
+        )
+
+    ridge = max(range(len(_RIDGES)), key=lambda at: score(at, 0.35))
+    weight = max(_KERNEL_WEIGHTS, key=lambda one: score(ridge, one))
+    return _RIDGES[ridge], weight, [kernels[ridge] for kernels in fitted]
+
+
+def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], ratings: Ratings) -> float:
+    """The weight of predicted ratings that finds most of the liked held-out items."""
+    if any(fold.predictions is None for fold in folds):
+        return _DEFAULT_RATING_WEIGHT
+    least = like_threshold(ratings.scale)
+    liked = []
+    for fold in folds:
+        rows, columns = fold.targets.nonzero() if fold.targets.data.all() else _cells(fold.targets)
+        keep = fold.targets.data >= least
+        liked.append(replace(fold, targets=_csr(fold.targets.data[keep], (rows[keep], columns[keep]), fold.targets.shape)))
+
+    def score(weight: float) -> float:
+        return _mean_ndcg(
+            liked,
+            [
+                lambda rows, fold=fold, model=replace(one, rating_weight=weight): model.balanced(
+                    model.scores_of(fold.shown[rows]), fold.predictions(rows), ratings.scale
+                )
+                for fold, one in zip(liked, models, strict=True)
+            ],
+        )
+
+    return max(_RATING_WEIGHTS, key=score)
+
+
+def _cells(matrix: Any) -> tuple[IntArray, IntArray]:
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices
+
+
+def _blockwise(fold: Fold, score: Scorer) -> Callable[[slice], npt.NDArray[Any]]:
+    return lambda rows: score(fold.shown[rows])
+
+
+def _mean_ndcg(folds: Sequence[Fold], scorers: Sequence[Callable[[slice], npt.NDArray[Any]]]) -> float:
+    """Mean over all people of NDCG@100 of their held-out items, among all items that were not shown."""
+    values = [
+        ndcg(top_items(scorer(rows), DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH)
+        for fold, scorer in zip(folds, scorers, strict=True)
+        for rows in fold.blocks()
+    ]
+    return float(np.nanmean(np.concatenate(values)))
+
+
+def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibration:
+    """Calibration on the folds' cells that were not shown.
+
+    Held-out choices are a fraction of a person's, so that each stands for one over this fraction.
+    """
+    found: list[npt.NDArray[Any]] = []
+    edges: npt.NDArray[np.float64] = np.empty(0)
+    num_held_out = sum(fold.targets.nnz for fold in folds)
+    fraction = num_held_out / (num_held_out + sum(fold.shown.nnz for fold in folds))
+    for fold, model in zip(folds, models, strict=True):
+        for rows in fold.blocks():
+            scores = model.scores_of(fold.shown[rows])
+            found.append(scores[_cells(fold.targets[rows])])
+    positive = np.concatenate(found).astype(np.float64)
+    num_knots = int(np.clip(len(positive) // _CHOICES_A_KNOT, 3, _MOST_KNOTS))
+    edges = np.unique(np.quantile(positive, np.linspace(0, 1, num_knots + 1)[1:-1]))
+    chosen, everything, sums = (np.zeros(len(edges) + 1) for _ in range(3))
+    for fold, model in zip(folds, models, strict=True):
+        for rows in fold.blocks():
+            scores = model.scores_of(fold.shown[rows])
+            targets = _cells(fold.targets[rows])
+            index = np.searchsorted(edges, scores)
+            scores[_cells(fold.shown[rows])] = np.nan
+            chosen += np.bincount(index[targets], minlength=len(chosen))
+            known = ~np.isnan(scores)
+            everything += np.bincount(index[known], minlength=len(chosen))
+            sums += np.bincount(index[known], weights=scores[known], minlength=len(chosen))
+    means = sums / np.maximum(everything, 1)
+    used = everything > 0
+    chosen = chosen / fraction
+    return Calibration.fit(means[used], (everything - chosen * fraction + chosen)[used], chosen[used])
+
+
+def _popularity(chosen: Any) -> Calibration:
+    """A rough calibration for data that is too small to hold anything out: the mean chance at every score."""
+    rate = float(chosen.nnz) / max(np.prod(chosen.shape, dtype=np.float64), 1)
+    return Calibration(np.array([0.0, 1.0]), np.log(rate / (1 - rate)) + np.array([0.0, 5.0]))
+
+
+__all__ = ("MAX_DENSE_ITEMS", "Fold", "fit_choice")

@@ -1,0 +1,236 @@
+"""The linear autoencoder of choices: each item's score is a weighted sum of the items that the person chose.
+
+Closed form of a denoising linear autoencoder with a relaxed diagonal: RDLAE (Moon et al. 2023, "It's enough: relaxing
+diagonal constraints in linear autoencoders for recommendation"), which is EASE (Steck 2019, "Embarrassingly shallow
+autoencoders for sparse data") without dropout and without relaxation. With X the 0/1 matrix of choices (users x items)
+and gamma_j = |x_j|^2 p / (1 - p) + l2:
+
+    C = (X'X + diag(gamma))^-1,   W_ij = -C_ij out_j,   out_j = gamma_j + mu_j,   mu_j = max((1 - xi) / C_jj - gamma_j, 0)
+
+Above a size the item x item matrix is never formed. Then C = diag(gamma)^-1 - F F', where F = diag(gamma)^-1/2 V f and
+V, s are right singular vectors and singular values of X diag(gamma)^-1/2, with f^2 = s^2 / (s^2 + 1): two tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.ratings import IntArray
+
+Table = npt.NDArray[np.float32]
+
+MAX_DENSE_ITEMS = 10_000  # 400 MB for the weights; above, or for few users, factors
+NUM_FACTORS = 512  # where there are no dense weights
+_MIN_RANK = 2 * NUM_FACTORS  # below, the factors lose next to nothing
+_OVERSAMPLING = 32
+_POWER_ITERATIONS = 3
+_BLOCK = 1 << 22  # numbers of a block of dense rows
+
+
+@dataclass(frozen=True)
+class LinearSettings:
+    """Settings of one fit.
+
+    Args:
+        l2: penalty on the weights, in choices.
+        dropout: fraction of a person's choices that the denoising hides, from 0 to below 1.
+        relaxation: xi, how far the weight of an item for itself may move from zero, from 0 to below 1.
+    """
+
+    l2: float = 200.0
+    dropout: float = 0.5
+    relaxation: float = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class LinearAutoencoder:
+    """A fitted linear autoencoder: dense weights, or factors. Fit one with `LinearAutoencoder.fit`.
+
+    Args:
+        weights: W, shape ``(num_items, num_items)``, float32, zero diagonal; None where there are factors.
+        factors: F', shape ``(num_factors, num_items)``, float32; None where there are weights.
+        out: gamma + mu, shape ``(num_items,)``, float32; it scales the scores of factors.
+    """
+
+    weights: Table | None
+    factors: Table | None
+    out: Table
+
+    @classmethod
+    def fit(
+        cls,
+        chosen: Any,
+        settings: LinearSettings,
+        *,
+        max_dense_items: int = MAX_DENSE_ITEMS,
+        num_factors: int = NUM_FACTORS,
+        seed: int = 0,
+    ) -> LinearAutoencoder:
+        """Fits by the closed form.
+
+        Args:
+            chosen: which items each training user chose, CSR of ones, shape ``(num_users, num_items)``.
+            settings: of the fit.
+            max_dense_items: with more items the fit has factors.
+            num_factors: how many.
+            seed: of the random projection that finds factors.
+
+        Example:
+            ``LinearAutoencoder.fit(ratings.to_csr(), LinearSettings(l2=100)).scores(ratings.to_csr())``
+        """
+        counts = np.asarray(chosen.sum(axis=0), dtype=np.float64).ravel()
+        gamma = counts * (settings.dropout / (1 - settings.dropout)) + settings.l2
+        if chosen.shape[1] <= max_dense_items and min(chosen.shape) > _MIN_RANK:
+            covariance = _inverse(chosen, gamma)
+            diagonal = covariance.diagonal().astype(np.float64)
+            out = _out(gamma, diagonal, settings.relaxation)
+            covariance *= -out
+            np.fill_diagonal(covariance, 0)
+            # rounded as they are saved, so that a loaded model has the same scores
+            return cls(covariance.astype(np.float16).astype(np.float32), None, out)
+        vectors, singular = _right_singular_vectors(chosen, gamma, num_factors, seed)
+        shrunk = vectors * np.sqrt(singular**2 / (singular**2 + 1))[:, None] / np.sqrt(gamma)
+        out = _out(gamma, 1 / gamma - (shrunk**2).sum(axis=0), settings.relaxation)
+        return cls(None, np.ascontiguousarray(shrunk, dtype=np.float32), out)
+
+    def __len__(self) -> int:
+        return len(self.out)
+
+    def scores(self, chosen: Any) -> Table:
+        """Scores of all items for many people; those of items that a person chose mean nothing.
+
+        Args:
+            chosen: CSR of ones, shape ``(n, num_items)``.
+
+        Returns:
+            Shape ``(n, num_items)``, float32: 1 where the person surely chooses the item, 0 where surely not.
+        """
+        if self.weights is not None:
+            return np.asarray(chosen @ self.weights, dtype=np.float32)
+        factors = self._factors()
+        return np.asarray((chosen @ factors.T) @ factors, dtype=np.float32) * self.out
+
+    def person_scores(self, items: IntArray) -> Table:
+        """Scores of all items for one person who chose some, shape ``(num_items,)``."""
+        if self.weights is not None:
+            return np.asarray(self.weights[items].sum(axis=0), dtype=np.float32)
+        factors = self._factors()
+        return (factors[:, items].sum(axis=1) @ factors) * self.out
+
+    def shares(self, items: IntArray, targets: IntArray) -> Table:
+        """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``."""
+        if self.weights is not None:
+            return np.asarray(self.weights[np.ix_(items, targets)])
+        factors = self._factors()
+        return np.asarray((factors[:, items].T @ factors[:, targets]) * self.out[targets])
+
+    def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Plain arrays from which `from_arrays` makes the same model."""
+        if self.weights is not None:
+            return {"weights": self.weights.astype(np.float16), "out": self.out}
+        return {"factors": self._factors(), "out": self.out}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """The model that gave these arrays."""
+        weights = arrays.get("weights")
+        return cls(None if weights is None else weights.astype(np.float32), arrays.get("factors"), arrays["out"])
+
+    def _factors(self) -> Table:
+        if self.factors is None:
+            raise TypeError("A linear autoencoder has weights or factors.")
+        return self.factors
+
+
+def memory(num_users: int, num_items: int, num_ratings: int) -> float:
+    """Memory of a fit at its peak, bytes."""
+    if num_items <= MAX_DENSE_ITEMS and min(num_users, num_items) > _MIN_RANK:
+        return 12.0 * num_items**2 + 24.0 * num_ratings
+    return 24.0 * (NUM_FACTORS + _OVERSAMPLING) * (num_users + num_items) + 24.0 * num_ratings
+
+
+def dense_rows(matrix: Any, dtype: Any = np.float32) -> Any:
+    """Blocks of rows of a CSR matrix as dense arrays, with the slice of each."""
+    step = max(1, _BLOCK // max(matrix.shape[1], 1))
+    for start in range(0, matrix.shape[0], step):
+        yield slice(start, start + step), matrix[start : start + step].toarray().astype(dtype)
+
+
+def _out(gamma: npt.NDArray[np.float64], diagonal: npt.NDArray[np.float64], relaxation: float) -> Table:
+    return np.maximum((1 - relaxation) / diagonal, gamma).astype(np.float32)
+
+
+def _inverse(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
+    """(X'X + diag(gamma))^-1 by Cholesky's factors in float32, or by those of users x users where they are fewer."""
+    from scipy.linalg import cholesky, lapack, solve_triangular
+
+    num_users, num_items = chosen.shape
+    if num_users < num_items:
+        scaled = chosen.multiply(1 / np.sqrt(gamma)[None, :]).tocsr()
+        inner = _dense(scaled @ scaled.T)
+        inner[np.diag_indices(num_users)] += 1
+        half = solve_triangular(cholesky(inner, lower=True), scaled.toarray(), lower=True)  # users x items
+        half = (half / np.sqrt(gamma)).astype(np.float32)
+        found: Table = -(half.T @ half)
+        found[np.diag_indices(num_items)] += (1 / gamma).astype(np.float32)
+        return found
+    gram = _gram(chosen)
+    gram[np.diag_indices(num_items)] += gamma.astype(np.float32)
+    factor, failed = lapack.spotrf(gram, lower=0, overwrite_a=1)
+    inverse, failed_too = lapack.spotri(factor, lower=0, overwrite_c=1)
+    if failed or failed_too:
+        raise ValueError("The choices cannot be inverted with so small an l2. Raise it.")
+    upper = np.triu(inverse)
+    return np.ascontiguousarray(upper + np.triu(upper, 1).T, dtype=np.float32)
+
+
+def _gram(chosen: Any) -> Table:
+    """X'X, dense, by the cheaper of sparse and dense products."""
+    num_users, num_items = chosen.shape
+    pairs = float((np.diff(chosen.indptr).astype(np.float64) ** 2).sum())
+    if pairs * 40 < 2.0 * num_users * num_items**2:
+        return _dense((chosen.T @ chosen).astype(np.float32))
+    gram = np.zeros((num_items, num_items), dtype=np.float32, order="F")
+    for _, rows in dense_rows(chosen):
+        gram += rows.T @ rows
+    return gram
+
+
+def _dense(matrix: Any) -> Any:
+    return np.asarray(matrix.toarray(order="F"))
+
+
+def _right_singular_vectors(
+    chosen: Any, gamma: npt.NDArray[np.float64], count: int, seed: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The largest right singular vectors, shape ``(k, num_items)``, and values of X diag(gamma)^-1/2.
+
+    Exact where users or items are few; else by random projection (Halko et al. 2011).
+    """
+    from scipy.linalg import eigh, qr
+
+    scaled = chosen.multiply(1 / np.sqrt(gamma)[None, :]).tocsr().astype(np.float32)
+    size = min(scaled.shape)
+    if size <= 2 * _MIN_RANK:
+        by_users = scaled.shape[0] <= scaled.shape[1]
+        inner = (scaled @ scaled.T if by_users else scaled.T @ scaled).toarray().astype(np.float64)
+        squares, vectors = eigh(inner, subset_by_index=[max(0, size - count), size - 1])
+        squares, vectors = squares[::-1], vectors[:, ::-1]
+        kept = squares > 1e-9 * squares[0]
+        singular, vectors = np.sqrt(squares[kept]), vectors[:, kept]
+        return ((scaled.T @ vectors) / singular).T if by_users else vectors.T, singular
+    rng = np.random.default_rng(seed)
+    transposed = scaled.T.tocsr()
+    basis = rng.standard_normal((scaled.shape[1], count + _OVERSAMPLING), dtype=np.float32)
+    for _ in range(_POWER_ITERATIONS):
+        basis = transposed @ (scaled @ qr(basis, mode="economic", overwrite_a=True, check_finite=False)[0])
+    basis = qr(basis, mode="economic", overwrite_a=True, check_finite=False)[0]
+    projected = scaled @ basis  # users x k
+    squares, rotation = eigh((projected.T @ projected).astype(np.float64))
+    best = np.argsort(-squares)[:count]
+    return (basis @ rotation[:, best].astype(np.float32)).T.astype(np.float64), np.sqrt(squares[best].clip(min=0))
