@@ -39,7 +39,7 @@ FAMILIES: dict[str, set[str]] = {  # inside models: a family, and the others tha
     "registry": {"dual", "autorec", "bayesian", "ensemble"},
 }
 TRAINS = re.compile(  # modules that import TensorFlow or Keras
-    r"models/(\w+/(\w*network|learner|layers|dataset)|sparse|optimizer|startup|callbacks|rating_network|tensorboard)\.py"
+    r"models/(\w+/(network|learner|layers|dataset|hide_and_predict|export)|sparse|optimizer|startup|callbacks|rating_network|tensorboard)\.py"
 )
 MODELS = re.compile(r"Trained\w+|\w+Config|\w+Settings|\w+Family|DampedBias|ItemMean")
 LONG = {  # modules of more than `LINES` lines, and why; their docstrings say so, too
