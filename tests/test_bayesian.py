@@ -20,7 +20,7 @@ from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import damped_bias
 from movie_autoencoder.models.bayesian.learner import BayesianLearner
-from movie_autoencoder.models.bayesian.sampler import Chain, Draw, draw_wishart
+from movie_autoencoder.models.bayesian.sampler import Chain, Draw
 from movie_autoencoder.models.bayesian.settings import BayesianSettings, SamplerOptions
 from movie_autoencoder.models.bayesian.sides import CountFeature, Side
 from movie_autoencoder.models.bayesian.summary import PosteriorSummary
@@ -67,16 +67,6 @@ def noisy(
 
 
 # Closed forms
-
-
-def test_wishart_draws_have_the_right_moments() -> None:
-    """Mean: freedom * scale; variance of an entry: freedom * (s_ij² + s_ii s_jj)."""
-    rng = np.random.default_rng(1)
-    scale, freedom, count = np.array([[0.5, 0.2, 0.0], [0.2, 1.0, -0.3], [0.0, -0.3, 0.8]]), 7.5, 20_000
-    draws = np.array([draw_wishart(rng, scale, freedom) for _ in range(count)])
-    variance = freedom * (scale**2 + np.outer(np.diag(scale), np.diag(scale)))
-    assert np.abs(draws.mean(axis=0) - freedom * scale).max() < 5 * np.sqrt(variance.max() / count)
-    assert draws.var(axis=0) == pytest.approx(variance, rel=0.08)
 
 
 def dense_features(learner: BayesianLearner, own: int) -> Dense:

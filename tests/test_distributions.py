@@ -87,6 +87,17 @@ def test_the_standard_error_of_coverage_grows_when_ratings_of_a_user_correlate()
     assert by_item == pytest.approx(errors[0])
 
 
+def test_the_standard_error_of_coverage_by_hand() -> None:
+    """Residuals 1/4, 1/4, 1/4, -3/4. Squared sums of the 2 users and of the 2 items: 1/2 each, times 2 / (2 - 1)."""
+    users, items = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    found = coverage(np.array([True, True, True, False]), np.ones(4), users, items)
+    assert found.standard_error == pytest.approx(np.sqrt(1 + 1 - 3 / 4) / 4, rel=1e-12)
+    # Residuals ±1/2. Three users: 2 * 3 / (3 - 1) = 3. Two items: 1/2 * 2 = 1. The sum less 6/4 is below 3.
+    covered = np.array([True, True, True, False, False, False])
+    found = coverage(covered, np.ones(6), np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1]))
+    assert found.standard_error == pytest.approx(np.sqrt(3) / 6, rel=1e-12)
+
+
 def test_coverage_without_two_users_or_two_items_has_no_standard_error() -> None:
     found = coverage(np.array([True, False]), np.array([1.0, 3.0]), np.array([0, 0]), np.array([0, 1]))
     assert (found.share, found.standard_error, found.mean_width) == (0.5, None, 2.0)

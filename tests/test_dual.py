@@ -14,7 +14,7 @@ from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import in_vocabulary
 from movie_autoencoder.models.baselines import Biases, BiasSolver, damped_bias
-from movie_autoencoder.models.dual.dataset import HidePredictDataset
+from movie_autoencoder.models.dual.hide_and_predict import HidePredictDataset
 from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
 from movie_autoencoder.models.dual.network import DualAutoencoder
 from movie_autoencoder.models.dual.settings import DualSettings

@@ -14,7 +14,7 @@ from scipy import sparse
 from small_models import small_bayesian, small_dual
 
 from movie_autoencoder.data.ratings import Ratings, Scale
-from movie_autoencoder.evaluation.fold_in import (
+from movie_autoencoder.evaluation.fold_in_curve import (
     NUM_GIVEN,
     curve_of_users,
     first_ratings,

@@ -23,11 +23,11 @@ from movie_autoencoder.models.autorec.learner import AutorecLearner
 from movie_autoencoder.models.autorec.network import AutorecAutoencoder
 from movie_autoencoder.models.autorec.settings import AutorecSettings
 from movie_autoencoder.models.callbacks import CosineSchedule, WeightAverage
-from movie_autoencoder.models.dual.dataset import HidePredictDataset
+from movie_autoencoder.models.dual.export import PersonNetwork
+from movie_autoencoder.models.dual.hide_and_predict import HidePredictDataset
 from movie_autoencoder.models.dual.layers import BilinearDecoder, RowEncoder
 from movie_autoencoder.models.dual.learner import DualLearner, default_learning_rate
 from movie_autoencoder.models.dual.network import DualAutoencoder
-from movie_autoencoder.models.dual.person_network import PersonNetwork
 from movie_autoencoder.models.dual.settings import DualSettings
 from movie_autoencoder.models.optimizer import make_optimizer
 from movie_autoencoder.models.schedule import scheduled

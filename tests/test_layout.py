@@ -38,8 +38,10 @@ FAMILIES: dict[str, set[str]] = {  # inside models: a family, and the others tha
     "ensemble": {"dual", "bayesian"},
     "registry": {"dual", "autorec", "bayesian", "ensemble"},
 }
+KNOW_MODELS = ("models/registry.py:", "bundle/version_1.py:")  # the latter: the three models of an old format
+NAMES = set(FAMILIES) - {"registry"}  # of the models
 TRAINS = re.compile(  # modules that import TensorFlow or Keras
-    r"models/(\w+/(\w*network|learner|layers|dataset)|sparse|optimizer|startup|callbacks|rating_network|tensorboard)\.py"
+    r"models/(\w+/(network|learner|layers|dataset|hide_and_predict|export)|sparse|optimizer|startup|callbacks|rating_network|tensorboard)\.py"
 )
 MODELS = re.compile(r"Trained\w+|\w+Config|\w+Settings|\w+Family|DampedBias|ItemMean")
 LONG = {  # modules of more than `LINES` lines, and why; their docstrings say so, too
@@ -111,7 +113,7 @@ def wrong_families(root: Path = PACKAGE) -> list[str]:
 
 
 def questions_about_models(root: Path = PACKAGE) -> list[str]:
-    """Places that ask of which class a model, its settings or its configuration is."""
+    """Places that ask of which class a model, its settings or its configuration is, or compare a model's name."""
     asked = []
     for path, tree in parsed(root):
         for node in ast.walk(tree):
@@ -124,7 +126,13 @@ def questions_about_models(root: Path = PACKAGE) -> list[str]:
                 kinds = [node.cls]
             names = {getattr(one, "id", getattr(one, "attr", "")) for kind in kinds for one in ast.walk(kind)}
             asked += [f"{path}:{node.lineno} asks for {name}" for name in sorted(names) if MODELS.fullmatch(name)]
-    return [one for one in asked if not one.startswith("models/registry.py:")]
+            if isinstance(node, ast.Compare | ast.MatchValue):
+                texts = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
+                sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+                of_a_model = any(re.search(r"\b_?(model|family)\.(name|family)$", ast.unparse(one)) for one in sides)
+                found = {one for one in texts if isinstance(one, str)} if of_a_model else texts & NAMES
+                asked += [f"{path}:{node.lineno} asks for {name!r}" for name in sorted(found)]
+    return [one for one in asked if not one.startswith(KNOW_MODELS)]
 
 
 def trains_outside(root: Path = PACKAGE) -> list[str]:
@@ -224,6 +232,14 @@ def test_other_wrong_sources_are_seen(tmp_path: Path) -> None:
     assert questions_about_models(tmp_path) == [
         f"models/dual/trained.py:{line} asks for {name}"
         for line, name in ((1, "TrainedAutorec"), (1, "TrainedDual"), (2, "DualConfig"), (4, "DualSettings"))
+    ]
+    (folder / "trained.py").write_text(
+        "config.model.name == 'toy'\nname not in ('autorec', 'other')\nmatch name:\n    case 'dual':\n        pass\n"
+        "bundle.model.family in {'mine'}\nfile.name == 'films.csv'\nfamily.trained.name != family.name\n"
+    )
+    assert questions_about_models(tmp_path) == [
+        f"models/dual/trained.py:{line} asks for {name!r}"
+        for line, name in ((1, "toy"), (2, "autorec"), (6, "mine"), (4, "dual"))
     ]
 
 

@@ -113,6 +113,13 @@ def test_standard_errors_agree_with_the_bootstrap():
     assert standard_errors(squared[:, None], counts[:, None])[0] == pytest.approx(draws.std(), rel=0.1)
 
 
+def test_a_standard_error_of_three_users_by_hand():
+    """Sums 2, 6, 4 of 2, 1, 1 ratings: the mean is 3, the deviations -4, 3, 1, and 3 users stand for 3 / (3 - 1)."""
+    found = standard_errors(np.array([[2.0], [6.0], [4.0]]), np.array([[2], [1], [1]]))
+    variance_of_mse = 3 / 2 * (16 + 9 + 1) / 4**2
+    assert found == pytest.approx([np.sqrt(variance_of_mse) / (2 * np.sqrt(3))], rel=1e-12)
+
+
 def test_a_standard_error_needs_two_users():
     assert np.isnan(standard_errors(np.array([[4.0], [0.0]]), np.array([[2], [0]]))[0])
 

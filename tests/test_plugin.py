@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -52,6 +53,17 @@ def config() -> Config:
 def result(ratings: Ratings, config: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """A run that was trained on ratings in memory; not to be written into."""
     return train(config, ratings=ratings, out=tmp_path_factory.mktemp("toy"))
+
+
+def test_the_page_shows_this_plugin() -> None:
+    """The blocks of docs/plugin.md, one after the other, are the file; the last one registers the family."""
+    page = (ROOT / "docs" / "plugin.md").read_text(encoding="utf-8")
+    *shown, registering = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    source = Path(toy_plugin.__file__).read_text(encoding="utf-8").split('"""', 2)[2]
+    assert [line for line in "\n".join(shown).splitlines() if line] == [line for line in source.splitlines() if line]
+    exec(compile(registering, "plugin.md", "exec"), {"ToyFamily": ToyFamily})
+    assert isinstance(family_named("toy"), ToyFamily)
+    assert 'toy = "toy_plugin:ToyFamily"' in page
 
 
 def test_its_settings_are_checked_and_written_like_others(config: Config, tmp_path: Path) -> None:

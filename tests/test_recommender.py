@@ -337,6 +337,15 @@ def test_a_model_of_training_users_alone_says_so(tastes: Bundle) -> None:
             answer(somebody(closed, 3))
 
 
+def test_a_model_without_latent_vectors_has_no_map(tastes: Bundle) -> None:
+    biases = Recommender(replace(tastes, model=tastes.baselines["damped_bias"]))
+    item = biases.item_ids[0].item()
+    for answer in (biases.map, biases.groups, lambda: biases.map({item: 4.0}), lambda: biases.similar(item)):
+        with pytest.raises(RecommenderError, match="need latent vectors, and the model 'damped_bias' has none"):
+            answer()
+    assert len(biases.recommend({item: 4.0}, 3).items) == len(biases.next_to_rate({}, 3)) == 3
+
+
 def test_predictions_of_some_items_are_those_of_the_recommendations(recommender: Recommender) -> None:
     ratings = somebody(recommender, 6)
     best = recommender.recommend(ratings, 4).items

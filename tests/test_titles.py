@@ -178,6 +178,22 @@ def test_uncertain_titles_have_candidates(
     assert found.row == -1 and [FILMS[row] for row in found.candidates] == candidates
 
 
+@pytest.mark.parametrize(
+    ("title", "year", "found"),
+    [
+        ("The Assassination of Jesse James by the Coward Robert Ford", 2010, True),
+        ("The Assassination of Jesse James by the Coward Robert Ford", 2004, True),
+        ("The Assassination of Jesse James by the Coward Robert Ford", 2011, False),
+        ("The Assassination of Jesse James by the Coward Robert Ford", 1997, False),
+        ("Twelve Monkeys", 1998, False),  # many films share a name of two words
+    ],
+)
+def test_a_long_title_is_a_candidate_within_three_years_and_not_in_another_decade(
+    index: TitleIndex, title: str, year: int, found: bool
+) -> None:
+    assert index.match(title, year) == Match(-1, (25,) if found else ())
+
+
 def test_every_title_finds_itself(index: TitleIndex) -> None:
     for row, title in enumerate(FILMS):
         found = index.match(title)
@@ -334,4 +350,8 @@ def test_a_hostile_title_takes_linear_time() -> None:
 
 def test_natural_titles() -> None:
     assert natural("Matrix, The") == "The Matrix" and natural("Hate (Haine, La)") == "Hate"
+    assert natural("Léon: The Professional (a.k.a. The Professional) (Léon)") == "Léon: The Professional"
+    assert natural("Babies (Bébé(s))") == "Babies" and natural("(Title)") == "(Title)" and natural("a)") == "a)"
+    assert natural("(500) Days of Summer") == "(500) Days of Summer" and natural("I (Heart) Him") == "I (Heart) Him"
+    assert natural("Evangelion: 3.0 You Can (Not) Redo (Q) ") == "Evangelion: 3.0 You Can (Not) Redo"
     assert natural("Death Note: Desu nôto (2006–2007)") == "Death Note: Desu nôto" and natural("") == ""

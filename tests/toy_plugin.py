@@ -1,6 +1,6 @@
 """A model from outside the package: damped biases and a truncated singular value decomposition of their residuals.
 
-`test_plugin` registers it by a call, and copies this file beside an entry point. It needs NumPy and SciPy only.
+docs/plugin.md shows this file. `test_plugin` registers the model by a call, and copies the file beside an entry point.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.scale import Scale
 from movie_autoencoder.models.base import Arrays, Encoded, Learner, Merge, ModelError, TrainedModel, with_unknown
-from movie_autoencoder.models.baselines import BiasSolver, fold_in_bias
+from movie_autoencoder.models.baselines import BiasSolver, fold_in_bias, residuals_on
 from movie_autoencoder.models.family import ModelFamily, Trial, TrialResult
 
 
@@ -138,8 +138,8 @@ def _side(factors: npt.NDArray[Any], offset: npt.NDArray[Any]) -> Encoded:
 def _encode(ratings: Ratings, mean: float, others: Encoded, damping: float) -> Encoded:
     """Users of ``ratings``: biases, and damped mean residuals in the directions of the other side's factors."""
     bias = fold_in_bias(ratings, mean, others.offset, damping)
-    rest = ratings.values - np.float32(mean) - bias[ratings.user_index] - others.offset[ratings.item_index]
+    residuals = residuals_on(ratings, mean, bias, others.offset)
     table = others.factors[:-1].astype(np.float64)
-    means = (ratings.to_csr(rest.astype(np.float32)) @ table) / (ratings.user_counts + damping)[:, None]
+    means = (ratings.to_csr(residuals) @ table) / (ratings.user_counts + damping)[:, None]
     factors = means @ np.linalg.inv(table.T @ table / len(table))
     return _side(with_unknown(factors, 0.0), with_unknown(bias, 0.0))

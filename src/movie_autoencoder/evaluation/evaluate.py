@@ -16,7 +16,7 @@ from ..bundle.bundle import Bundle, load_bundle
 from ..data.ratings import Ratings
 from ..models.base import TrainedModel
 from .examples import Scored, make_panel, make_user_example
-from .fold_in import curve_of_users
+from .fold_in_curve import curve_of_users
 from .groups import agreement, count_bins, group_errors, value_groups
 from .latent_map import make_latent_map
 from .predictions import encode_fold_in, predict_targets, reconstruction_mse, score_members

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data.ratings import Scale
 from .examples import Panel, UserExample
-from .fold_in import FoldInCurve
+from .fold_in_curve import FoldInCurve
 from .groups import Agreement, GroupError
 from .latent_map import LatentMap
 from .predictions import MemberScore

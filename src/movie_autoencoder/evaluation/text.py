@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .examples import UserExample
-from .fold_in import FoldInCurve
+from .fold_in_curve import FoldInCurve
 from .rankings import DEPTH, LENGTH, Mean, RankingEvaluation
 from .uncertainty import Uncertainty
 

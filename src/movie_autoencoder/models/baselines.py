@@ -71,8 +71,8 @@ def residuals_on(
         dtype: of the biases in the difference, and of the result.
     """
     left = (ratings.values - np.float32(mean)).astype(dtype, copy=False)
-    left -= users.astype(dtype, copy=False)[ratings.user_index]
-    left -= items.astype(dtype, copy=False)[ratings.item_index]
+    left -= users.astype(dtype, copy=False).take(ratings.user_index)  # take is faster here than indexing
+    left -= items.astype(dtype, copy=False).take(ratings.item_index)
     return left
 
 

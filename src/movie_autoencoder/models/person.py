@@ -1,8 +1,15 @@
-"""One person encoded at once, and what their reconstruction is made of.
+"""One-person fold-in: the ratings of one person become predictions and the share of each rating in them.
 
-`TrainedModel.fold_in` encodes many people with sparse matrices. Here one row is a handful of numbers, so plain arrays
-do it in a fraction of a millisecond. Given *which* items a person chose, a linear model's reconstruction is a sum: a
-base, and a share of each rating: what its residual adds, and what having chosen the item adds.
+`TrainedModel.fold_in` encodes many people with sparse matrices. One row is a handful of numbers, so plain arrays do it
+in a fraction of a millisecond. This module has what every model offers, and the general way, `FoldInPersonEncoder`.
+Faster ways, which also give shares:
+
+* `dual.person`: by the encoder of the dual autoencoder;
+* `person_regression`: by Bayesian linear regression, for Bayesian matrix factorization and ``--speed fast``;
+* `ensemble.person`: by both, with the neighbour correction.
+
+Given *which* items a person chose, a linear model's reconstruction is a sum: a base, and a share of each rating: what
+its residual adds, and what having chosen the item adds.
 """
 
 from __future__ import annotations

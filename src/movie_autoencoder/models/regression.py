@@ -275,7 +275,7 @@ class RowRegression:
 
     def person_encoder(self, columns: Encoded, mean: float) -> PersonEncoder:
         """Encodes one person at a time, by plain arrays."""
-        from .regression_person import RegressionPersonEncoder
+        from .person_regression import RegressionPersonEncoder
 
         return RegressionPersonEncoder(self, columns, mean)
 

@@ -18,6 +18,7 @@ from ..data.ratings import FloatArray, IntArray, Scale
 from ..models.neighbours import directions
 from ..models.person import Floats
 from ..models.regression import with_bias_column
+from .errors import RecommenderError
 from .items import Items
 from .predictor import Predictor
 from .profile import Profile
@@ -210,6 +211,7 @@ class Explorer:
             profile: the person to show; None for none.
             n: items.
         """
+        self._require_latent_vectors()
         known = self._items.well_known[:n]
         if len(known) < 2:
             return TasteMap(())
@@ -235,9 +237,18 @@ class Explorer:
         x, y = (weights / weights.sum()) @ spots
         return {"x": float(x), "y": float(y)}
 
+    def _require_latent_vectors(self) -> None:
+        """Refuses a model of biases alone, such as a baseline: to it, all items are alike."""
+        if not self._model.items.latent.shape[1]:
+            raise RecommenderError(
+                f"Similar items, groups and the map need latent vectors, and the model {self._model.name!r} has none: "
+                "it has biases alone. Train another model."
+            )
+
     @cached_property
     def _directions(self) -> npt.NDArray[np.float32]:
         """Latent vectors of the items, each of length 1."""
+        self._require_latent_vectors()
         return directions(self._model.items.latent)
 
     @cached_property

@@ -150,14 +150,18 @@ class Recommender:
         Ratings of items that are not in the training data are left out.
 
         Raises:
-            RecommenderError: ratings outside the scale that the model was trained on, or ids of another kind.
+            RecommenderError: ratings outside the scale that the model was trained on, or ids of another kind; or a
+                model that encodes its training users alone.
         """
         if not self.scale.contains(ratings.values).all():
             raise RecommenderError(
                 f"These ratings lie on the scale {ratings.scale}, and the model on {self.scale}. Map them first: "
                 "ratings.scale.convert(ratings.values, recommender.scale)."
             )
-        return self.model.fold_in(in_vocabulary(ratings, self.item_ids))
+        try:
+            return self.model.fold_in(in_vocabulary(ratings, self.item_ids))
+        except ValueError as error:
+            raise RecommenderError(str(error)) from error
 
     def predict(
         self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, *, times: npt.ArrayLike | None = None

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..evaluation import Evaluation
-from ..evaluation.fold_in import FoldInCurve
+from ..evaluation.fold_in_curve import FoldInCurve
 from ..evaluation.groups import GroupError
 from .style import HELD_OUT, INK, MODEL, new_figure, predictor_style, tidy
 

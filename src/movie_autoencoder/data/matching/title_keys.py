@@ -80,16 +80,30 @@ class Name(NamedTuple):
 
 
 def natural(title: str) -> str:
-    """A title as people write it: the article in front, and no other names in brackets.
+    """A title as people write it: the article in front, and no other names in brackets at its end.
 
     Example:
         >>> natural("Hate (Haine, La)"), natural("Matrix, The"), natural("Avventura, L' (a.k.a. Adventure, The)")
         ('Hate', 'The Matrix', "L'Avventura")
         >>> natural("Birdman: Or (The Unexpected Virtue of Ignorance)")
         'Birdman: Or (The Unexpected Virtue of Ignorance)'
+        >>> natural("Evangelion: 1.0 You Are (Not) Alone (Evangerion shin gekijôban: Jo)")
+        'Evangelion: 1.0 You Are (Not) Alone'
     """
-    main = names_of(title)[0].text
+    main = _without_brackets_at_end(YEARS_OF_SERIES.sub("", title).strip())
     return article_first(title if _CONTINUES.search(main) else main)
+
+
+def _without_brackets_at_end(title: str) -> str:
+    while title.endswith(")"):
+        depth, start = 0, len(title)
+        while start and (depth or start == len(title)):
+            start -= 1
+            depth += (title[start] == ")") - (title[start] == "(")
+        if depth or not start:  # a bracket without its partner, or nothing but brackets
+            break
+        title = title[:start].rstrip()
+    return title
 
 
 def split_year(title: str) -> tuple[str, int | None]:

@@ -52,6 +52,19 @@ def export_folder(archive: Archive) -> str | None:
     return outermost[0]
 
 
+def header_of_films(number: int, header: list[str], rows: Iterator[tuple[int, list[str]]]) -> tuple[int, list[str]]:
+    """The line and cells of the header above the films; in an exported list, its name and description precede it.
+
+    Args:
+        number: first line of a table.
+        header: its cells.
+        rows: the rows after it; those up to the films are read from a list of Letterboxd's, and none otherwise.
+    """
+    if header and header[0].startswith("Letterboxd list export"):
+        return next((row for row in rows if row[1][0] == "Position"), (number, header))
+    return number, header
+
+
 def is_table(table: Table) -> bool:
     """Whether a table has Letterboxd's columns."""
     return table.has("Name", "Letterboxd URI") or table.has("Name", "Year", "URL", "Description")

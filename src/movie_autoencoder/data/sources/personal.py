@@ -107,10 +107,7 @@ def _read_text(archive: Archive, file: str, format: str) -> PersonalFile:
     where, name = archive.show(file), PurePosixPath(file).name
     rows = read_rows(archive, file)
     number, header = next(rows, (1, []))
-    if header and header[0].startswith("Letterboxd list export"):  # its own name and description precede the films
-        for number, header in rows:  # noqa: B007
-            if header[0] == "Position":
-                break
+    number, header = letterboxd.header_of_films(number, header, rows)
     table = Table(where, header, rows)
     if format in ("auto", "letterboxd") and letterboxd.is_table(table):
         return letterboxd.read_table(table, name)

@@ -7,7 +7,7 @@ The prior mean of a row reads its implicit feedback, *which* items were rated, a
 far as the noise h of that user and of those items allows. This is Bayesian matrix factorization (Salakhutdinov and Mnih
 2008, "Bayesian probabilistic matrix factorization using MCMC") with implicit feedback as features, whose table C is
 drawn by conjugate gradients (Simm et al. 2017, "Macau", arXiv:1509.04610). What is added to it: each user and item has
-a noise of its own, and the number of ratings is a feature. docs/experiments.md has the figures. Plain NumPy.
+a noise of its own, and the number of ratings is a feature. docs/experiments.md has the figures. NumPy and SciPy.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import wishart
 
 from ..base import Table, inner_products
 from .settings import SamplerOptions
@@ -150,7 +151,7 @@ class Chain:
         centre = offset.mean(axis=0)
         scatter = (offset - centre).T @ (offset - centre) + size / (size + 1) * np.outer(centre, centre)
         scatter += float(draw.shrinkage) * (draw.table.T @ draw.table) + 0.1 * dim * np.eye(dim)
-        draw.precision = draw_wishart(rng, np.linalg.inv(scatter), dim + size + len(draw.table))
+        draw.precision = wishart.rvs(dim + size + len(draw.table), np.linalg.inv(scatter), random_state=rng)
         root = np.linalg.inv(np.linalg.cholesky(draw.precision)).T  # root @ root.T is the covariance
         draw.mean = (size / (size + 1) * centre + root @ rng.standard_normal(dim) / np.sqrt(size + 1)).astype(
             np.float32
@@ -209,13 +210,3 @@ class Chain:
             direction = scaled + new_size / np.maximum(size, np.float32(1e-20)) * direction
             size = new_size
         return solution
-
-
-def draw_wishart(rng: np.random.Generator, scale: npt.NDArray[np.float64], freedom: float) -> npt.NDArray[np.float64]:
-    """A draw from the Wishart distribution by Bartlett's decomposition."""
-    dim = len(scale)
-    lower = np.tril(rng.standard_normal((dim, dim)), -1)
-    lower[np.diag_indices(dim)] = np.sqrt(rng.chisquare(freedom - np.arange(dim)))
-    root = np.linalg.cholesky((scale + scale.T) / 2) @ lower
-    draw: npt.NDArray[np.float64] = root @ root.T
-    return draw

@@ -71,7 +71,22 @@ class RowEncoder(keras.layers.Layer):
             for name in ("residuals", "implicit")
         )
         total = product(residuals, self.residual_table.value) + product(implicit, self.implicit_table.value)
-        return total * tf.math.rsqrt(inputs["counts"] + 1.0)[:, None] + self.intercept
+        return self._latent(total, inputs["counts"])
+
+    def encode_row(self, columns: Tensor, residuals: Tensor, implicit: Tensor) -> Tensor:
+        """The latent vector of one row by plain gathers, which a SavedModel can hold; shape ``(1, latent_dim)``.
+
+        Args:
+            columns: of the row's ratings, shape ``(n,)``, an integer type.
+            residuals: at these columns, same shape.
+            implicit: as in `call`, same shape.
+        """
+        total = tf.linalg.matvec(tf.gather(self.residual_table.value, columns), residuals, transpose_a=True)
+        total += tf.linalg.matvec(tf.gather(self.implicit_table.value, columns), implicit, transpose_a=True)
+        return self._latent(total[None], tf.cast(tf.size(columns), tf.float32)[None])
+
+    def _latent(self, total: Tensor, counts: Tensor) -> Tensor:
+        return total * tf.math.rsqrt(counts + 1.0)[:, None] + self.intercept
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
         """Shape ``(rows, latent_dim)``."""
@@ -118,8 +133,22 @@ class BilinearDecoder(keras.layers.Layer):
         users, items = inputs["users"], inputs["items"]
         shape = tf.stack([tf.shape(users, tf.int64)[0], tf.shape(items, tf.int64)[0]])
         cells = Cells.given(inputs["cells"], inputs["order"], shape)
-        by_item = tf.gather(tf.linalg.matvec(items, self.item_weights), cells.by_row[:, 1])
-        return inner_products_at(cells, users, items + self.user_weights) + by_item
+        factors, offsets = self._columns(items)
+        return inner_products_at(cells, users, factors) + tf.gather(offsets, cells.by_row[:, 1])
+
+    def decode_row(self, user: Tensor, items: Tensor) -> Tensor:
+        """Decoded values of one user at all items, shape ``(items,)``, by operations that a SavedModel can hold.
+
+        Args:
+            user: latent vector, shape ``(1, latent_dim)``.
+            items: latent vectors, shape ``(items, latent_dim)``.
+        """
+        factors, offsets = self._columns(items)
+        return tf.linalg.matvec(factors, user[0]) + offsets
+
+    def _columns(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the items: factors, which a user's latent vector multiplies, and offsets."""
+        return items + self.user_weights, tf.linalg.matvec(items, self.item_weights)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None]:
         """Shape ``(n,)``."""

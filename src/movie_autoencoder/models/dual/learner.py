@@ -15,7 +15,7 @@ from ..base import Arrays
 from ..optimizer import MovingAverage, make_optimizer
 from ..rating_network import Batch, batch_signature
 from ..sparse import Tensor, squared_error
-from .dataset import HidePredictDataset
+from .hide_and_predict import HidePredictDataset
 from .network import DualAutoencoder
 from .settings import DualSettings
 from .trained import TrainedDual

@@ -20,7 +20,7 @@ import tensorflow as tf
 from ..base import Table
 from ..rating_network import RatingNetwork
 from ..sparse import Tensor
-from .dataset import HidePredictDataset
+from .hide_and_predict import HidePredictDataset
 from .layers import BilinearDecoder, RowEncoder
 from .trained import DualWeights, TrainedDual
 

@@ -21,7 +21,8 @@ from ..base import Arrays, Encoded, Merge, Table, TrainedModel, implicit_feedbac
 from ..baselines import Biases, fold_in_bias
 from ..person import PersonEncoder
 from ..regression import RowPrior, RowRegression, column_residuals, with_bias_column
-from .encoder import DualPersonEncoder, latent_vectors
+from .encoder import latent_vectors
+from .person import DualPersonEncoder
 
 _NOISE_DOF = 10.0  # degrees of freedom, in ratings, of the prior of a new row's noise
 _MIN_NOISE = 0.01  # least standard deviation of an average rating's noise, in spans of the scale

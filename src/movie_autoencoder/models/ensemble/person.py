@@ -1,4 +1,4 @@
-"""One person encoded by both members, with the neighbour correction, and the shares of their ratings."""
+"""One-person fold-in by both members with the neighbour correction, and the shares of the person's ratings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...data.ratings import IntArray
-from ..dual.encoder import DualPerson, DualPersonEncoder
+from ..dual.person import DualPerson, DualPersonEncoder
 from ..neighbours import corrected, directions, neighbourhood, similarities
 from ..person import EncodedPerson, Floats, PersonEncoder, Shares
-from ..regression_person import RegressionPerson, RegressionPersonEncoder
+from ..person_regression import RegressionPerson, RegressionPersonEncoder
 from .weights import folded_weight
 
 if TYPE_CHECKING:

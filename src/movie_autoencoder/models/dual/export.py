@@ -1,7 +1,8 @@
 """One person's predictions as a Keras model that exports to a SavedModel.
 
-The network of a trained dual autoencoder encodes all training users at once. This one has the encoded items of a bundle
-as weights and encodes one person, whoever it is, from plain gathers: what TensorFlow Serving or another program needs.
+The network of a trained dual autoencoder encodes all training users at once. This one has its user encoder and decoder
+and the encoded items of a bundle, and encodes one person, whoever it is: what TensorFlow Serving or another program
+needs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..sparse import Tensor
+from .layers import BilinearDecoder, RowEncoder
 from .trained import TrainedDual
 
 
@@ -20,7 +22,8 @@ from .trained import TrainedDual
 class PersonNetwork(keras.Model):
     """Predicts one person's ratings of all items from the ratings that the person gave.
 
-    The formulas are those of `TrainedDual.fold_in` and `TrainedDual.predict`.
+    The layers are those of `DualAutoencoder`; the predictions are those of `TrainedDual.fold_in` and
+    `TrainedDual.predict`.
 
     Args:
         num_items: items of the trained model.
@@ -56,6 +59,8 @@ class PersonNetwork(keras.Model):
         self.num_items, self.latent_dim = num_items, latent_dim
         self.mean, self.minimum, self.maximum = mean, minimum, maximum
         self.damping, self.rho = damping, rho
+        self.user_encoder = RowEncoder(num_items, latent_dim, name="user_encoder")
+        self.decoder = BilinearDecoder(latent_dim, name="decoder")
         self.build()
 
     @classmethod
@@ -66,7 +71,7 @@ class PersonNetwork(keras.Model):
             trained: a dual autoencoder, or the dual member of an ensemble. A dual autoencoder by itself (``--speed
                 fast``) folds new people in by regression; here it is its encoder that reads them.
         """
-        arrays, latent = vars(trained.weights), trained.items.latent
+        weights, latent = trained.weights, trained.items.latent
         network = cls(
             *latent.shape,
             mean=trained.mean,
@@ -75,45 +80,41 @@ class PersonNetwork(keras.Model):
             damping=trained.damping,
             rho=trained.rho,
         )
-        values = {
-            "residual_table": arrays["item_residual_table"],
-            "implicit_table": arrays["item_implicit_table"],
-            "intercept": arrays["user_intercept"],
-            "user_weights": arrays["user_weights"],
-            "items": latent,
-            "item_bias": trained.item_bias,
-            "item_offset": trained.items.offset[:-1],
-        }
-        for name, value in values.items():
-            getattr(network, name).assign(np.asarray(value, dtype=np.float32))
+        encoder, decoder = network.user_encoder, network.decoder
+        for variable, value in (
+            (encoder.residual_table, weights.item_residual_table),
+            (encoder.implicit_table, weights.item_implicit_table),
+            (encoder.intercept, weights.user_intercept),
+            (decoder.user_weights, weights.user_weights),
+            (decoder.item_weights, weights.item_weights),
+            (network.items, latent),
+            (network.item_bias, trained.item_bias),
+        ):
+            variable.assign(np.asarray(value, dtype=np.float32))
         return network
 
     def build(self, input_shape: Any = None) -> None:
         """Creates the weights."""
-        table, vector, items = (self.num_items, self.latent_dim), (self.latent_dim,), (self.num_items,)
-        shapes = {"residual_table": table, "implicit_table": table, "items": table, "intercept": vector}
-        shapes |= {"user_weights": vector, "item_bias": items, "item_offset": items}
-        for name, shape in shapes.items():
-            setattr(self, name, self.add_weight(shape, initializer="zeros", name=name, trainable=False))
+        self.user_encoder.build()
+        self.decoder.build()
+        self.items = self.add_weight((self.num_items, self.latent_dim), initializer="zeros", name="items")
+        self.item_bias = self.add_weight((self.num_items,), initializer="zeros", name="item_bias")
+        self.trainable = False
 
     def call(self, inputs: dict[str, Tensor], training: bool | None = None) -> Tensor:
         """Predictions of all items, clipped to the scale, shape ``(num_items,)``, rating points.
 
         Args:
-            inputs: ``items``, indices of the items that the person rated, shape ``(n,)``, int32; ``ratings``, rating
-                points, same shape.
+            inputs: ``items``, indices of the items that the person rated, shape ``(n,)``, int32;
+                ``ratings``, rating points, same shape.
             training: not used.
         """
         items, ratings = inputs["items"], inputs["ratings"]
-        count = tf.cast(tf.size(items), tf.float32)
         residuals = ratings - self.mean - tf.gather(self.item_bias.value, items)
-        bias = tf.reduce_sum(residuals) / (count + self.damping)
-        residuals -= bias
-        total = tf.linalg.matvec(tf.gather(self.residual_table.value, items), residuals, transpose_a=True)
-        total += tf.reduce_sum(tf.gather(self.implicit_table.value, items), axis=0)
-        latent = total * (self.rho * tf.math.rsqrt(count + 1.0)) + self.intercept
-        own = self.mean + bias + tf.tensordot(latent, self.user_weights.value, 1)
-        raw = tf.linalg.matvec(self.items.value, latent) + self.item_offset + own
+        bias = tf.reduce_sum(residuals) / (tf.cast(tf.size(items), tf.float32) + self.damping)
+        implicit = tf.fill(tf.shape(items), self.rho)  # as `HidePredictDataset.visible_inputs` scales the sums
+        latent = self.user_encoder.encode_row(items, self.rho * (residuals - bias), implicit)
+        raw = self.mean + bias + self.item_bias.value + self.decoder.decode_row(latent, self.items.value)
         return tf.clip_by_value(raw, self.minimum, self.maximum)
 
     def export(self, filepath: Any, *arguments: Any, input_signature: Any = None, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""One person folded in by Bayesian linear regression (`regression`), and the shares of their ratings."""
+"""One-person fold-in by Bayesian linear regression (`regression`), and the shares of the person's ratings."""
 
 from __future__ import annotations
 
