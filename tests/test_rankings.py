@@ -218,6 +218,25 @@ def test_similarity_by_blocks_is_that_of_all_lists_at_once() -> None:
     np.testing.assert_allclose(few, naive)
 
 
+def test_the_ranking_benchmark_scores_lists_alike() -> None:
+    """Its peers' environments lack this package, so that it has scores of its own."""
+    from peers.ranking_splits import HeldOut, figures
+
+    rng = np.random.default_rng(0)
+    cells = rng.random((30, 200))
+    held_out = sparse.csr_array(np.where(cells < 0.2, rng.integers(1, 6, size=cells.shape), 0).astype(float))
+    fold_in = sparse.csr_array(np.where(cells > 0.7, rng.integers(1, 6, size=cells.shape), 0).astype(float))
+    top = top_items(rng.random(cells.shape), 100, excluded=fold_in)
+    means = (fold_in.sum(axis=1) + held_out.sum(axis=1)) / (np.diff(fold_in.indptr) + np.diff(held_out.indptr))
+    theirs = figures(top, HeldOut(np.arange(30), fold_in, held_out), "all")
+    for k in (20, 50):
+        np.testing.assert_allclose(recall(top, held_out, k), theirs[f"Recall@{k}"])
+    for k in (10, 100):
+        np.testing.assert_allclose(ndcg(top, held_out, k), theirs[f"NDCG@{k}"])
+    for k in (20, 100):
+        np.testing.assert_allclose(rating_of_hits(top[:, :k], held_out, means), theirs[f"stars@{k}"])
+
+
 @pytest.mark.slow
 def test_another_library_gives_the_same_figures() -> None:
     """ranx divides recall by the number of targets, so that of ours is its own times targets / min(k, targets).
