@@ -199,8 +199,21 @@ class Population:
             rng.lognormal(0, 0.15, num_items),
             _bounds(num_users, rng),
         )
-        single = (array.astype(np.float32) for array in drawn)
-        return cls(activity / activity.sum(), popularity / popularity.sum(), *single)
+        tastes, traits, user_bias, item_bias, feeling, user_noise, item_noise, bounds = (
+            array.astype(np.float32) for array in drawn
+        )
+        return cls(
+            activity / activity.sum(),
+            popularity / popularity.sum(),
+            tastes,
+            traits,
+            user_bias,
+            item_bias,
+            feeling,
+            user_noise,
+            item_noise,
+            bounds,
+        )
 
     def selecting(self, selection: Selection, num_ratings: int, *, seed: int = 0) -> Population:
         """The same users and items with a selection of a known strength.
