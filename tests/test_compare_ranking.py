@@ -267,3 +267,34 @@ def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> N
         with pytest.raises(SystemExit):
             compare.main(words)
         assert message in capsys.readouterr().err
+
+
+def test_ours_is_ranked_in_every_way_or_left_out(
+    planted: Ratings, fakes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The three lists of one training are scored apart; without `rank_by` our models are left out, and this is said."""
+    data = compare_ranking.strong_splits("planted", compare_ranking.cells_of(planted), 1)
+    people = data.split(0).test.people
+    perfect = top(people.targets.toarray() > 0, people.fold_in)
+    lists = {"balanced": perfect, "choice": perfect[:, ::-1], "rating": np.full_like(perfect, -1)}
+    measured = {"version": "1", "fit_seconds": 3.0, "process_seconds": 4.0, "peak_mb": 5.0, "settings": {}}
+    runs = [{"rank_seconds": 1.0}, {"rank_seconds": 2.0}, {"rank_seconds": 3.0}]
+    monkeypatch.setattr(compare_ranking, "version_key", lambda model: model)
+    monkeypatch.setattr(compare_ranking, "run_ours", lambda *_: (measured | {"runs": runs}, lists))
+    models = ["best-balanced", "best-choice", "best-rating", "popularity"]
+    store = compare.Cache(fakes / "ours", key=lambda model: model)
+    result = compare_ranking.compare_lists(data, models, store, 1, lambda text: None)
+    found = {name: one["all"]["NDCG@100"][0] for name, one in result["models"].items()}
+    assert found["best-balanced"] == 1 and 0 < found["best-choice"] < 1 and found["best-rating"] == 0
+    assert result["models"]["best-choice"]["rank_seconds"] == 2.0
+    (line,) = result["differences"]["all"]
+    assert line["difference"] == pytest.approx(1 - found["popularity"]) and line["splits_higher"] == 1
+
+    def missing(*_: Any) -> Any:
+        raise compare_ranking.Unavailable("no rank_by")
+
+    monkeypatch.setattr(compare_ranking, "run_ours", missing)
+    said: list[str] = []
+    store = compare.Cache(fakes / "none", key=lambda model: model)
+    result = compare_ranking.compare_lists(data, models, store, 1, said.append)
+    assert set(result["models"]) == {"popularity"} and "planted: best-choice is left out: no rank_by" in said
