@@ -69,9 +69,9 @@ RANKING_PEERS = {
         grid(of=_BOTH, embedding_size=[32, 64], epochs=[10], weight=[2, 4], regularization=[1.0, 10.0]),
     ),
     "mult-vae": Peer(
-        "rank_with_torch.py", "lenskit", grid(model=["mult-vae"], of=_BOTH, **_LAYERS, epochs=[25, 50], beta=[0.2])
+        "rank_with_torch.py", "lenskit", grid(model=["mult-vae"], of=_BOTH, **_LAYERS, epochs=[40, 100], beta=[0.2])
     ),
     "rec-vae": Peer(
-        "rank_with_torch.py", "lenskit", grid(model=["rec-vae"], of=_BOTH, **_LAYERS, epochs=[10, 20], gamma=[0.003])
+        "rank_with_torch.py", "lenskit", grid(model=["rec-vae"], of=_BOTH, **_LAYERS, epochs=[15, 40], gamma=[0.003])
     ),
 }
