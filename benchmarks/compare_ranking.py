@@ -12,6 +12,7 @@ benchmarks/results/ranking-NAME.json. docs/benchmarks.md describes the rest.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import statistics
 import sys
@@ -33,7 +34,7 @@ from ranking_grids import RANKING_PEERS
 from ranking_splits import KINDS, LIKED, LISTED, HeldOut, Kind, averages, divide, figures, strong_split, top
 from scipy import sparse
 
-from movie_autoencoder import Ratings, read_ratings
+from movie_autoencoder import Ratings, Recommender, Scale, read_ratings
 from movie_autoencoder.data.sources import find_data
 from movie_autoencoder.metrics.distributions import holm
 from movie_autoencoder.storage import write_text
@@ -228,9 +229,11 @@ def run_ours(speed: str, part: Round, scale: str, seed: int, threads: int) -> tu
     """A whole `train.py` on a file of the training ratings, then lists by every way to rank from what it saved.
 
     Raises:
-        Unavailable: a process failed.
+        Unavailable: a process failed, or this version cannot rank in these ways.
     """
     words = compare.words_of(speed)
+    if "rank_by" not in inspect.signature(Recommender.recommend_many).parameters:
+        raise Unavailable("Recommender.recommend_many has no rank_by")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_cells(part.train, part.train_people, part.items, folder / "train.csv")
@@ -309,8 +312,6 @@ def score(model: str, split: Split, data: Data, store: Cache, threads: int) -> t
 
 def scale_of(train: Any) -> str:
     """The scale of ratings as an option of `train.py`."""
-    from movie_autoencoder import Scale
-
     scale = Scale.detect(train.data)
     return f"{scale.minimum:g}:{scale.maximum:g}" + (f":{scale.step:g}" if scale.step else "")
 
@@ -387,7 +388,7 @@ def differences(people: Mapping[str, Mapping[Kind, Sequence[Mapping[str, Array]]
     ours = next((model for model in OURS if model in people), None)
     if ours is None:
         return []
-    lines = []
+    lines: list[dict[str, Any]] = []
     for model, by_kind in people.items():
         if model in OURS or model == ORACLE:
             continue
@@ -420,7 +421,7 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
     for kind in result["kinds"]:
 
         def mean(name: str, metric: str = FIRST, kind: str = kind) -> float:
-            return statistics.mean(models[name][kind][metric])
+            return float(statistics.mean(models[name][kind][metric]))
 
         lines += ["", f"{kind + ' targets':<22}" + "".join(f"{metric:>11}" for metric in METRICS) + f"{'fit s':>9}"]
         for name in sorted(models, key=mean, reverse=True):

@@ -188,19 +188,32 @@ class Population:
         rng = np.random.default_rng([seed, 0])
         popularity = rng.lognormal(0, 1.6, num_items)
         activity = rng.lognormal(0, 1.1, num_users)
-        item_bias = 0.10 * np.log(popularity) + rng.normal(0, 0.35, num_items)
+        quality = 0.10 * np.log(popularity) + rng.normal(0, 0.35, num_items)
         drawn: tuple[npt.NDArray[np.float64], ...] = (
             rng.normal(size=(num_users, _TASTES)) * _SPECTRUM ** np.arange(_TASTES),
             rng.normal(size=(num_items, _TASTES)) * _TASTE,
             rng.normal(0, 0.40, num_users),
-            item_bias,
+            quality,
             rng.lognormal(0, 0.2, num_users),
             _NOISE * rng.lognormal(0, 0.25, num_users),
             rng.lognormal(0, 0.15, num_items),
             _bounds(num_users, rng),
         )
-        single = (array.astype(np.float32) for array in drawn)
-        return cls(activity / activity.sum(), popularity / popularity.sum(), *single)
+        tastes, traits, user_bias, item_bias, feeling, user_noise, item_noise, bounds = (
+            array.astype(np.float32) for array in drawn
+        )
+        return cls(
+            activity / activity.sum(),
+            popularity / popularity.sum(),
+            tastes,
+            traits,
+            user_bias,
+            item_bias,
+            feeling,
+            user_noise,
+            item_noise,
+            bounds,
+        )
 
     def selecting(self, selection: Selection, num_ratings: int, *, seed: int = 0) -> Population:
         """The same users and items with a selection of a known strength.

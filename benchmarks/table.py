@@ -18,6 +18,7 @@ COMPARISON, COMPARISON_END = (
     "<!-- comparison: written by python benchmarks/table.py -->\n",
     "<!-- end of comparison -->",
 )
+RANKING, RANKING_END = "<!-- ranking: written by python benchmarks/table.py -->\n", "<!-- end of ranking -->"
 FOLD_IN, FOLD_IN_END = "<!-- fold-in: written by python benchmarks/table.py -->\n", "<!-- end of fold-in -->"
 OURS = {"dual-best": "`ensemble` (`--speed best`)", "dual-fast": "`dual` (`--speed fast`)"}  # their names in the tables
 FIRST = "ml-latest-small"  # the data set with seconds and intervals
@@ -168,6 +169,80 @@ def comparison(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def rankings() -> list[dict[str, Any]]:
+    """Saved results of `compare.py --task ranking`, first the data set that is shown in full."""
+    paths = sorted((ROOT / "benchmarks" / "results").glob("ranking-*.json"))
+    found: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return sorted(found, key=lambda one: one["data"] != FIRST)
+
+
+def ranking(results: list[dict[str, Any]]) -> str:
+    """Markdown: NDCG@100 of every model on every data set, then all figures of the first; empty without results."""
+    if not results:
+        return ""
+    lines = []
+    for kind in ("all", "liked"):
+        having = [one for one in results if kind in one["kinds"]]
+        if not having:
+            continue
+        first = having[0]
+        names = sorted({name for one in having for name in one["models"]}, key=lambda name: -ndcg(first, name, kind))
+        what = "all targets" if kind == "all" else f"targets of {first['liked']:g} stars or more"
+        lines += [
+            f"NDCG@100 of {what}, mean over splits (their number in brackets), the same people for all; highest of "
+            "models in bold.\n",
+            "| model | " + " | ".join(f"{one['data']} ({len(one['splits'])})" for one in having) + " |",
+            "|---" * (len(having) + 1) + "|",
+        ]
+        for name in names:
+            cells = [highest(one, name, kind) for one in having]
+            lines.append(f"| {shown_ranking(name)} | " + " | ".join(cells) + " |")
+        metrics = list(first["models"][names[0]][kind])
+        lines += [
+            "",
+            f"{first['data']}, {what}, in full; {first['machine']}.\n",
+            "| model | " + " | ".join(metrics) + " | fit s | ours minus it, 95 % interval | p (Holm) |",
+            "|---" * (len(metrics) + 4) + "|",
+        ]
+        against = {line["model"]: line for line in first["differences"][kind]}
+        for name in (name for name in names if name in first["models"]):
+            one = first["models"][name]
+            cells = [f"{statistics.mean(one[kind][metric]):.4f}" for metric in metrics]
+            cells.append(f"{one['fit_seconds']:.1f}" if "fit_seconds" in one else "")
+            if name in against:
+                low, high = against[name]["ci95"]
+                cells.append(f"{against[name]['difference']:+.4f} [{low:+.4f}, {high:+.4f}]")
+                cells.append(f"{against[name]['p_holm']:.2g}")
+            else:
+                cells += ["", ""]
+            lines.append(f"| {shown_ranking(name)} {one['version']} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def ndcg(result: dict[str, Any], name: str, kind: str) -> float:
+    """Mean NDCG@100 of a model over splits; minus infinity without results."""
+    one = result["models"].get(name)
+    return statistics.mean(one[kind]["NDCG@100"]) if one else float("-inf")
+
+
+def highest(result: dict[str, Any], name: str, kind: str) -> str:
+    """NDCG@100 of a model for the table, bold when no model but the oracle has a higher one."""
+    value = ndcg(result, name, kind)
+    if value == float("-inf"):
+        return ""
+    best = max(ndcg(result, other, kind) for other in result["models"] if other != "oracle")
+    return f"**{value:.4f}**" if value == best else f"{value:.4f}"
+
+
+def shown_ranking(name: str) -> str:
+    """The name of a model in a table of lists."""
+    speed, _, way = name.partition("-")
+    if f"dual-{speed}" in OURS:
+        return f"{OURS[f'dual-{speed}']}, ranked by {way}"
+    return "best possible, of generated data" if name == "oracle" else f"`{name}`"
+
+
 def fold_in(found: dict[str, Any]) -> str:
     """Markdown: RMSE of new users and items by the number of fold-in ratings, and the fraction of the gap closed."""
     numbers, sides = found["num_given"], found["sides"]
@@ -216,7 +291,7 @@ def replaced(text: str, start: str, end: str, content: str) -> str:
 
 
 def main() -> None:
-    tables = table(), comparison(comparisons()), fold_in(result("fold-in"))
+    tables = table(), comparison(comparisons()), fold_in(result("fold-in")), ranking(rankings())
     if "--print" in sys.argv[1:]:
         sys.stdout.write("\n".join(tables))
         return
@@ -224,7 +299,8 @@ def main() -> None:
     text = replaced(readme.read_text(encoding="utf-8"), START, END, tables[0])
     readme.write_text(replaced(text, COMPARISON, COMPARISON_END, tables[1]), encoding="utf-8")
     page = ROOT / "docs" / "benchmarks.md"
-    page.write_text(replaced(page.read_text(encoding="utf-8"), FOLD_IN, FOLD_IN_END, tables[2]), encoding="utf-8")
+    text = replaced(page.read_text(encoding="utf-8"), FOLD_IN, FOLD_IN_END, tables[2])
+    page.write_text(replaced(text, RANKING, RANKING_END, tables[3]), encoding="utf-8")
 
 
 if __name__ == "__main__":

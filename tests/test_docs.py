@@ -139,6 +139,8 @@ def test_the_readmes_table_is_that_of_the_saved_results() -> None:
     assert f"{table['START']}{table['table']()}{table['END']}" in text
     comparison = table["comparison"](table["comparisons"]())
     assert f"{table['COMPARISON']}{comparison}{table['COMPARISON_END']}" in text
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert f"{table['RANKING']}{table['ranking'](table['rankings']())}{table['RANKING_END']}" in page
 
 
 def test_the_comparison_table_is_that_of_its_results() -> None:
@@ -161,3 +163,30 @@ def test_the_comparison_table_is_that_of_its_results() -> None:
     assert lines[-2] == lines[lines.index("| `ours` 1 | 0.7500 ± 0.0707 | 0.6000 | 1.250 | 2.0 | 9 | 100 |  |  |")]
     assert lines[-1].endswith("| 2.0 | 9 | 100 | -0.1000 [-0.2000, -0.0500] | 0.012 |")
     assert table["comparison"]([]) == ""
+
+
+def test_the_ranking_table_is_that_of_its_results() -> None:
+    table = runpy.run_path(str(ROOT / "benchmarks" / "table.py"))
+
+    def model(*ndcg: float, **more: Any) -> dict[str, Any]:
+        return {"all": {"NDCG@100": list(ndcg), "Recall@20": [0.1] * len(ndcg)}, "version": "1", **more}
+
+    full = {
+        "data": "one",
+        "machine": "a box",
+        "splits": [0, 1],
+        "kinds": ["all"],
+        "models": {"ease": model(0.4, 0.5, fit_seconds=2.0), "best-choice": model(0.5, 0.6), "oracle": model(0.8, 0.8)},
+        "differences": {"all": [{"model": "ease", "difference": 0.1, "ci95": [0.05, 0.2], "p_holm": 0.0123}]},
+    }
+    other = {"data": "two", "splits": [0], "kinds": ["all"], "models": {"ease": model(0.3)}, "differences": {"all": []}}
+    lines = table["ranking"]([full, other]).splitlines()
+    assert lines[2:7] == [
+        "| model | one (2) | two (1) |",
+        "|---|---|---|",
+        "| best possible, of generated data | 0.8000 |  |",
+        "| `ensemble` (`--speed best`), ranked by choice | **0.5500** |  |",
+        "| `ease` | 0.4500 | **0.3000** |",
+    ]
+    assert "| `ease` 1 | 0.4500 | 0.1000 | 2.0 | +0.1000 [+0.0500, +0.2000] | 0.012 |" in lines
+    assert table["ranking"]([]) == ""

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generate import PRESETS, Generated, Population, generate, generate_all, preset, write_csv
+from generate import (
+    PRESETS,
+    Generated,
+    Population,
+    Selection,
+    Shape,
+    generate,
+    generate_all,
+    is_preset,
+    preset,
+    selection_of,
+    write_csv,
+)
 
 from movie_autoencoder import read_ratings
 from movie_autoencoder.data.splits import split_ratings
@@ -161,3 +173,79 @@ def test_the_command_writes_both_files(tmp_path: Path) -> None:
 def test_written_ratings_are_read_back(made: Generated, tmp_path: Path) -> None:
     write_csv(made.ratings, tmp_path / "ratings.csv")
     assert read_ratings(tmp_path / "ratings.csv").digest == made.ratings.digest
+
+
+def chosen_minus_unrated(shape: Shape, strength: float) -> tuple[float, Generated]:
+    made = generate_all(20_000, 800, 1000, num_unrated=20_000, seed=1, selection=Selection(shape, strength))
+    assert made.unrated is not None and len(made.ratings) == 20_000
+    return float(made.ratings.values.mean() - made.unrated.values.mean()), made
+
+
+@pytest.mark.parametrize("shape", ["affinity", "popularity", "expected"])
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_selection_is_as_strong_as_wanted(shape: Shape, strength: float) -> None:
+    assert chosen_minus_unrated(shape, strength)[0] == pytest.approx(strength, abs=0.06)
+
+
+def test_without_selection_ratings_are_missing_completely_at_random() -> None:
+    difference, made = chosen_minus_unrated("none", 0.0)
+    assert difference == pytest.approx(0, abs=0.04)
+    for counts, size in ((made.ratings.user_counts, 800), (made.ratings.item_counts, 1000)):
+        assert counts.var() == pytest.approx(20_000 / size, rel=0.25)  # as of a Poisson number
+
+
+def test_users_choose_by_what_the_shape_says() -> None:
+    """The item's bias alone, the affinity alone, or both are higher where users chose."""
+    for shape, by_bias, by_taste in (("popularity", True, False), ("affinity", False, True), ("expected", True, True)):
+        made = chosen_minus_unrated(shape, 1.0)[1]  # type: ignore[arg-type]
+        people = made.population
+        assert made.unrated is not None
+        rated, unrated = (
+            (one.user_ids[one.user_index] - 1, one.item_ids[one.item_index] - 1) for one in (made.ratings, made.unrated)
+        )
+        bias = people.item_bias[rated[1]].mean() - people.item_bias[unrated[1]].mean()
+        taste = people.affinity(*rated).mean() - people.affinity(*unrated).mean()
+        assert (bias > 0.2) == by_bias and (taste > 0.2) == by_taste
+
+
+def test_cells_are_rated_as_often_as_the_choice_model_says() -> None:
+    made = chosen_minus_unrated("expected", 1.0)[1]
+    users, items = np.divmod(np.arange(800 * 1000), 1000)
+    rate = made.population.choices(users, items)
+    low, high = 0.0, 1e9
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if -np.expm1(-middle * rate).sum() < 20_000 else (low, middle)
+    chance = -np.expm1(-high * rate)
+    cells = np.zeros(len(rate))
+    rated = made.ratings
+    cells[(rated.user_ids[rated.user_index] - 1) * 1000 + rated.item_ids[rated.item_index] - 1] = 1
+    for part in np.array_split(np.argsort(chance), 20)[10:]:  # equal numbers of cells, by their chance
+        deviation = np.sqrt((chance[part] * (1 - chance[part])).sum())
+        assert abs(cells[part].sum() - chance[part].sum()) < 4 * deviation
+
+
+def test_a_selection_depends_on_the_seed_alone_and_changes_no_standard_data(made: Generated) -> None:
+    one, same = (chosen_minus_unrated("affinity", 0.5)[1] for _ in range(2))
+    assert one.ratings.digest == same.ratings.digest
+    assert one.unrated is not None and same.unrated is not None and one.unrated.digest == same.unrated.digest
+    assert generate(40_000, USERS, ITEMS, seed=SEED)[0].digest == made.ratings.digest
+
+
+def test_names_of_selections() -> None:
+    assert selection_of("expected-0.5") == Selection("expected", 0.5)
+    assert selection_of("affinity") == Selection("affinity", 1.0) and selection_of("none") == Selection("none", 0.0)
+    assert is_preset("generated-30k+none") and is_preset("generated-30k") and not is_preset("sample")
+    for wrong, message in (
+        ("nothing", "There is no selection by 'nothing'. Shapes: none, affinity, popularity, expected"),
+        ("affinity-much", "The strength of a selection is a number. Received: 'much'"),
+        ("affinity-2", "0 to 1.5 stars.* Received: 2 with the shape 'affinity'"),
+        ("none-1", "0 with the shape 'none'. Received: 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            selection_of(wrong)
+
+
+def test_a_selection_that_cannot_be_so_strong_is_refused() -> None:
+    with pytest.raises(ValueError, match="With 3000 ratings of 6000 cells, selection by affinity is at most 0"):
+        generate_all(3000, 60, 100, selection=Selection("affinity", 1.4))

@@ -120,7 +120,7 @@ def to_liked(ratings: Any, *, l2: float = 300.0, p: float = 0.0) -> Ranker:
 
     def rank(fold_in: Any) -> Array:
         x = ones(fold_in)
-        return regression(x) - precision.left(x) * factor
+        return np.asarray(regression(x) - precision.left(x) * factor)
 
     return rank
 

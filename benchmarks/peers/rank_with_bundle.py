@@ -5,7 +5,6 @@ python rank_with_bundle.py FOLDER   # FOLDER/run is what train.py saved; FOLDER/
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import time
@@ -20,8 +19,6 @@ def main() -> None:
     folder = Path(sys.argv[1])
     job = json.loads((folder / "job.json").read_text())
     recommender = Recommender.load(folder / "run")
-    if "rank_by" not in inspect.signature(recommender.recommend_many).parameters:
-        sys.exit("Recommender.recommend_many has no rank_by")
     ratings = read_ratings(folder / "fold_in.csv")
     people = np.load(folder / "people.npy", allow_pickle=False)
     rows = ratings.locate_users(people)
