@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
+from ..choice import ChoiceModel
 from ..data.catalogue import Catalogue
 from ..data.ratings import Ids, IntArray, Ratings, Scale, locate
 from ..models.base import TrainedModel
@@ -48,6 +49,7 @@ class Bundle:
         catalogue: titles and the like of the items.
         metadata: plain values for people and programs: settings, seed, versions, checksums, validation figures.
         star_model: what makes distributions of predictions; None where there was no validation part to learn it on.
+        choice: how likely people are to choose items; None in bundles of earlier versions.
     """
 
     model: TrainedModel
@@ -60,6 +62,7 @@ class Bundle:
     catalogue: Catalogue
     metadata: Mapping[str, Any]
     star_model: StarModel | None = None
+    choice: ChoiceModel | None = None
 
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[Any]:
         """Row of each user id in the model, -1 where training did not see it; shape of ``user_ids``."""
@@ -97,6 +100,8 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
         save_arrays(temporary / "catalogue.npz", bundle.catalogue.to_arrays())
         if bundle.star_model is not None:
             save_arrays(temporary / "stars.npz", bundle.star_model.to_arrays())
+        if bundle.choice is not None:
+            save_arrays(temporary / "choice.npz", bundle.choice.to_arrays(), compress=False)
         if bundle.ratings is not None:
             _save_ratings(bundle.ratings, temporary / "ratings.parquet")
         (temporary / "README.md").write_text(card, encoding="utf-8")
@@ -148,6 +153,7 @@ def load_bundle(folder: Path) -> Bundle:
         StarModel.from_arrays(load_arrays(folder / "stars.npz"), scale, ratings)
         if "stars.npz" in manifest["files"]
         else None,
+        ChoiceModel.from_arrays(load_arrays(folder / "choice.npz")) if "choice.npz" in manifest["files"] else None,
     )
 
 

@@ -2,5 +2,6 @@
 
 from .fit import fit_choice
 from .model import ChoiceModel
+from .ranking import RANK_BY, RankBy, rank_values
 
-__all__ = ["ChoiceModel", "fit_choice"]
+__all__ = ["RANK_BY", "ChoiceModel", "RankBy", "fit_choice", "rank_values"]

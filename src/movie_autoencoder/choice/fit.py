@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.ratings import IntArray, Ratings
-from ..data.scale import like_threshold
+from ..data.scale import Scale, like_threshold
 from ..metrics.rankings import ndcg, top_items
 from ..models.base import TrainedModel
 from ..models.validation import Validation
 from .kernel import KernelAutoencoder, fit_kernels
-from .linear import MAX_DENSE_ITEMS, LinearAutoencoder, LinearSettings, Table
-from .model import Calibration, ChoiceModel
+from .linear import LinearAutoencoder, LinearSettings, Table
+from .model import USUAL_RATING_WEIGHT, Calibration, ChoiceModel
 
 DEPTH = 100  # length of the lists that choose settings
 _FOLDS = 5  # of the people, where they are few
@@ -28,17 +28,19 @@ _FEW = 2e9  # users x items x min of both, below which all folds are fitted
 _MOST_PEOPLE = 1000  # who choose settings
 _MIN_PEOPLE = 5
 _HIDDEN = 0.1  # fraction of each person's choices that is held out where there is no validation part
-_PENALTIES = tuple(12.5 * 2.0**power for power in range(9))
-_DROPOUTS = (0.25, 0.5)
-_RIDGES = (0.01, 0.03, 0.1)
-_KERNEL_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7)
+_PENALTIES = tuple(100 * 2.0**power for power in range(-4, 6))
+_DROPOUTS = (0.25, 0.75)
+_RIDGES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_USUAL_RIDGE = 0.03
+_KERNEL_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0)
+_USUAL_KERNEL_WEIGHT = 0.35
 _RATING_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
-_DEFAULT_RATING_WEIGHT = 0.5
 _BLOCK = 1 << 22  # scores held at a time
 _CHOICES_A_KNOT = 40
 _MOST_KNOTS = 30
 
-Scorer = Callable[[Any], npt.NDArray[Any]]
+Scorer = Callable[[Any], npt.NDArray[Any]]  # from choices, CSR, to scores
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,12 @@ class Fold:
     shown: Any
     targets: Any
     predictions: Callable[[slice], npt.NDArray[Any]] | None
+
+    def predict(self, rows: slice) -> npt.NDArray[Any]:
+        """Predicted ratings of all items for a slice of the people, rating points."""
+        if self.predictions is None:
+            raise TypeError("These people have no model of ratings.")
+        return self.predictions(rows)
 
     def blocks(self) -> Iterator[slice]:
         """Slices of the people, small enough for scores of all items."""
@@ -83,16 +91,16 @@ def fit_choice(
     if not folds:
         chosen = ratings.to_csr()
         linear = LinearAutoencoder.fit(chosen, LinearSettings(), seed=seed)
-        return ChoiceModel(linear, None, 0.0, _popularity(chosen), _DEFAULT_RATING_WEIGHT)
+        return ChoiceModel(linear, None, 0.0, _popularity(chosen), USUAL_RATING_WEIGHT)
     settings, linears = _search_linear(folds, seed)
     ridge, weight, kernels = _search_kernel(folds, linears, seed)
     models = [
-        ChoiceModel(linear, kernel, weight, Calibration(np.zeros(1), np.zeros(1)), _DEFAULT_RATING_WEIGHT)
+        ChoiceModel(linear, kernel, weight, Calibration(np.zeros(1), np.zeros(1)), USUAL_RATING_WEIGHT)
         for linear, kernel in zip(linears, kernels, strict=True)
     ]
     calibration = _calibrate(folds, models)
     models = [replace(one, calibration=calibration) for one in models]
-    rating_weight = _search_rating_weight(folds, models, ratings)
+    rating_weight = _search_rating_weight(folds, models, ratings.scale)
     chosen = ratings.to_csr()
     linear = LinearAutoencoder.fit(chosen, settings, seed=seed)
     kernel = fit_kernels(chosen, (ridge,), seed=seed)[0] if weight else None
@@ -140,9 +148,7 @@ def _split_people(shown: Any, targets: Any, model: TrainedModel | None, seed: in
     return folds
 
 
-def _fold(
-    training: Any, shown: Any, targets: Any, people: IntArray, model: TrainedModel | None, encoded: Any
-) -> Fold:
+def _fold(training: Any, shown: Any, targets: Any, people: IntArray, model: TrainedModel | None, encoded: Any) -> Fold:
     predictions = None
     if model is not None:
         items, offset = model.items.factors[:-1].T, np.float32(model.mean) + model.items.offset[:-1]
@@ -167,93 +173,96 @@ def _csr(values: Any, cells: Any, shape: tuple[int, ...]) -> Any:
 
 def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, list[LinearAutoencoder]]:
     """The best penalty by a walk from the usual one, then the best dropout."""
-    tried: dict[LinearSettings, float] = {}
-    best: tuple[float, list[LinearAutoencoder]] = (-1.0, [])
+    tried: dict[LinearSettings, tuple[Values, list[LinearAutoencoder]]] = {}
 
-    def score(settings: LinearSettings) -> float:
-        nonlocal best
+    def values(settings: LinearSettings) -> Values:
         if settings not in tried:
             fitted = [LinearAutoencoder.fit(fold.training, settings, seed=seed) for fold in folds]
-            tried[settings] = _mean_ndcg(folds, [_blockwise(fold, one.scores) for fold, one in zip(folds, fitted, strict=True)])
-            if tried[settings] > best[0]:
-                best = (tried[settings], fitted)
-        return tried[settings]
+            for unused in [one for one in tried if one != best]:
+                tried[unused] = (tried[unused][0], [])  # weights are large: only those of the best are kept
+            tried[settings] = (_ndcg(folds, [one.scores for one in fitted]), fitted)
+        return tried[settings][0]
 
-    usual = LinearSettings()
-    place = _PENALTIES.index(usual.l2)
-    while True:
-        around = [at for at in (place, place - 1, place + 1) if 0 <= at < len(_PENALTIES)]
-        found = max(around, key=lambda at: score(replace(usual, l2=_PENALTIES[at])))
-        if found == place:
-            break
-        place = found
-    settings = max((replace(usual, l2=_PENALTIES[place], dropout=one) for one in _DROPOUTS), key=score)
-    return settings, best[1]
+    best = LinearSettings()
+    at = _PENALTIES.index(best.l2)
+    values(best)
+    for step in (-1, 1):
+        while 0 <= at + step < len(_PENALTIES):
+            candidate = replace(best, l2=_PENALTIES[at + step])
+            if not _clearly_better(values(candidate), values(best)):
+                break
+            best, at = candidate, at + step
+    for dropout in _DROPOUTS:
+        candidate = replace(best, dropout=dropout)
+        if _clearly_better(values(candidate), values(best)):
+            best = candidate
+    fitted = tried[best][1] or [LinearAutoencoder.fit(fold.training, best, seed=seed) for fold in folds]
+    return best, fitted
 
 
 def _search_kernel(
     folds: Sequence[Fold], linears: Sequence[LinearAutoencoder], seed: int
 ) -> tuple[float, float, list[KernelAutoencoder]]:
-    """Penalty of the kernel autoencoder and its weight beside the linear one; the penalty at an even weight."""
+    """Penalty of the kernel autoencoder and its weight beside the linear one."""
     fitted = [fit_kernels(fold.training, _RIDGES, seed=seed) for fold in folds]
 
-    def score(ridge: int, weight: float) -> float:
-        return _mean_ndcg(
-            folds,
-            [
-                lambda rows, fold=fold, linear=linear, kernel=kernels[ridge]: (
-                    (1 - weight) * linear.scores(fold.shown[rows]) + weight * kernel.scores(fold.shown[rows])
-                )
-                for fold, linear, kernels in zip(folds, linears, fitted, strict=True)
-            ],
-        )
+    def values(at: int, weight: float) -> Values:
+        def scorer(linear: LinearAutoencoder, kernel: KernelAutoencoder) -> Scorer:
+            return lambda shown: (1 - weight) * linear.scores(shown) + weight * kernel.scores(shown)
 
-    ridge = max(range(len(_RIDGES)), key=lambda at: score(at, 0.35))
-    weight = max(_KERNEL_WEIGHTS, key=lambda one: score(ridge, one))
-    return _RIDGES[ridge], weight, [kernels[ridge] for kernels in fitted]
+        return _ndcg(folds, [scorer(linear, kernels[at]) for linear, kernels in zip(linears, fitted, strict=True)])
+
+    weight, at = _USUAL_KERNEL_WEIGHT, _RIDGES.index(_USUAL_RIDGE)
+    found = values(at, weight)
+    for step in (-1, 1):
+        while 0 <= at + step < len(_RIDGES) and _clearly_better(candidate := values(at + step, weight), found):
+            at, found = at + step, candidate
+    for other in _KERNEL_WEIGHTS:
+        if other != weight and _clearly_better(candidate := values(at, other), found):
+            weight, found = other, candidate
+    return _RIDGES[at], weight, [kernels[at] for kernels in fitted]
 
 
-def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], ratings: Ratings) -> float:
+def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], scale: Scale) -> float:
     """The weight of predicted ratings that finds most of the liked held-out items."""
-    if any(fold.predictions is None for fold in folds):
-        return _DEFAULT_RATING_WEIGHT
-    least = like_threshold(ratings.scale)
-    liked = []
+    least, liked = like_threshold(scale), []
     for fold in folds:
-        rows, columns = fold.targets.nonzero() if fold.targets.data.all() else _cells(fold.targets)
+        rows, columns = _cells(fold.targets)
         keep = fold.targets.data >= least
-        liked.append(replace(fold, targets=_csr(fold.targets.data[keep], (rows[keep], columns[keep]), fold.targets.shape)))
+        targets = _csr(fold.targets.data[keep], (rows[keep], columns[keep]), fold.targets.shape)
+        liked.append(replace(fold, targets=targets))
+    if any(fold.predictions is None for fold in folds) or not sum(fold.targets.nnz for fold in liked):
+        return USUAL_RATING_WEIGHT
 
-    def score(weight: float) -> float:
-        return _mean_ndcg(
-            liked,
-            [
-                lambda rows, fold=fold, model=replace(one, rating_weight=weight): model.balanced(
-                    model.scores_of(fold.shown[rows]), fold.predictions(rows), ratings.scale
-                )
-                for fold, one in zip(liked, models, strict=True)
-            ],
-        )
+    def mean(weight: float) -> float:
+        found = []
+        for fold, model in zip(liked, (replace(one, rating_weight=weight) for one in models), strict=True):
+            for rows in fold.blocks():
+                values = model.balanced(model.scores_of(fold.shown[rows]), fold.predict(rows), scale)
+                found.append(ndcg(top_items(values, DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH))
+        return float(np.nanmean(np.concatenate(found)))
 
-    return max(_RATING_WEIGHTS, key=score)
+    return max(_RATING_WEIGHTS, key=mean)
+
+
+def _ndcg(folds: Sequence[Fold], scorers: Sequence[Scorer]) -> Values:
+    """NDCG@100 of each person's held-out items, among all items that were not shown."""
+    values = [
+        ndcg(top_items(scorer(fold.shown[rows]), DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH)
+        for fold, scorer in zip(folds, scorers, strict=True)
+        for rows in fold.blocks()
+    ]
+    return np.concatenate(values)
+
+
+def _clearly_better(values: Values, than: Values) -> bool:
+    """Whether the paired difference is above its standard error; else the usual setting stays, which has been tried."""
+    difference = values - than
+    return bool(difference.mean() > difference.std() / np.sqrt(len(difference)))
 
 
 def _cells(matrix: Any) -> tuple[IntArray, IntArray]:
     return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices
-
-
-def _blockwise(fold: Fold, score: Scorer) -> Callable[[slice], npt.NDArray[Any]]:
-    return lambda rows: score(fold.shown[rows])
-
-
-def _mean_ndcg(folds: Sequence[Fold], scorers: Sequence[Callable[[slice], npt.NDArray[Any]]]) -> float:
-    """Mean over all people of NDCG@100 of their held-out items, among all items that were not shown."""
-    values = [
-        ndcg(top_items(scorer(rows), DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH)
-        for fold, scorer in zip(folds, scorers, strict=True)
-        for rows in fold.blocks()
-    ]
-    return float(np.nanmean(np.concatenate(values)))
 
 
 def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibration:
@@ -262,7 +271,6 @@ def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibrat
     Held-out choices are a fraction of a person's, so that each stands for one over this fraction.
     """
     found: list[npt.NDArray[Any]] = []
-    edges: npt.NDArray[np.float64] = np.empty(0)
     num_held_out = sum(fold.targets.nnz for fold in folds)
     fraction = num_held_out / (num_held_out + sum(fold.shown.nnz for fold in folds))
     for fold, model in zip(folds, models, strict=True):
@@ -293,6 +301,3 @@ def _popularity(chosen: Any) -> Calibration:
     """A rough calibration for data that is too small to hold anything out: the mean chance at every score."""
     rate = float(chosen.nnz) / max(np.prod(chosen.shape, dtype=np.float64), 1)
     return Calibration(np.array([0.0, 1.0]), np.log(rate / (1 - rate)) + np.array([0.0, 5.0]))
-
-
-__all__ = ("MAX_DENSE_ITEMS", "Fold", "fit_choice")

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.ratings import IntArray
-from .linear import Table
+from .linear import Table, doubled, halved, rounded
 
 NUM_LANDMARKS = 2048
 NUM_COMPONENTS = 256
@@ -66,8 +66,8 @@ class KernelAutoencoder:
             "landmark_data": self.landmarks.data,
             "landmark_indices": self.landmarks.indices.astype(np.int32),
             "landmark_indptr": self.landmarks.indptr.astype(np.int32),
-            "encoder": self.encoder,
-            "decoder": self.decoder,
+            **halved("encoder", self.encoder),
+            **halved("decoder", self.decoder),
         }
 
     @classmethod
@@ -76,8 +76,10 @@ class KernelAutoencoder:
         from scipy import sparse
 
         parts = tuple(arrays[f"landmark_{name}"] for name in ("data", "indices", "indptr"))
-        shape = (arrays["decoder"].shape[1], len(arrays["encoder"]))
-        return cls(sparse.csr_array(parts, shape=shape), arrays["encoder"], arrays["decoder"])
+        encoder, decoder = doubled("encoder", arrays), doubled("decoder", arrays)
+        if encoder is None or decoder is None:
+            raise ValueError("These are not the arrays of a kernel autoencoder.")
+        return cls(sparse.csr_array(parts, shape=(decoder.shape[1], len(encoder))), encoder, decoder)
 
 
 def fit_kernels(
@@ -108,7 +110,7 @@ def fit_kernels(
     size = len(rows)
     values, vectors = eigh(between, subset_by_index=[max(0, size - num_components), size - 1])
     kept = values > 1e-6 * values[-1]
-    encoder = (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32)
+    encoder = rounded(vectors[:, kept] / np.sqrt(values[kept]))
     start = KernelAutoencoder(landmarks.T.tocsr(), encoder, np.zeros((encoder.shape[1], num_items), dtype=np.float32))
     gram = np.zeros((encoder.shape[1],) * 2)
     target = np.zeros((encoder.shape[1], num_items), dtype=np.float32)
@@ -122,10 +124,7 @@ def fit_kernels(
     decoders = (
         solve(gram + ridge * one * np.eye(len(gram)), target.astype(np.float64), assume_a="pos") for ridge in ridges
     )
-    return [
-        KernelAutoencoder(start.landmarks, encoder, np.ascontiguousarray(decoder, dtype=np.float32))
-        for decoder in decoders
-    ]
+    return [KernelAutoencoder(start.landmarks, encoder, rounded(decoder)) for decoder in decoders]
 
 
 def _kernel(cosine: npt.NDArray[Any]) -> Table:

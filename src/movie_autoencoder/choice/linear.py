@@ -5,7 +5,7 @@ diagonal constraints in linear autoencoders for recommendation"), which is EASE 
 autoencoders for sparse data") without dropout and without relaxation. With X the 0/1 matrix of choices (users x items)
 and gamma_j = |x_j|^2 p / (1 - p) + l2:
 
-    C = (X'X + diag(gamma))^-1,   W_ij = -C_ij out_j,   out_j = gamma_j + mu_j,   mu_j = max((1 - xi) / C_jj - gamma_j, 0)
+    C = (X'X + diag(gamma))^-1,   W_ij = -C_ij out_j,   out_j = max((1 - xi) / C_jj, gamma_j)
 
 Above a size the item x item matrix is never formed. Then C = diag(gamma)^-1 - F F', where F = diag(gamma)^-1/2 V f and
 V, s are right singular vectors and singular values of X diag(gamma)^-1/2, with f^2 = s^2 / (s^2 + 1): two tables.
@@ -91,12 +91,11 @@ class LinearAutoencoder:
             out = _out(gamma, diagonal, settings.relaxation)
             covariance *= -out
             np.fill_diagonal(covariance, 0)
-            # rounded as they are saved, so that a loaded model has the same scores
-            return cls(covariance.astype(np.float16).astype(np.float32), None, out)
+            return cls(rounded(covariance), None, out)
         vectors, singular = _right_singular_vectors(chosen, gamma, num_factors, seed)
         shrunk = vectors * np.sqrt(singular**2 / (singular**2 + 1))[:, None] / np.sqrt(gamma)
         out = _out(gamma, 1 / gamma - (shrunk**2).sum(axis=0), settings.relaxation)
-        return cls(None, np.ascontiguousarray(shrunk, dtype=np.float32), out)
+        return cls(None, rounded(shrunk), out)
 
     def __len__(self) -> int:
         return len(self.out)
@@ -120,7 +119,8 @@ class LinearAutoencoder:
         if self.weights is not None:
             return np.asarray(self.weights[items].sum(axis=0), dtype=np.float32)
         factors = self._factors()
-        return (factors[:, items].sum(axis=1) @ factors) * self.out
+        scores: Table = (factors[:, items].sum(axis=1) @ factors) * self.out
+        return scores
 
     def shares(self, items: IntArray, targets: IntArray) -> Table:
         """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``."""
@@ -132,19 +132,40 @@ class LinearAutoencoder:
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays from which `from_arrays` makes the same model."""
         if self.weights is not None:
-            return {"weights": self.weights.astype(np.float16), "out": self.out}
-        return {"factors": self._factors(), "out": self.out}
+            return halved("weights", self.weights) | {"out": self.out}
+        return halved("factors", self._factors()) | {"out": self.out}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """The model that gave these arrays."""
-        weights = arrays.get("weights")
-        return cls(None if weights is None else weights.astype(np.float32), arrays.get("factors"), arrays["out"])
+        return cls(doubled("weights", arrays), doubled("factors", arrays), arrays["out"])
 
     def _factors(self) -> Table:
         if self.factors is None:
             raise TypeError("A linear autoencoder has weights or factors.")
         return self.factors
+
+
+def rounded(table: npt.NDArray[Any]) -> Table:
+    """A table as `halved` saves it, so that a loaded model has the very same scores; float32, rows contiguous."""
+    found = doubled("", halved("", np.ascontiguousarray(table, dtype=np.float32)))
+    return np.empty((0, 0), np.float32) if found is None else found
+
+
+def halved(name: str, table: Table) -> dict[str, npt.NDArray[Any]]:
+    """A table in half the bytes: float16 with a scale for each row, since rows differ by orders of magnitude."""
+    largest = np.abs(table).max(axis=1, initial=0)
+    scale = np.exp2(np.ceil(np.log2(np.maximum(largest, 1e-30)))).astype(np.float32)  # a power of two rounds nothing
+    return {name: (table / scale[:, None]).astype(np.float16), f"{name}_scale": scale}
+
+
+def doubled(name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Table | None:
+    """The table that `halved` gave, None where there is none of this name."""
+    if name not in arrays:
+        return None
+    found: Table = arrays[name].astype(np.float32)
+    found *= arrays[f"{name}_scale"][:, None]
+    return found
 
 
 def memory(num_users: int, num_items: int, num_ratings: int) -> float:
@@ -194,7 +215,8 @@ def _gram(chosen: Any) -> Table:
     num_users, num_items = chosen.shape
     pairs = float((np.diff(chosen.indptr).astype(np.float64) ** 2).sum())
     if pairs * 40 < 2.0 * num_users * num_items**2:
-        return _dense((chosen.T @ chosen).astype(np.float32))
+        gram: Table = _dense((chosen.T @ chosen).astype(np.float32))
+        return gram
     gram = np.zeros((num_items, num_items), dtype=np.float32, order="F")
     for _, rows in dense_rows(chosen):
         gram += rows.T @ rows
@@ -202,7 +224,7 @@ def _gram(chosen: Any) -> Table:
 
 
 def _dense(matrix: Any) -> Any:
-    return np.asarray(matrix.toarray(order="F"))
+    return matrix.toarray(order="F")
 
 
 def _right_singular_vectors(

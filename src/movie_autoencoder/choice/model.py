@@ -24,6 +24,7 @@ from ..models.base import implicit_feedback
 from .kernel import KernelAutoencoder
 from .linear import LinearAutoencoder, Table
 
+USUAL_RATING_WEIGHT = 0.5
 _SLOPE = 1e-3  # least rise of the log-odds between two knots, so that the order of scores stays
 
 
@@ -51,12 +52,13 @@ class Calibration:
         from scipy.optimize import isotonic_regression
 
         rate = isotonic_regression((chosen + 0.5) / (weights + 1), weights=weights + 1).x.clip(1e-6, 1 - 1e-6)
-        log_odds = np.log(rate) - np.log1p(-rate)
-        return cls(scores, np.maximum.accumulate(log_odds - _SLOPE * np.arange(len(scores))) + _SLOPE * np.arange(len(scores)))
+        rise = _SLOPE * np.arange(len(scores))
+        log_odds = np.maximum.accumulate(np.log(rate) - np.log1p(-rate) - rise) + rise
+        return cls(scores.astype(np.float64), log_odds)
 
     def transform(self, scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Log-odds of scores, any shape; beyond the outer knots they rise as between the last two."""
-        found = np.interp(scores, self.scores, self.log_odds)
+        found: npt.NDArray[np.float64] = np.asarray(np.interp(scores, self.scores, self.log_odds))
         if len(self.scores) > 1:
             low, high = (
                 max((self.log_odds[b] - self.log_odds[a]) / max(self.scores[b] - self.scores[a], 1e-9), _SLOPE)

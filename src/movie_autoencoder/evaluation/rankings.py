@@ -14,9 +14,9 @@ import numpy as np
 
 from ..bundle.bundle import Bundle
 from ..data.ratings import FloatArray, IntArray, Ratings
+from ..data.scale import like_threshold
 from ..metrics import rankings as metrics
 from ..metrics.comparison import bootstrap_means, interval
-from ..data.scale import like_threshold
 from .ranked_users import NUM_RANKED, RankedUsers, ranked_users, select_users
 from .rankers import Ranker, rankers_of
 from .targets import Targets

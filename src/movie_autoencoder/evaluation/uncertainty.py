@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.ratings import FloatArray, IntArray, Scale
+from ..data.scale import like_threshold, one_point
 from ..metrics.distributions import (
     Coverage,
     ReliabilityBin,
@@ -26,7 +27,6 @@ from ..metrics.distributions import (
     risk_coverage,
     tenths,
 )
-from ..data.scale import like_threshold, one_point
 from ..uncertainty import StarModel, value_index
 from .targets import Targets
 

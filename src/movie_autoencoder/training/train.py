@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
+from ..choice import ChoiceModel, fit_choice
 from ..config import Config
 from ..data.catalogue import Catalogue
 from ..data.loading import read_data
@@ -103,8 +104,10 @@ def train(
             last = trainer.refit(family, final_ratings, best)
             final = family.assemble([trainer.model_of(fit) for fit in last], config, final_ratings, like=model)
         star_model = fit_star_model(model, validation, final_ratings, keep_ratings=config.bundle.ratings)
-        metadata = _metadata(config, split, final_ratings, final, figures, trainer.fits, last[0])
-        bundle = _bundle(final, final_ratings, split, catalogue, damping, metadata, star_model, config)
+        report.say("Fitting the choice model: what people choose, beside how they like it.")
+        choice = fit_choice(final_ratings, validation=validation, model=model, seed=config.training.seed)
+        metadata = _metadata(config, split, final_ratings, final, figures, trainer.fits, last[0], choice)
+        bundle = _bundle(final, final_ratings, split, catalogue, damping, metadata, star_model, choice, config)
         run_folder.write(run, config, split, bundle, checkpoint)
         checkpoint.discard()
     return TrainResult(run, final, figures, metadata["fits"])
@@ -165,6 +168,7 @@ def _metadata(
     figures: dict[str, dict[str, float]],
     fits: list[Fit],
     last: Fit,
+    choice: ChoiceModel,
 ) -> dict[str, Any]:
     """What the bundle says of its making, as plain values."""
     return {
@@ -180,6 +184,7 @@ def _metadata(
         "num_items": ratings.num_items,
         "refit": ratings is not split.training_ratings,
         "validation": figures,
+        "choice": choice.metadata,
         "fits": [fit.to_dict() for fit in fits],
         "versions": _versions(),
     }
@@ -193,6 +198,7 @@ def _bundle(
     damping: float,
     metadata: dict[str, Any],
     star_model: StarModel | None,
+    choice: ChoiceModel,
     config: Config,
 ) -> Bundle:
     everything = split.ratings.item_ids  # titles also of held-out items that training did not see
@@ -208,6 +214,7 @@ def _bundle(
         known,
         metadata,
         star_model,
+        choice,
     )
 
 

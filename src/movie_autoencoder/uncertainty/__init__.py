@@ -4,11 +4,4 @@ from .distribution import StarDistribution, star_values, value_index
 from .histograms import RatingHistograms
 from .model import StarModel, fit_star_model
 
-__all__ = [
-    "RatingHistograms",
-    "StarDistribution",
-    "StarModel",
-    "fit_star_model",
-    "star_values",
-    "value_index",
-]
+__all__ = ["RatingHistograms", "StarDistribution", "StarModel", "fit_star_model", "star_values", "value_index"]

@@ -17,9 +17,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from .. import __version__
+from ..data.scale import like_threshold
 from ..data.sources.errors import SourceError
 from ..recommend.recommender import Recommender, RecommenderError
-from ..data.scale import like_threshold
 from . import replies
 from .answers import Json, add_answers, gives
 from .guard import Guard
