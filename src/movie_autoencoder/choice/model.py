@@ -28,6 +28,19 @@ USUAL_RATING_WEIGHT = 0.5
 _SLOPE = 1e-3  # least rise of the log-odds between two knots, so that the order of scores stays
 
 
+def log_probability(log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Log of the probability with some log-odds, any shape; twice as fast as `np.logaddexp`.
+
+    Example:
+        >>> np.exp(log_probability(np.array([0.0, -1000.0])))
+        array([0.5, 0. ])
+    """
+    rest = np.abs(log_odds)
+    np.negative(rest, out=rest)
+    np.log1p(np.exp(rest, out=rest), out=rest)
+    return np.minimum(log_odds, 0) - rest
+
+
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """Turns scores into probabilities: piecewise linear in the log-odds, and ascending.
@@ -111,17 +124,18 @@ class ChoiceModel:
         weight = np.float32(self.kernel_weight)
         return (1 - weight) * scores + weight * self.kernel.scores(chosen)
 
-    def person_scores(self, items: IntArray) -> Table:
-        """Scores of all items for one person who chose some, shape ``(num_items,)``.
+    def person_scores(self, items: IntArray, targets: IntArray | slice = slice(None)) -> Table:
+        """Scores of all items, or of some, for one person who chose some, shape ``(num_targets,)``.
 
         Args:
             items: columns of the chosen items, rated or not, each once.
+            targets: columns of the items to score; all when left out.
         """
-        scores = self.linear.person_scores(items)
+        scores = self.linear.person_scores(items, targets)
         if self.kernel is None or not self.kernel_weight:
             return scores
         scores *= np.float32(1 - self.kernel_weight)
-        scores += (self.kernel.person_latent(items) * np.float32(self.kernel_weight)) @ self.kernel.decoder
+        scores += (self.kernel.person_latent(items) * np.float32(self.kernel_weight)) @ self.kernel.decoder[:, targets]
         return scores
 
     def probabilities(self, scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -130,8 +144,7 @@ class ChoiceModel:
         Example:
             ``model.probabilities(model.person_scores(np.array([0, 5])))``
         """
-        probabilities: npt.NDArray[np.float64] = 1 / (1 + np.exp(-self.calibration.transform(scores)))
-        return probabilities
+        return np.exp(log_probability(self.calibration.transform(scores)))
 
     def balanced(self, scores: npt.NDArray[Any], predictions: npt.NDArray[Any], scale: Scale) -> FloatArray:
         """The value that a balanced list is ordered by: log of p(choose), and the predicted rating times its weight.
@@ -141,9 +154,18 @@ class ChoiceModel:
             predictions: predicted ratings of the same cells, rating points, same shape.
             scale: of the ratings.
         """
-        log_probability = -np.logaddexp(0, -self.calibration.transform(scores))
-        value: FloatArray = log_probability + predictions * (self.rating_weight / one_point(scale))
+        return self.value(self.calibration.transform(scores), predictions, scale)
+
+    def value(self, log_odds: npt.NDArray[Any], predictions: npt.NDArray[Any], scale: Scale) -> FloatArray:
+        """`balanced` from the log-odds of a choice (`Calibration.transform`), any shape."""
+        value: FloatArray = predictions * (self.rating_weight / one_point(scale)) + log_probability(log_odds)
         return value
+
+    def vectors(self) -> Table:
+        """Vectors of the items, of which those point the same way that the same people choose, ``(num_items, dim)``."""
+        if self.kernel is not None:
+            return np.ascontiguousarray(self.kernel.decoder.T)
+        return self.linear.vectors()
 
     def shares(self, items: IntArray, targets: IntArray) -> Table:
         """What each chosen item adds to the linear scores of some others, shape ``(len(items), len(targets))``."""

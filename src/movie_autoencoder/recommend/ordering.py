@@ -1,0 +1,168 @@
+"""The order of one person's list: how likely they are to choose an item, how they would like it, and how known it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bundle.bundle import Bundle
+from ..choice import RANK_BY, ChoiceModel, RankBy
+from ..choice.model import log_probability
+from ..data.ratings import FloatArray, IntArray
+from ..data.scale import one_point
+from ..models.person import EncodedPerson
+from .errors import RecommenderError
+from .filters import largest
+from .predictor import Predictor
+from .profile import Profile
+
+SHORTLIST = 500  # items, best by a rough value of all, that are predicted with the neighbour correction
+USUAL_DIVERSITY = 0.1
+NO_CHOICE_MODEL = (
+    "This model was trained by an earlier version and does not know what people choose, so that the list is ordered by "
+    "predicted stars. Train again to change that."
+)
+_POINTS = 0.25  # of a five-star scale: what e times as many ratings add to a predicted rating at popularity 1
+_SEVERAL = 5  # ratings; an item with fewer is not preferred for being little known
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a list is ordered: arguments of `Recommender.recommend`.
+
+    Args:
+        rank_by: ``balanced``, ``choice`` or ``rating``, as for `choice.rank_values`.
+        popularity: from -1, little known items first, to 1, well known ones first; 0 changes nothing.
+        diversity: from 0, off, to 1, as for `diversity.Variety.rerank`.
+
+    Raises:
+        RecommenderError: another value.
+    """
+
+    rank_by: RankBy = "balanced"
+    popularity: float = 0.0
+    diversity: float = USUAL_DIVERSITY
+
+    def __post_init__(self) -> None:
+        check_rank_by(self.rank_by)
+        if not -1 <= self.popularity <= 1:
+            raise RecommenderError(f"popularity must lie between -1 and 1. Received: {self.popularity}.")
+        if not 0 <= self.diversity <= 1:
+            raise RecommenderError(f"diversity must lie between 0 and 1. Received: {self.diversity}.")
+
+
+def check_rank_by(rank_by: str) -> None:
+    """Refuses an unknown order.
+
+    Raises:
+        RecommenderError: it is none of `choice.RANK_BY`; the message names them.
+    """
+    if rank_by not in RANK_BY:
+        raise RecommenderError(f"rank_by must be one of {', '.join(RANK_BY)}. Received: {rank_by!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """Items in order.
+
+    Args:
+        columns: of the items, best first, shape ``(n,)``.
+        predictions: not clipped, rating points, same shape.
+        values: what they are ordered by, same shape: log-odds or log of a probability, or rating points.
+        p_choose: chance that the person chooses each, same shape; None without a choice model.
+    """
+
+    columns: IntArray
+    predictions: FloatArray
+    values: FloatArray
+    p_choose: FloatArray | None
+
+    def take(self, index: IntArray) -> Ranked:
+        """Some of the items, in another order."""
+        p_choose = None if self.p_choose is None else self.p_choose[index]
+        return Ranked(self.columns[index], self.predictions[index], self.values[index], p_choose)
+
+
+class Ranker:
+    """Puts items in order for one person at a time.
+
+    Args:
+        bundle: of the trained model.
+        predictor: predicts with it.
+    """
+
+    def __init__(self, bundle: Bundle, predictor: Predictor) -> None:
+        self.choice: ChoiceModel | None = bundle.choice
+        self._predictor = predictor
+        self._known = np.log(np.maximum(bundle.item_counts, _SEVERAL)).astype(np.float32)
+        fraction = (bundle.item_counts + 0.5) / (len(bundle.user_ids) + 1)
+        self._log_odds = np.log(fraction / np.maximum(1 - fraction, 1e-6))  # of anybody
+
+    def rank_by(self, wanted: RankBy) -> RankBy:
+        """The order that the model can give: by rating where there is no choice model."""
+        return "rating" if self.choice is None else wanted
+
+    def rank(
+        self,
+        profile: Profile,
+        encoded: EncodedPerson,
+        order: Order,
+        allowed: npt.NDArray[np.bool_],
+        k: int,
+        *,
+        every: bool,
+    ) -> Ranked:
+        """The best items for a person, best first, at least ``k`` where so many are allowed.
+
+        A rough value of all items chooses a shortlist, and the whole model with its neighbour correction orders it.
+
+        Args:
+            profile: whose list.
+            encoded: the profile, encoded.
+            order: of the list.
+            allowed: which items may come up, shape ``(num_items,)``.
+            k: length of the list.
+            every: whether all allowed items are predicted by the whole model, without a shortlist.
+        """
+        rank_by = self.rank_by(order.rank_by)
+        log_odds_of = self._log_odds_of(profile)
+        if every:
+            columns = np.flatnonzero(allowed)
+        else:
+            log_odds = None if rank_by == "rating" else log_odds_of(slice(None))
+            rough = None if rank_by == "choice" else encoded.reconstruct()
+            columns = largest(self._values(rank_by, rough, log_odds, order, slice(None)), max(SHORTLIST, k), allowed)
+        predictions = self._predictor.reconstruct(encoded, profile, columns)
+        if every or rank_by == "rating":
+            log_odds = None if self.choice is None else log_odds_of(columns)
+        else:
+            log_odds = log_odds[columns]
+        values = self._values(rank_by, predictions, log_odds, order, columns)
+        p_choose = None if log_odds is None else np.exp(log_probability(log_odds))
+        best = np.argsort(-values, kind="stable")
+        return Ranked(columns, predictions, values, p_choose).take(best)
+
+    def _log_odds_of(self, profile: Profile) -> Callable[[Any], FloatArray]:
+        """Log-odds that a person chooses some items, or all; as those of anybody for a person without any item."""
+        choice, chosen = self.choice, profile.chosen
+        if choice is None or not len(chosen):
+            return lambda columns: self._log_odds[columns]
+        return lambda columns: choice.calibration.transform(choice.person_scores(chosen, columns))
+
+    def _values(
+        self, rank_by: RankBy, predictions: FloatArray | None, log_odds: FloatArray | None, order: Order, columns: Any
+    ) -> FloatArray:
+        """What some items, or all, are ordered by."""
+        choice, scale = self.choice, self._predictor.scale
+        strength = 1.0
+        if rank_by == "rating" or choice is None:
+            values, strength = predictions, _POINTS * one_point(scale)
+        elif rank_by == "choice":
+            values = log_odds
+        else:
+            values = choice.value(log_odds, predictions, scale)
+        return values + (order.popularity * strength) * self._known[columns] if order.popularity else values
