@@ -5,10 +5,10 @@ A list is built item by item. Each next item is the one with the largest
     (1 - d) * value - d * (its largest similarity to an item of the list so far) + d * fit / 2,
 
 maximal marginal relevance (Carbonell and Goldstein 1998, "The use of MMR, diversity-based reranking for reordering
-documents and producing summaries"), with a term for calibration (Steck 2018, "Calibrated recommendations"): ``fit`` is how
-fast the item lowers the Kullback-Leibler divergence between the genres and decades of the person's items, p, and those of
-the list, q. The derivative of -KL(p | q) in the direction of the item's own distribution is the sum of its p / q, less a
-constant.
+documents and producing summaries"), with a term for calibration (Steck 2018, "Calibrated recommendations"): ``fit`` is
+how fast the item lowers the Kullback-Leibler divergence between the genres and decades of the person's items, p, and
+those of the list, q. The derivative of -KL(p | q) in the direction of the item's own distribution is the sum of its
+p / q, less a constant.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from .profile import Profile
 CANDIDATES = 100  # items that a list of at most half as many is chosen from; longer lists have twice their length
 _SMOOTHING = 5.0  # items of the usual person among those of a person
 _START = 3.0  # items as the person likes them, with which a list is taken to begin
-_FIT = 0.5  # weight of calibration beside similarity
-_CHOICE = 0.5  # weight of co-choice beside latent vectors in similarities
+_FIT = 0.5  # weight of calibration
+_NEARNESS = 1.0  # weight of similarity
+_LATENT_POWER = 8  # of the cosine of latent vectors: only near copies count, as in `models.neighbours`
 
 
 class Variety:
@@ -35,15 +36,13 @@ class Variety:
     Args:
         items: of the model.
         latent: latent vectors of the items, shape ``(num_items, latent_dim)``.
-        choice: the choice model, by which items are similar that the same people choose; None without one.
+        choice: the choice model, by which items are similar that the same people choose; None without one, and then
+            those are similar whose latent vectors point the same way.
     """
 
     def __init__(self, items: Items, latent: Table, choice: ChoiceModel | None) -> None:
-        tables = [latent] if choice is None else [latent, choice.vectors()]
-        weights = [1.0] if choice is None else [1 - _CHOICE, _CHOICE]
-        self._directions = np.concatenate(
-            [directions(table) * np.float32(weight**0.5) for table, weight in zip(tables, weights, strict=True)], axis=1
-        )
+        self._directions = directions(latent if choice is None else choice.vectors())
+        self._power = _LATENT_POWER if choice is None else 1
         self._kinds = kinds(items)
         popular = items.counts.astype(np.float32) @ self._kinds
         self._usual = popular / max(popular.sum(), 1e-9)
@@ -64,8 +63,10 @@ class Variety:
             return np.arange(k)
         spread = float(values.std()) or 1.0
         relevance = ((1 - diversity) / spread * (values - values[0])).astype(np.float32)
-        vectors = self._directions[columns] * np.float32(diversity**0.5)
-        similar, own = vectors @ vectors.T, self._kinds[columns]
+        vectors, own = self._directions[columns], self._kinds[columns]
+        similar = vectors @ vectors.T
+        similar **= self._power
+        similar *= np.float32(diversity * _NEARNESS)
         taste = self.taste(profile)
         listed = _START * taste
         wanted = np.float32(diversity * _FIT) * taste
@@ -94,8 +95,8 @@ def kinds(items: Items) -> Table:
     """Genres and decades of each item.
 
     Returns:
-        Shape ``(num_items, num_kinds)``: half of a row is divided among an item's genres, and half is its decade. The row
-        of an item of which neither is known is 0.
+        Shape ``(num_items, num_kinds)``: half of a row is divided among an item's genres, and half is its decade. The
+        row of an item of which neither is known is 0.
     """
     masks = list(items.genre_masks.values())
     genres = np.stack(masks, axis=1).astype(np.float32) if masks else np.zeros((len(items), 0), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The order of one person's list: how likely they are to choose an item, how they would like it, and how known it is."""
+"""The order of one person's list: how likely they are to choose an item, how they would like it, how known it is."""
 
 from __future__ import annotations
 
@@ -73,18 +73,15 @@ class Ranked:
         columns: of the items, best first, shape ``(n,)``.
         predictions: not clipped, rating points, same shape.
         values: what they are ordered by, same shape: log-odds or log of a probability, or rating points.
-        p_choose: chance that the person chooses each, same shape; None without a choice model.
     """
 
     columns: IntArray
     predictions: FloatArray
     values: FloatArray
-    p_choose: FloatArray | None
 
-    def take(self, index: IntArray) -> Ranked:
+    def take(self, index: IntArray | slice) -> Ranked:
         """Some of the items, in another order."""
-        p_choose = None if self.p_choose is None else self.p_choose[index]
-        return Ranked(self.columns[index], self.predictions[index], self.values[index], p_choose)
+        return Ranked(self.columns[index], self.predictions[index], self.values[index])
 
 
 class Ranker:
@@ -130,21 +127,22 @@ class Ranker:
         """
         rank_by = self.rank_by(order.rank_by)
         log_odds_of = self._log_odds_of(profile)
+        log_odds = None if rank_by == "rating" or every else log_odds_of(slice(None))
         if every:
             columns = np.flatnonzero(allowed)
         else:
-            log_odds = None if rank_by == "rating" else log_odds_of(slice(None))
             rough = None if rank_by == "choice" else encoded.reconstruct()
             columns = largest(self._values(rank_by, rough, log_odds, order, slice(None)), max(SHORTLIST, k), allowed)
         predictions = self._predictor.reconstruct(encoded, profile, columns)
-        if every or rank_by == "rating":
-            log_odds = None if self.choice is None else log_odds_of(columns)
-        else:
-            log_odds = log_odds[columns]
+        if rank_by != "rating":
+            log_odds = log_odds_of(columns) if every else log_odds[columns]
         values = self._values(rank_by, predictions, log_odds, order, columns)
-        p_choose = None if log_odds is None else np.exp(log_probability(log_odds))
         best = np.argsort(-values, kind="stable")
-        return Ranked(columns, predictions, values, p_choose).take(best)
+        return Ranked(columns[best], predictions[best], values[best])
+
+    def p_choose(self, profile: Profile, columns: IntArray) -> FloatArray | None:
+        """Chance that a person chooses each of some items, shape ``(n,)``; None without a choice model."""
+        return None if self.choice is None else np.exp(log_probability(self._log_odds_of(profile)(columns)))
 
     def _log_odds_of(self, profile: Profile) -> Callable[[Any], FloatArray]:
         """Log-odds that a person chooses some items, or all; as those of anybody for a person without any item."""

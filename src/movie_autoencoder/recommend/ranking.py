@@ -13,12 +13,12 @@ from ..choice import RankBy
 from ..data.matching.person import Person
 from ..models.person import EncodedPerson
 from .diversity import Variety
-from .explain import reasons
 from .filters import Filters, eligible
 from .items import Items
 from .ordering import NO_CHOICE_MODEL, Order, Ranked, Ranker
 from .predictor import Predictor
 from .profile import Profile, notes_on
+from .reasons import reasons
 from .schemas import Recommendation, Recommendations
 
 
@@ -68,23 +68,26 @@ class ListMaker:
                 ranked = ranked.take(best)
             else:
                 ranked = ranked.take(slice(k))
-            found = self._described(profile, encoded, ranked)
+            found = self._described(profile, encoded, ranked, self.rank_by(order.rank_by))
             notes = notes_on(person, items.last_year, num_lost + num_unknown)
             if self.rank_by(order.rank_by) != order.rank_by:
                 notes = (*notes, NO_CHOICE_MODEL)
             return Recommendations(found, person, notes)
 
-    def _described(self, profile: Profile, encoded: EncodedPerson, ranked: Ranked) -> tuple[Recommendation, ...]:
+    def _described(
+        self, profile: Profile, encoded: EncodedPerson, ranked: Ranked, rank_by: RankBy
+    ) -> tuple[Recommendation, ...]:
         """Ranked items with their predictions, intervals and reasons."""
         columns, items, scale = ranked.columns, self._items, self._predictor.scale
         if not len(columns):
             return ()
         predictions = scale.clip(ranked.predictions)
-        why = reasons(items, profile, encoded.shares(columns), len(columns), scale)
+        why = reasons(items, profile, encoded.shares(columns), self._bundle.choice, columns, rank_by, scale)
         intervals = self._predictor.intervals(profile, predictions, columns)
-        p_choose = [None] * len(columns) if ranked.p_choose is None else ranked.p_choose.tolist()
+        p_choose = self._ranker.p_choose(profile, columns)
+        chances = [None] * len(columns) if p_choose is None else p_choose.tolist()
         counts = items.counts[columns].tolist()
-        rows = zip(columns.tolist(), predictions.tolist(), *intervals, p_choose, counts, why, strict=True)
+        rows = zip(columns.tolist(), predictions.tolist(), *intervals, chances, counts, why, strict=True)
         return tuple(
             Recommendation(*items.fields(column), stars, low, high, like, rank, chance, count, reason)
             for rank, (column, stars, low, high, like, chance, count, reason) in enumerate(rows, start=1)
