@@ -45,7 +45,7 @@ class Variety:
         self._power = _LATENT_POWER if choice is None else 1
         self._kinds = kinds(items)
         popular = items.counts.astype(np.float32) @ self._kinds
-        self._usual = popular / max(popular.sum(), 1e-9)
+        self._usual: Table = popular / np.float32(max(popular.sum(), 1e-9))
 
     def rerank(self, columns: IntArray, values: FloatArray, profile: Profile, k: int, diversity: float) -> IntArray:
         """Indices of the items of a list, best first.
@@ -87,8 +87,9 @@ class Variety:
         """Genres and decades of a person's items, as fractions, shape ``(num_kinds,)``; none is 0."""
         chosen = profile.chosen
         found: Table = self._kinds[chosen].sum(axis=0) + np.float32(_SMOOTHING) * self._usual
-        found = found + np.float32(1e-3)
-        return found / found.sum()
+        found += np.float32(1e-3)
+        found /= found.sum()
+        return found
 
 
 def kinds(items: Items) -> Table:

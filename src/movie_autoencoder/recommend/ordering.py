@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,16 +70,19 @@ class Ranked:
     Args:
         columns: of the items, best first, shape ``(n,)``.
         predictions: not clipped, rating points, same shape.
-        values: what they are ordered by, same shape: log-odds or log of a probability, or rating points.
+        values: what they are ordered by, same shape: log-odds, log of a probability and more, or rating points.
+        log_odds: of choosing each, same shape; None where the list is ordered by rating.
     """
 
     columns: IntArray
     predictions: FloatArray
     values: FloatArray
+    log_odds: FloatArray | None
 
     def take(self, index: IntArray | slice) -> Ranked:
         """Some of the items, in another order."""
-        return Ranked(self.columns[index], self.predictions[index], self.values[index])
+        log_odds = None if self.log_odds is None else self.log_odds[index]
+        return Ranked(self.columns[index], self.predictions[index], self.values[index], log_odds)
 
 
 class Ranker:
@@ -97,7 +98,7 @@ class Ranker:
         self._predictor = predictor
         self._known = np.log(np.maximum(bundle.item_counts, _SEVERAL)).astype(np.float32)
         fraction = (bundle.item_counts + 0.5) / (len(bundle.user_ids) + 1)
-        self._log_odds = np.log(fraction / np.maximum(1 - fraction, 1e-6))  # of anybody
+        self._of_anybody: npt.NDArray[np.float64] = np.log(fraction / np.maximum(1 - fraction, 1e-6))
 
     def rank_by(self, wanted: RankBy) -> RankBy:
         """The order that the model can give: by rating where there is no choice model."""
@@ -125,42 +126,43 @@ class Ranker:
             k: length of the list.
             every: whether all allowed items are predicted by the whole model, without a shortlist.
         """
-        rank_by = self.rank_by(order.rank_by)
-        log_odds_of = self._log_odds_of(profile)
-        log_odds = None if rank_by == "rating" or every else log_odds_of(slice(None))
+        by_rating = self.rank_by(order.rank_by) == "rating"
         if every:
-            columns = np.flatnonzero(allowed)
+            columns: IntArray = np.flatnonzero(allowed)
+            log_odds = None if by_rating else self._log_odds(profile, columns)
         else:
-            rough = None if rank_by == "choice" else encoded.reconstruct()
-            columns = largest(self._values(rank_by, rough, log_odds, order, slice(None)), max(SHORTLIST, k), allowed)
+            log_odds = None if by_rating else self._log_odds(profile, slice(None))
+            rough = None if order.rank_by == "choice" and not by_rating else encoded.reconstruct()
+            columns = largest(self._values(rough, log_odds, order, slice(None)), max(SHORTLIST, k), allowed)
+            log_odds = None if log_odds is None else log_odds[columns]
         predictions = self._predictor.reconstruct(encoded, profile, columns)
-        if rank_by != "rating":
-            log_odds = log_odds_of(columns) if every else log_odds[columns]
-        values = self._values(rank_by, predictions, log_odds, order, columns)
-        best = np.argsort(-values, kind="stable")
-        return Ranked(columns[best], predictions[best], values[best])
+        values = self._values(predictions, log_odds, order, columns)
+        return Ranked(columns, predictions, values, log_odds).take(np.argsort(-values, kind="stable"))
 
-    def p_choose(self, profile: Profile, columns: IntArray) -> FloatArray | None:
-        """Chance that a person chooses each of some items, shape ``(n,)``; None without a choice model."""
-        return None if self.choice is None else np.exp(log_probability(self._log_odds_of(profile)(columns)))
+    def p_choose(self, profile: Profile, ranked: Ranked) -> list[float] | list[None]:
+        """Chance that a person chooses each of the items in order; None without a choice model."""
+        if self.choice is None:
+            return [None] * len(ranked.columns)
+        log_odds = self._log_odds(profile, ranked.columns) if ranked.log_odds is None else ranked.log_odds
+        chances: list[float] = np.exp(log_probability(log_odds)).tolist()
+        return chances
 
-    def _log_odds_of(self, profile: Profile) -> Callable[[Any], FloatArray]:
-        """Log-odds that a person chooses some items, or all; as those of anybody for a person without any item."""
+    def _log_odds(self, profile: Profile, columns: IntArray | slice) -> npt.NDArray[np.float64]:
+        """Log-odds that a person chooses some items; as those of anybody for a person without any item."""
         choice, chosen = self.choice, profile.chosen
         if choice is None or not len(chosen):
-            return lambda columns: self._log_odds[columns]
-        return lambda columns: choice.calibration.transform(choice.person_scores(chosen, columns))
+            return self._of_anybody[columns]
+        return choice.calibration.transform(choice.person_scores(chosen, columns))
 
     def _values(
-        self, rank_by: RankBy, predictions: FloatArray | None, log_odds: FloatArray | None, order: Order, columns: Any
+        self, predictions: FloatArray | None, log_odds: FloatArray | None, order: Order, columns: IntArray | slice
     ) -> FloatArray:
-        """What some items, or all, are ordered by."""
-        choice, scale = self.choice, self._predictor.scale
-        strength = 1.0
-        if rank_by == "rating" or choice is None:
-            values, strength = predictions, _POINTS * one_point(scale)
-        elif rank_by == "choice":
+        """What items are ordered by: predictions where there are no log-odds, and the reverse, or both."""
+        strength, scale = 1.0, self._predictor.scale
+        if log_odds is None or self.choice is None:
+            values, strength = np.asarray(predictions), _POINTS * one_point(scale)
+        elif predictions is None or order.rank_by == "choice":
             values = log_odds
         else:
-            values = choice.value(log_odds, predictions, scale)
+            values = self.choice.value(log_odds, predictions, scale)
         return values + (order.popularity * strength) * self._known[columns] if order.popularity else values

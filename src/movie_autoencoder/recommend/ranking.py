@@ -84,8 +84,7 @@ class ListMaker:
         predictions = scale.clip(ranked.predictions)
         why = reasons(items, profile, encoded.shares(columns), self._bundle.choice, columns, rank_by, scale)
         intervals = self._predictor.intervals(profile, predictions, columns)
-        p_choose = self._ranker.p_choose(profile, columns)
-        chances = [None] * len(columns) if p_choose is None else p_choose.tolist()
+        chances = self._ranker.p_choose(profile, ranked)
         counts = items.counts[columns].tolist()
         rows = zip(columns.tolist(), predictions.tolist(), *intervals, chances, counts, why, strict=True)
         return tuple(
