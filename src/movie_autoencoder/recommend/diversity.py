@@ -2,7 +2,7 @@
 
 A list is built item by item. Each next item is the one with the largest
 
-    (1 - d) * value - d * (its largest similarity to an item of the list so far) + d * fit / 2,
+    (1 - d) * value - 4 d * (its largest similarity to an item of the list so far) + 2 d * fit,
 
 maximal marginal relevance (Carbonell and Goldstein 1998, "The use of MMR, diversity-based reranking for reordering
 documents and producing summaries"), with a term for calibration (Steck 2018, "Calibrated recommendations"): ``fit`` is
@@ -25,8 +25,8 @@ from .profile import Profile
 CANDIDATES = 100  # items that a list of at most half as many is chosen from; longer lists have twice their length
 _SMOOTHING = 5.0  # items of the usual person among those of a person
 _START = 3.0  # items as the person likes them, with which a list is taken to begin
-_FIT = 0.5  # weight of calibration
-_NEARNESS = 1.0  # weight of similarity
+_FIT = 2.0  # weight of calibration
+_NEARNESS = 4.0  # weight of similarity
 _LATENT_POWER = 8  # of the cosine of latent vectors: only near copies count, as in `models.neighbours`
 
 
