@@ -271,6 +271,10 @@ class Recommender:
         order, filters = Order(rank_by, popularity, diversity), Filters(genres, years, exclude, only)
         return self._lists.recommend(self.person(ratings), k, filters, order)
 
+    def rank_by(self, wanted: RankBy) -> RankBy:
+        """The order that the model can give: by rating where its bundle has no choice model."""
+        return self._lists.rank_by(wanted)
+
     def recommend_many(self, ratings: Ratings, k: int = 10, *, rank_by: RankBy = "balanced") -> tuple[Ids, FloatArray]:
         """The best items for each of many people, among those that they have not rated.
 
@@ -285,7 +289,7 @@ class Recommender:
         """
         best = list(self.recommend_all(ratings, k, rank_by=rank_by))
         columns, values = (np.concatenate([getattr(one, name) for one in best]) for name in ("columns", "values"))
-        return self.item_ids[columns], self.scale.clip(values) if self._lists.rank_by(rank_by) == "rating" else values
+        return self.item_ids[columns], self.scale.clip(values) if self.rank_by(rank_by) == "rating" else values
 
     def recommend_all(self, ratings: Ratings, k: int = 10, *, rank_by: RankBy = "balanced") -> Iterator[Best]:
         """`recommend_many` in blocks of people, in order, for lists that would not fit in memory.
@@ -298,7 +302,7 @@ class Recommender:
         check_count("k", k)
         check_rank_by(rank_by)
         known = self._known(ratings)
-        return best_of_blocks(self.model, self.bundle.choice, known, k, self._lists.rank_by(rank_by))
+        return best_of_blocks(self.model, self.bundle.choice, known, k, self.rank_by(rank_by))
 
     def predict_person(
         self, ratings: AnyRatings, item_ids: npt.ArrayLike
