@@ -11,6 +11,7 @@ from typing import Any
 from small_models import small_ensemble
 
 from movie_autoencoder.bundle import Bundle, save_bundle
+from movie_autoencoder.choice import fit_choice
 from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
@@ -34,7 +35,7 @@ def catalogue(ratings: Ratings) -> Catalogue:
 
 
 def taste_bundle(ratings: Ratings) -> Bundle:
-    """A small ensemble, trained in about a second, with distributions over the stars."""
+    """A small ensemble, trained in about a second, with distributions over the stars and a choice model."""
     split = split_ratings(ratings, test_fraction=0.1, validation_fraction=0.1)
     training = split.training_ratings
     stars = fit_star_model(damped_bias(training, 5.0), Validation(training, split.held_out("validation")), training)
@@ -49,6 +50,7 @@ def taste_bundle(ratings: Ratings) -> Bundle:
         catalogue(training),
         {"config": {"model": {"name": "dual"}}, "validation": {"model": {"rmse": 0.9}}},
         stars,
+        fit_choice(training),
     )
 
 

@@ -29,7 +29,7 @@ USUAL_RATING_WEIGHT = 0.5
 _SLOPE = 1e-3  # least rise of the log-odds between two knots, so that the order of scores stays
 
 
-def log_probability(log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def log_probability(log_odds: FloatArray) -> npt.NDArray[np.float64]:
     """Log of the probability with some log-odds, any shape; twice as fast as `np.logaddexp`.
 
     Example:
@@ -39,7 +39,7 @@ def log_probability(log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
     rest = np.abs(log_odds)
     np.negative(rest, out=rest)
     np.log1p(np.exp(rest, out=rest), out=rest)
-    return np.minimum(log_odds, 0) - rest
+    return np.asarray(np.minimum(log_odds, 0) - rest, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +164,7 @@ class ChoiceModel:
         """
         return self.value(self.calibration.transform(scores), predictions, scale)
 
-    def value(self, log_odds: npt.NDArray[Any], predictions: npt.NDArray[Any], scale: Scale) -> FloatArray:
+    def value(self, log_odds: FloatArray, predictions: npt.NDArray[Any], scale: Scale) -> FloatArray:
         """`balanced` from the log-odds of a choice (`Calibration.transform`), any shape."""
         value: FloatArray = predictions * (self.rating_weight / one_point(scale)) + log_probability(log_odds)
         return value

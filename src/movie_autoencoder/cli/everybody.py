@@ -11,10 +11,10 @@ import typer
 from .formatting import print_lines
 
 if TYPE_CHECKING:
-    from ..choice import RankBy
     from ..data.ratings import Ratings
     from ..recommend import Recommender
     from ..recommend.batch import Best
+    from ..recommend.ordering import RankBy
 
 HEADER = ("user_id", "item_id", "rank", "score", "stars", "p_choose")
 

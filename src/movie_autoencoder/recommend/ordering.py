@@ -98,7 +98,7 @@ class Ranker:
         self._predictor = predictor
         self._known = np.log(np.maximum(bundle.item_counts, _SEVERAL)).astype(np.float32)
         fraction = (bundle.item_counts + 0.5) / (len(bundle.user_ids) + 1)
-        self._of_anybody: npt.NDArray[np.float64] = np.log(fraction / np.maximum(1 - fraction, 1e-6))
+        self._of_anybody: FloatArray = np.log(fraction / np.maximum(1 - fraction, 1e-6))
 
     def rank_by(self, wanted: RankBy) -> RankBy:
         """The order that the model can give: by rating where there is no choice model."""
@@ -147,7 +147,7 @@ class Ranker:
         chances: list[float] = np.exp(log_probability(log_odds)).tolist()
         return chances
 
-    def _log_odds(self, profile: Profile, columns: IntArray | slice) -> npt.NDArray[np.float64]:
+    def _log_odds(self, profile: Profile, columns: IntArray | slice) -> FloatArray:
         """Log-odds that a person chooses some items; as those of anybody for a person without any item."""
         choice, chosen = self.choice, profile.chosen
         if choice is None or not len(chosen):

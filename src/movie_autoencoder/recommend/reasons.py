@@ -24,7 +24,7 @@ EVERYBODY = "most people like it"
 IN_GENERAL = "it fits your taste in general"
 _MOST = 3 / 20  # of the items of a list, with the same reason
 _TRIED = 6  # items of the person that are considered for one listed item
-_NOTABLE = 0.5  # standard deviations of the shares by which a share must exceed its mean over the list
+_NOTABLE = 0.3  # standard deviations of the shares by which a share must exceed its mean over the list
 
 
 def reasons(
@@ -127,5 +127,5 @@ def _line(items: Items, profile: Profile, mood: list[str], named: tuple[int, ...
     for verb in ("liked", "chose", "disliked"):
         labels = [items.label(int(chosen[row])) for row in named if mood[row] == verb]
         if labels:
-            parts.append(f"you {verb} {' and '.join(labels)}")
-    return f"because {' and '.join(parts)}"
+            parts.append(f"{verb} {' and '.join(labels)}")
+    return f"because you {' and '.join(parts)}"
