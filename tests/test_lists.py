@@ -190,7 +190,7 @@ def test_genres_and_decades_follow_the_person_s_proportions() -> None:
         listed = candidates[variety.rerank(candidates, values, person, 10, diversity)]
         return int((listed >= 40).sum())
 
-    assert westerns(0) == 0 < westerns(0.5) <= westerns(0.8) and westerns(0.8) in (4, 5)
+    assert westerns(0) == 0 < westerns(0.8) <= westerns(1) and westerns(1) == 5
     drama_lover = Profile(np.arange(30, 40), np.full(10, 4.0), NONE, NONE)
     listed = candidates[variety.rerank(candidates, values, drama_lover, 10, 0.8)]
     assert (listed >= 40).sum() <= 2

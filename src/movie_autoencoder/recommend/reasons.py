@@ -87,7 +87,7 @@ def contrasted(shares: FloatArray) -> list[tuple[int, ...]]:
     most, used, found = max(1, int(np.ceil(_MOST * num_listed - 1e-9))), Counter[tuple[int, ...]](), []
     for column in range(num_listed):
         able = [row for row in order[:, column].tolist() if contrast[row, column] > -np.inf]
-        sets = [tuple(sorted(able[at] for at in some)) for some in _sets(len(able))]
+        sets = (tuple(sorted([able[at] for at in some])) for some in _sets(len(able)))
         named = next((one for one in sets if used[one] < most), ())
         used[named] += 1
         found.append(tuple(sorted(named, key=able.index)))
