@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from movie_autoencoder.data.scale import Scale
-from movie_autoencoder.data.scale import like_threshold, one_point
+from movie_autoencoder.data.scale import Scale, like_threshold, one_point
 from movie_autoencoder.uncertainty import StarDistribution, star_values, value_index
 from movie_autoencoder.uncertainty.intervals import (
     LEVELS,

@@ -109,7 +109,9 @@ class StarDistribution:
         """Lower and upper ends of intervals that cover the rating with a given probability, each of shape ``(n,)``.
 
         Ends are real numbers: a value counts as a bin one step wide, and an end may lie anywhere in it. Coverage is
-        adjusted on validation ratings, over all of them and along the numbers of ratings of user and item.
+        adjusted on validation ratings, over all of them and along the numbers of ratings of user and item. The interval
+        is one of this distribution, from which the probability of liking comes as well: where that is 0.95 or more, an
+        interval of level 0.9 or less is no wider than the part of the scale that counts as liked.
 
         Args:
             level: fraction of the ratings to cover, above 0 and below 1.
@@ -121,5 +123,5 @@ class StarDistribution:
             raise ValueError(f"The level of an interval must be above 0 and below 1. Received: level={level}.")
         probability = probability_at(self.adjusted, level)
         low, high = interval_ends(self.values, self.probabilities, probability)
-        ends, whole = (self.scale.minimum, self.scale.maximum), probability >= 1
-        return np.where(whole, ends[0], np.clip(low, *ends)), np.where(whole, ends[1], np.clip(high, *ends))
+        ends = self.scale.minimum, self.scale.maximum
+        return np.clip(low, *ends), np.clip(high, *ends)

@@ -8,6 +8,10 @@ A fitted distribution is not perfect, so its intervals do not cover as often as 
 probability whose interval covers it; the quantiles of the scores replace the nominal levels. Quantile regression on
 the numbers of ratings of user and item makes the correction right for short and long rows too (Romano, Patterson and
 Candès 2019; Gibbs, Cherian and Candès 2023).
+
+The correction is bounded: an interval at a level leaves out at least half and at most twice the probability that the
+level says. So interval and probability of liking never contradict each other, since both come from one distribution,
+and a regression that is extrapolated never makes an interval of the whole scale.
 """
 
 from __future__ import annotations
@@ -23,7 +27,12 @@ Floats = npt.NDArray[np.float64]
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)  # levels that are adjusted; between them, linear interpolation
 
-_SHORTEST_LEVEL = 0.9  # the shortest interval of this probability sets the ratio of the two tails
+# The shortest interval of this probability sets the ratio of the two tails. It is the most that an interval at level
+# 0.9 may have: such an interval lies inside the shortest one of 0.95.
+_SHORTEST_LEVEL = 0.95
+_MOST_FACTOR = 2.0  # by which the adjustment may multiply or divide the probability outside
+_FEW = 10.0  # ratings
+_PENALTY = 30.0  # on the squared slopes of the adjustment
 _SMOOTHING = 0.003  # of the pinball loss around 0, a probability: L-BFGS needs a gradient everywhere
 _BLOCK = 1 << 13  # distributions at a time: the search for the shortest interval tries every edge of every bin
 
@@ -33,25 +42,28 @@ class ConformalAdjustment:
     """The probability that an interval must have in a distribution to cover at each of `LEVELS`.
 
     Args:
-        coefficients: one row a level: a constant and slopes on functions of the two numbers of ratings, ``(8, 5)``.
+        coefficients: one row a level: a constant and slopes on functions of the two numbers of ratings, ``(8, 6)``;
+            ``(8, 5)`` in bundles of older versions.
     """
 
     coefficients: Floats
 
     @classmethod
-    def fit(cls, scores: Floats, num_ratings: Floats) -> ConformalAdjustment:
+    def fit(cls, scores: Floats, num_ratings: Floats, num_ordinary: int | None = None) -> ConformalAdjustment:
         """Quantile regression of conformity scores, one for each level.
 
-        The regression gives the slopes. The constant is then moved so that the fraction of scores below is right,
-        counting the next rating as one more.
+        The regression gives the slopes. The constant is then moved so that the fraction of scores below is right at
+        ordinary ratings, counting the next rating as one more.
 
         Args:
             scores: of ratings that the distributions were not fitted on, shape ``(n,)``.
-            num_ratings: training ratings of each one's user and item, shape ``(n, 2)``.
+            num_ratings: ratings of each one's user and item, shape ``(n, 2)``.
+            num_ordinary: the first so many are ordinary validation ratings; the others are of people folded in from
+                few ratings. All are ordinary when left out.
         """
         from scipy.optimize import minimize
 
-        table, number = _regressors(num_ratings), len(scores)
+        table, number = _regressors(num_ratings), len(scores) if num_ordinary is None else num_ordinary
         rows = []
         for level in LEVELS:
 
@@ -59,14 +71,14 @@ class ConformalAdjustment:
                 rest = (scores - table @ slopes) / _SMOOTHING
                 above = 1 / (1 + np.exp(-np.clip(rest, -500, 500)))
                 loss = _SMOOTHING * float(((level - 1) * rest + np.logaddexp(0, rest)).sum())
-                penalty = float(slopes[1:] @ slopes[1:])
-                return loss + penalty, table.T @ (1 - level - above) + 2 * np.append(0.0, slopes[1:])
+                penalty = _PENALTY * float(slopes[1:] @ slopes[1:])
+                return loss + penalty, table.T @ (1 - level - above) + 2 * _PENALTY * np.append(0.0, slopes[1:])
 
             start = np.append(np.quantile(scores, level), np.zeros(table.shape[1] - 1))
             slopes = minimize(pinball, start, jac=True, method="L-BFGS-B").x
-            rest = np.sort(scores - table @ slopes)
+            rest = np.sort((scores - table @ slopes)[:number])
             rank = int(np.ceil((number + 1) * level))
-            if rank > number:  # too few scores to know this quantile: the interval is the whole scale
+            if rank > number:  # too few scores to know this quantile: the interval is as wide as an adjusted one may be
                 slopes = np.append(1.0, np.zeros(len(slopes) - 1))
             else:
                 slopes[0] += rest[rank - 1]
@@ -74,9 +86,24 @@ class ConformalAdjustment:
         return cls(np.array(rows))
 
     def probabilities(self, num_ratings: Floats) -> Floats:
-        """Probability of the interval at each of `LEVELS`, ascending, shape ``(n, 8)``."""
-        adjusted = np.clip(_regressors(num_ratings) @ self.coefficients.T, 0.0, 1.0)
+        """Probability of the interval at each of `LEVELS`, ascending, shape ``(n, 8)``.
+
+        It leaves out at least half and at most twice what the level says.
+        """
+        outside = 1 - np.array(LEVELS)
+        adjusted = _regressors(num_ratings)[:, : self.coefficients.shape[1]] @ self.coefficients.T
+        adjusted = np.clip(adjusted, 1 - _MOST_FACTOR * outside, 1 - outside / _MOST_FACTOR)
         return np.asarray(np.maximum.accumulate(adjusted, axis=1))
+
+
+def few_weight(num_ratings: Floats) -> Floats:
+    """How few ratings a user has: 1 for none, near 0 for many; the shape of ``num_ratings``.
+
+    Example:
+        >>> few_weight(np.array([0.0, 1.0, 10.0, 100.0])).round(3)
+        array([1.   , 0.905, 0.368, 0.   ])
+    """
+    return np.asarray(np.exp(-num_ratings / _FEW))
 
 
 def probability_at(adjusted: Floats, level: float) -> Floats:
@@ -187,5 +214,6 @@ def _steps_to(distributions: Floats, cumulative: Floats, levels: Floats) -> Floa
 
 
 def _regressors(num_ratings: Floats) -> Floats:
-    """A constant, and for each number of ratings its logarithm and one over its root, shape ``(n, 5)``."""
-    return np.column_stack([np.ones(len(num_ratings)), np.log1p(num_ratings) - 4.0, 1 / np.sqrt(1 + num_ratings)])
+    """A constant, for each number of ratings its logarithm and one over its root, and `few_weight`, ``(n, 6)``."""
+    numbers = np.log1p(num_ratings) - 4.0, 1 / np.sqrt(1 + num_ratings)
+    return np.column_stack([np.ones(len(num_ratings)), *numbers, few_weight(num_ratings[:, 0])])
