@@ -192,9 +192,15 @@ def _lower_tail(distributions: Floats) -> Floats:
     length = np.abs(_steps_to(distributions, cumulative, others) - np.tile(edges, 2))
     length = np.where(possible, length, np.inf)
     shortest = length.min(axis=1, keepdims=True)
-    first = np.argmax(length <= shortest + 1e-9, axis=1)  # equal lengths differ by rounding: take the first of them
+    equal = length <= shortest + 1e-9  # equal lengths differ by rounding
     left_out = 1 - _SHORTEST_LEVEL
-    tail = np.minimum(np.maximum(starts[np.arange(len(starts)), first], 0.0), left_out) / left_out
+    below = np.minimum(np.maximum(starts, 0.0), left_out)
+    first = below[np.arange(len(starts)), np.argmax(equal, axis=1)]
+    # where both ends may move together, the interval in the middle: a symmetric distribution has a symmetric interval
+    ends = np.where(equal, below, np.inf).min(axis=1), np.where(equal, below, -np.inf).max(axis=1)
+    middle = np.where(np.isfinite(shortest[:, 0]), (ends[0] + ends[1]) / 2, first)
+    low, high = _steps_to(distributions, cumulative, np.stack([middle, middle + _SHORTEST_LEVEL], axis=1)).T
+    tail = np.where(high - low <= shortest[:, 0] + 1e-9, middle, first) / left_out
     return np.where(np.isfinite(shortest[:, 0]), tail, 0.5)
 
 
