@@ -141,7 +141,7 @@ def test_a_model_that_cannot_fold_in_is_fitted_without_and_has_no_figures(people
     assert certainty_of_few(star_model, plain, targets_of(split), None, seed=0) is None  # no training ratings kept
 
 
-def test_models_of_older_bundles_load_and_are_bounded(people: Ratings) -> None:
+def test_models_of_older_bundles_load_and_keep_their_intervals(people: Ratings) -> None:
     """19 parameters and 5 columns: one whose slopes make intervals of the whole scale for people without ratings."""
     split = split_ratings(people, by="rating", test_fraction=0.2, validation_fraction=0.2, seed=2)
     training = split.training_ratings
@@ -166,7 +166,8 @@ def test_models_of_older_bundles_load_and_are_bounded(people: Ratings) -> None:
     one, same, old = (model.distribution(*pairs, histograms=nobody) for model in (star_model, reloaded, older))
     assert np.array_equal(one.probabilities, same.probabilities)
     assert np.array_equal(one.interval(0.9), same.interval(0.9))
-    assert old.adjusted[:, 5] == pytest.approx(0.95)  # 1 without the bound
+    assert old.adjusted[:, 5] == pytest.approx(1.0)
+    assert [end.tolist() for end in old.interval(0.9)] == [[0.5] * 100, [5.0] * 100]
 
 
 def test_the_calibration_error_by_hand() -> None:

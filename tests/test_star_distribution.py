@@ -142,7 +142,7 @@ def test_scores_too_few_for_a_level_give_the_widest_adjustment() -> None:
 
 def test_an_interval_of_a_higher_level_is_never_the_narrower_one() -> None:
     """Coefficients by which the probabilities would fall from level to level: each stays at the largest so far."""
-    coefficients = np.zeros((8, 5))
+    coefficients = np.zeros((8, 6))
     coefficients[:, 0] = [0.5, 0.8, 0.7, 0.85, 0.8, 0.94, 0.91, 1.2]
     found = ConformalAdjustment(coefficients).probabilities(np.array([[3.0, 4.0]]))
     assert found == pytest.approx(np.array([[0.5, 0.8, 0.8, 0.85, 0.85, 0.94, 0.94, 0.99]]))

@@ -29,7 +29,8 @@ LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)  # levels that are adjusted
 
 # The shortest interval of this probability sets the ratio of the two tails. It is the most that an interval at level
 # 0.9 may have: such an interval lies inside the shortest one of 0.95.
-_SHORTEST_LEVEL = 0.95
+SHORTEST_LEVEL = 0.95
+_OLDER_LEVEL = 0.9  # of bundles of older versions, whose adjustment of five columns has no bounds either
 _MOST_FACTOR = 2.0  # by which the adjustment may multiply or divide the probability outside
 _FEW = 10.0  # ratings
 _PENALTY = 30.0  # on the squared slopes of the adjustment
@@ -92,8 +93,17 @@ class ConformalAdjustment:
         """
         outside = 1 - np.array(LEVELS)
         adjusted = _regressors(num_ratings)[:, : self.coefficients.shape[1]] @ self.coefficients.T
-        adjusted = np.clip(adjusted, 1 - _MOST_FACTOR * outside, 1 - outside / _MOST_FACTOR)
-        return np.asarray(np.maximum.accumulate(adjusted, axis=1))
+        bounds = (0.0, 1.0) if self._older else (1 - _MOST_FACTOR * outside, 1 - outside / _MOST_FACTOR)
+        return np.asarray(np.maximum.accumulate(np.clip(adjusted, *bounds), axis=1))
+
+    @property
+    def shortest_level(self) -> float:
+        """Probability of the shortest interval that sets the ratio of the two tails."""
+        return _OLDER_LEVEL if self._older else SHORTEST_LEVEL
+
+    @property
+    def _older(self) -> bool:
+        return self.coefficients.shape[1] == 5
 
 
 def few_weight(num_ratings: Floats) -> Floats:
@@ -124,15 +134,18 @@ def probability_at(adjusted: Floats, level: float) -> Floats:
     return np.asarray(table[:, left] * (1 - weight) + table[:, left + 1] * weight)
 
 
-def interval_ends(values: Floats, distributions: Floats, probability: Floats) -> tuple[Floats, Floats]:
+def interval_ends(
+    values: Floats, distributions: Floats, probability: Floats, shortest_level: float = SHORTEST_LEVEL
+) -> tuple[Floats, Floats]:
     """Both ends of the interval of each distribution that holds a given probability, each of shape ``(n,)``.
 
     Args:
         values: the rating values, ascending, in equal steps.
         distributions: probability of each value, shape ``(n, num_values)``.
         probability: of each interval, shape ``(n,)``.
+        shortest_level: probability of the shortest interval that sets the ratio of the two tails.
     """
-    tail = lower_tail(distributions)
+    tail = lower_tail(distributions, shortest_level)
     levels = np.stack([(1 - probability) * tail, 1 - (1 - probability) * (1 - tail)], axis=1)
     low, high = quantiles(values, distributions, levels).T
     return low, high
@@ -151,14 +164,15 @@ def conformity_scores(distributions: Floats, observed: IntArray) -> Floats:
         return np.asarray(1 - np.minimum(below / tail, (1 - below) / (1 - tail)))
 
 
-def lower_tail(distributions: Floats) -> Floats:
+def lower_tail(distributions: Floats, shortest_level: float = SHORTEST_LEVEL) -> Floats:
     """Fraction of the probability outside the shortest interval that lies below it, shape ``(n,)``.
 
     Example:
         >>> lower_tail(np.array([[0.02, 0.03, 0.05, 0.3, 0.6], [0.05, 0.1, 0.7, 0.1, 0.05]])).round(3)
         array([1. , 0.5])
     """
-    tails = [_lower_tail(distributions[start : start + _BLOCK]) for start in range(0, len(distributions), _BLOCK)]
+    blocks = (distributions[start : start + _BLOCK] for start in range(0, len(distributions), _BLOCK))
+    tails = [_lower_tail(block, shortest_level) for block in blocks]
     return np.concatenate([np.empty(0), *tails])
 
 
@@ -181,25 +195,25 @@ def quantiles(values: Floats, distributions: Floats, levels: Floats) -> Floats:
     return np.asarray(values[0] - step / 2 + step * _steps_to(distributions, _cumulative(distributions), levels))
 
 
-def _lower_tail(distributions: Floats) -> Floats:
+def _lower_tail(distributions: Floats, level: float) -> Floats:
     """`lower_tail` of one block: the shortest interval starts or ends at the edge of a bin, so all edges are tried."""
     cumulative, edges = _cumulative(distributions), np.arange(distributions.shape[1] + 1.0)
     # first half: the edge is the lower end; second half: the upper end; shape (n, 2 * num_edges)
-    starts = np.concatenate([cumulative, cumulative - _SHORTEST_LEVEL], axis=1)
-    possible = (starts > -1e-12) & (starts + _SHORTEST_LEVEL < 1 + 1e-12)
-    others = np.concatenate([cumulative + _SHORTEST_LEVEL, cumulative - _SHORTEST_LEVEL], axis=1)
+    starts = np.concatenate([cumulative, cumulative - level], axis=1)
+    possible = (starts > -1e-12) & (starts + level < 1 + 1e-12)
+    others = np.concatenate([cumulative + level, cumulative - level], axis=1)
     others = np.minimum(np.maximum(others, 0.0), 1.0)
     length = np.abs(_steps_to(distributions, cumulative, others) - np.tile(edges, 2))
     length = np.where(possible, length, np.inf)
     shortest = length.min(axis=1, keepdims=True)
     equal = length <= shortest + 1e-9  # equal lengths differ by rounding
-    left_out = 1 - _SHORTEST_LEVEL
+    left_out = 1 - level
     below = np.minimum(np.maximum(starts, 0.0), left_out)
     first = below[np.arange(len(starts)), np.argmax(equal, axis=1)]
     # where both ends may move together, the interval in the middle: a symmetric distribution has a symmetric interval
     ends = np.where(equal, below, np.inf).min(axis=1), np.where(equal, below, -np.inf).max(axis=1)
     middle = np.where(np.isfinite(shortest[:, 0]), (ends[0] + ends[1]) / 2, first)
-    low, high = _steps_to(distributions, cumulative, np.stack([middle, middle + _SHORTEST_LEVEL], axis=1)).T
+    low, high = _steps_to(distributions, cumulative, np.stack([middle, middle + level], axis=1)).T
     tail = np.where(high - low <= shortest[:, 0] + 1e-9, middle, first) / left_out
     return np.where(np.isfinite(shortest[:, 0]), tail, 0.5)
 

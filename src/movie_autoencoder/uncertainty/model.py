@@ -160,7 +160,7 @@ class StarModel:
             features = Features.of(self.statistics, predictions[batch], users[batch], items[batch], histograms)
             probabilities[batch] = predict_probabilities(features, self.parameters)
             adjusted[batch] = self.adjustment.probabilities(features.num_ratings)
-        return StarDistribution(self.scale, self.values, probabilities, adjusted)
+        return StarDistribution(self.scale, self.values, probabilities, adjusted, self.adjustment.shortest_level)
 
     def user_histogram(self, users: IntArray, *, histograms: RatingHistograms | None = None) -> StarDistribution:
         """Baseline: each user's smoothed rating histogram, for every item; its intervals are not adjusted."""
