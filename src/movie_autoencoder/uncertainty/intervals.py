@@ -103,7 +103,7 @@ class ConformalAdjustment:
 
     @property
     def _older(self) -> bool:
-        return self.coefficients.shape[1] == 5
+        return bool(self.coefficients.shape[1] == 5)
 
 
 def few_weight(num_ratings: Floats) -> Floats:
