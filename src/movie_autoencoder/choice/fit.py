@@ -6,9 +6,9 @@ such people chose in training is shown, and their validation ratings are to be f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +19,23 @@ from ..metrics.rankings import ndcg, top_items
 from ..models.base import TrainedModel
 from ..models.validation import Validation
 from .kernel import KernelAutoencoder, fit_kernels
-from .linear import LinearAutoencoder, LinearSettings, Table
+from .linear import FEW, LinearAutoencoder, LinearSettings, Table
 from .model import USUAL_RATING_WEIGHT, Calibration, ChoiceModel
 
 DEPTH = 100  # length of the lists that choose settings
 _FOLDS = 5  # of the people, where they are few
-_FEW = 2e9  # users x items x min of both, below which all folds are fitted
+_SMALL = 1e10  # users x items x min of both, below which all folds are fitted
 _MOST_PEOPLE = 1000  # who choose settings
 _MIN_PEOPLE = 5
 _HIDDEN = 0.1  # fraction of each person's choices that is held out where there is no validation part
-_PENALTIES = tuple(100 * 2.0**power for power in range(-4, 6))
+_PENALTY_STEP = 4.0
+_PENALTY_STEPS = range(-3, 6)  # from the usual one
 _DROPOUTS = (0.25, 0.75)
-_RIDGES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_RIDGES = (0.003, 0.03, 0.3, 3.0, 10.0, 30.0, 100.0)
 _USUAL_RIDGE = 0.03
-_KERNEL_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0)
+_KERNEL_WEIGHTS = (0.0, 0.2, 0.5, 0.7, 1.0)
 _USUAL_KERNEL_WEIGHT = 0.35
+_POPULARITY_WEIGHTS = (0.0, 0.3, 0.6, 0.85, 0.95)
 _RATING_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
 _BLOCK = 1 << 22  # scores held at a time
 _CHOICES_A_KNOT = 40
@@ -41,6 +43,7 @@ _MOST_KNOTS = 30
 
 Scorer = Callable[[Any], npt.NDArray[Any]]  # from choices, CSR, to scores
 Values = npt.NDArray[np.float64]
+Setting = TypeVar("Setting", bound=Hashable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,20 +94,31 @@ def fit_choice(
     if not folds:
         chosen = ratings.to_csr()
         linear = LinearAutoencoder.fit(chosen, LinearSettings(), seed=seed)
-        return ChoiceModel(linear, None, 0.0, _popularity(chosen), USUAL_RATING_WEIGHT)
+        return ChoiceModel(linear, None, _popularity(chosen), 0.0, 0.0, _usual_calibration(chosen), USUAL_RATING_WEIGHT)
     settings, linears = _search_linear(folds, seed)
     ridge, weight, kernels = _search_kernel(folds, linears, seed)
     models = [
-        ChoiceModel(linear, kernel, weight, Calibration(np.zeros(1), np.zeros(1)), USUAL_RATING_WEIGHT)
-        for linear, kernel in zip(linears, kernels, strict=True)
+        ChoiceModel(
+            linear,
+            kernel,
+            _popularity(fold.training),
+            weight,
+            0.0,
+            _usual_calibration(fold.training),
+            USUAL_RATING_WEIGHT,
+        )
+        for fold, linear, kernel in zip(folds, linears, kernels, strict=True)
     ]
+    popularity_weight = _search_popularity(folds, models)
+    models = [replace(one, popularity_weight=popularity_weight) for one in models]
     calibration = _calibrate(folds, models)
     models = [replace(one, calibration=calibration) for one in models]
     rating_weight = _search_rating_weight(folds, models, ratings.scale)
     chosen = ratings.to_csr()
     linear = LinearAutoencoder.fit(chosen, settings, seed=seed)
     kernel = fit_kernels(chosen, (ridge,), seed=seed)[0] if weight else None
-    return ChoiceModel(linear, kernel, weight, calibration, rating_weight)
+    popularity = _popularity(chosen)
+    return ChoiceModel(linear, kernel, popularity, weight, popularity_weight, calibration, rating_weight)
 
 
 def _folds(ratings: Ratings, validation: Validation | None, model: TrainedModel | None, seed: int) -> list[Fold]:
@@ -137,7 +151,7 @@ def _split_people(shown: Any, targets: Any, model: TrainedModel | None, seed: in
     people = np.random.default_rng([seed, 6]).permutation(_with_targets(shown, targets))
     if len(people) < _MIN_PEOPLE * _FOLDS:
         return []
-    few = float(np.prod(shown.shape, dtype=np.float64)) * min(shown.shape) <= _FEW
+    few = float(np.prod(shown.shape, dtype=np.float64)) * min(shown.shape) <= _SMALL
     groups = np.array_split(people, _FOLDS) if few else [people[: min(_MOST_PEOPLE, len(people) // _FOLDS)]]
     encoded = None if model is None else model.users
     folds = []
@@ -173,31 +187,30 @@ def _csr(values: Any, cells: Any, shape: tuple[int, ...]) -> Any:
 
 def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, list[LinearAutoencoder]]:
     """The best penalty by a walk from the usual one, then the best dropout."""
-    tried: dict[LinearSettings, tuple[Values, list[LinearAutoencoder]]] = {}
+    tried: dict[LinearSettings, Values] = {}
+    usual = LinearSettings()
+
+    def fits(settings: LinearSettings) -> list[LinearAutoencoder]:
+        return [LinearAutoencoder.fit(fold.training, settings, num_factors=FEW, seed=seed) for fold in folds]
 
     def values(settings: LinearSettings) -> Values:
         if settings not in tried:
-            fitted = [LinearAutoencoder.fit(fold.training, settings, seed=seed) for fold in folds]
-            for unused in [one for one in tried if one != best]:
-                tried[unused] = (tried[unused][0], [])  # weights are large: only those of the best are kept
-            tried[settings] = (_ndcg(folds, [one.scores for one in fitted]), fitted)
-        return tried[settings][0]
+            tried[settings] = _ndcg(folds, [one.scores for one in fits(settings)])
+        return tried[settings]
 
-    best = LinearSettings()
-    at = _PENALTIES.index(best.l2)
-    values(best)
+    values(usual)
     for step in (-1, 1):
-        while 0 <= at + step < len(_PENALTIES):
-            candidate = replace(best, l2=_PENALTIES[at + step])
-            if not _clearly_better(values(candidate), values(best)):
+        best, at = usual, step
+        while at in _PENALTY_STEPS:
+            candidate = replace(usual, l2=usual.l2 * _PENALTY_STEP**at)
+            if values(candidate).mean() <= values(best).mean():
                 break
             best, at = candidate, at + step
+    settings = _best(usual, tried)
     for dropout in _DROPOUTS:
-        candidate = replace(best, dropout=dropout)
-        if _clearly_better(values(candidate), values(best)):
-            best = candidate
-    fitted = tried[best][1] or [LinearAutoencoder.fit(fold.training, best, seed=seed) for fold in folds]
-    return best, fitted
+        values(replace(settings, dropout=dropout))
+    settings = _best(settings, tried)
+    return settings, fits(settings)
 
 
 def _search_kernel(
@@ -206,21 +219,27 @@ def _search_kernel(
     """Penalty of the kernel autoencoder and its weight beside the linear one."""
     fitted = [fit_kernels(fold.training, _RIDGES, seed=seed) for fold in folds]
 
-    def values(at: int, weight: float) -> Values:
+    def values(ridge: float, weight: float) -> Values:
         def scorer(linear: LinearAutoencoder, kernel: KernelAutoencoder) -> Scorer:
             return lambda shown: (1 - weight) * linear.scores(shown) + weight * kernel.scores(shown)
 
+        at = _RIDGES.index(ridge)
         return _ndcg(folds, [scorer(linear, kernels[at]) for linear, kernels in zip(linears, fitted, strict=True)])
 
-    weight, at = _USUAL_KERNEL_WEIGHT, _RIDGES.index(_USUAL_RIDGE)
-    found = values(at, weight)
-    for step in (-1, 1):
-        while 0 <= at + step < len(_RIDGES) and _clearly_better(candidate := values(at + step, weight), found):
-            at, found = at + step, candidate
-    for other in _KERNEL_WEIGHTS:
-        if other != weight and _clearly_better(candidate := values(at, other), found):
-            weight, found = other, candidate
-    return _RIDGES[at], weight, [kernels[at] for kernels in fitted]
+    ridge = _best(_USUAL_RIDGE, {one: values(one, _USUAL_KERNEL_WEIGHT) for one in _RIDGES})
+    weights = (_USUAL_KERNEL_WEIGHT, *_KERNEL_WEIGHTS)
+    weight = _best(_USUAL_KERNEL_WEIGHT, {one: values(ridge, one) for one in weights})
+    at = _RIDGES.index(ridge)
+    return ridge, weight, [kernels[at] for kernels in fitted]
+
+
+def _search_popularity(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> float:
+    """The weight of popularity, which is what ratings too sparse for anything else have to say."""
+    values = {
+        weight: _ndcg(folds, [replace(one, popularity_weight=weight).scores_of for one in models])
+        for weight in _POPULARITY_WEIGHTS
+    }
+    return max(values, key=lambda weight: float(values[weight].mean()))
 
 
 def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], scale: Scale) -> float:
@@ -255,10 +274,14 @@ def _ndcg(folds: Sequence[Fold], scorers: Sequence[Scorer]) -> Values:
     return np.concatenate(values)
 
 
-def _clearly_better(values: Values, than: Values) -> bool:
-    """Whether the paired difference is above its standard error; else the usual setting stays, which has been tried."""
-    difference = values - than
-    return bool(difference.mean() > difference.std() / np.sqrt(len(difference)))
+def _best(usual: Setting, values: Mapping[Setting, Values]) -> Setting:
+    """The setting with the largest mean where it is above the usual one by more than the difference's standard error.
+
+    Otherwise the usual setting, which was found on other data: a small validation part should not overrule it.
+    """
+    best = max(values, key=lambda setting: float(values[setting].mean()))
+    difference = values[best] - values[usual]
+    return best if difference.mean() > difference.std() / np.sqrt(len(difference)) else usual
 
 
 def _cells(matrix: Any) -> tuple[IntArray, IntArray]:
@@ -297,7 +320,12 @@ def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibrat
     return Calibration.fit(means[used], (everything - chosen * fraction + chosen)[used], chosen[used])
 
 
-def _popularity(chosen: Any) -> Calibration:
-    """A rough calibration for data that is too small to hold anything out: the mean chance at every score."""
+def _popularity(chosen: Any) -> Table:
+    """Fraction of the users who chose each item, shape ``(num_items,)``."""
+    return np.asarray(chosen.sum(axis=0) / max(chosen.shape[0], 1), dtype=np.float32).ravel()
+
+
+def _usual_calibration(chosen: Any) -> Calibration:
+    """A rough calibration for data that is too small to hold anything out: the mean chance at the lowest score."""
     rate = float(chosen.nnz) / max(np.prod(chosen.shape, dtype=np.float64), 1)
     return Calibration(np.array([0.0, 1.0]), np.log(rate / (1 - rate)) + np.array([0.0, 5.0]))

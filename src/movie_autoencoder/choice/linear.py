@@ -26,7 +26,7 @@ Table = npt.NDArray[np.float32]
 
 MAX_DENSE_ITEMS = 10_000  # 400 MB for the weights; above, or for few users, factors
 NUM_FACTORS = 512  # where there are no dense weights
-_MIN_RANK = 2 * NUM_FACTORS  # below, the factors lose next to nothing
+FEW = 2 * NUM_FACTORS  # users or items, for whom factors lose next to nothing
 _OVERSAMPLING = 32
 _POWER_ITERATIONS = 3
 _BLOCK = 1 << 22  # numbers of a block of dense rows
@@ -85,15 +85,18 @@ class LinearAutoencoder:
         """
         counts = np.asarray(chosen.sum(axis=0), dtype=np.float64).ravel()
         gamma = counts * (settings.dropout / (1 - settings.dropout)) + settings.l2
-        if chosen.shape[1] <= max_dense_items and min(chosen.shape) > _MIN_RANK:
+        if chosen.shape[1] <= max_dense_items and min(chosen.shape) > FEW:
             covariance = _inverse(chosen, gamma)
             diagonal = covariance.diagonal().astype(np.float64)
             out = _out(gamma, diagonal, settings.relaxation)
             covariance *= -out
             np.fill_diagonal(covariance, 0)
             return cls(rounded(covariance), None, out)
-        vectors, singular = _right_singular_vectors(chosen, gamma, num_factors, seed)
-        shrunk = vectors * np.sqrt(singular**2 / (singular**2 + 1))[:, None] / np.sqrt(gamma)
+        if chosen.shape[0] <= num_factors:
+            shrunk = _exact_factors(chosen, gamma).astype(np.float64)
+        else:
+            vectors, singular = _right_singular_vectors(chosen, gamma, num_factors, seed)
+            shrunk = vectors * np.sqrt(singular**2 / (singular**2 + 1))[:, None] / np.sqrt(gamma)
         out = _out(gamma, 1 / gamma - (shrunk**2).sum(axis=0), settings.relaxation)
         return cls(None, rounded(shrunk), out)
 
@@ -170,7 +173,7 @@ def doubled(name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Table | None:
 
 def memory(num_users: int, num_items: int, num_ratings: int) -> float:
     """Memory of a fit at its peak, bytes."""
-    if num_items <= MAX_DENSE_ITEMS and min(num_users, num_items) > _MIN_RANK:
+    if num_items <= MAX_DENSE_ITEMS and min(num_users, num_items) > FEW:
         return 12.0 * num_items**2 + 24.0 * num_ratings
     return 24.0 * (NUM_FACTORS + _OVERSAMPLING) * (num_users + num_items) + 24.0 * num_ratings
 
@@ -188,15 +191,11 @@ def _out(gamma: npt.NDArray[np.float64], diagonal: npt.NDArray[np.float64], rela
 
 def _inverse(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
     """(X'X + diag(gamma))^-1 by Cholesky's factors in float32, or by those of users x users where they are fewer."""
-    from scipy.linalg import cholesky, lapack, solve_triangular
+    from scipy.linalg import lapack
 
     num_users, num_items = chosen.shape
     if num_users < num_items:
-        scaled = chosen.multiply(1 / np.sqrt(gamma)[None, :]).tocsr()
-        inner = _dense(scaled @ scaled.T)
-        inner[np.diag_indices(num_users)] += 1
-        half = solve_triangular(cholesky(inner, lower=True), scaled.toarray(), lower=True)  # users x items
-        half = (half / np.sqrt(gamma)).astype(np.float32)
+        half = _exact_factors(chosen, gamma)
         found: Table = -(half.T @ half)
         found[np.diag_indices(num_items)] += (1 / gamma).astype(np.float32)
         return found
@@ -208,6 +207,17 @@ def _inverse(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
         raise ValueError("The choices cannot be inverted with so small an l2. Raise it.")
     upper = np.triu(inverse)
     return np.ascontiguousarray(upper + np.triu(upper, 1).T, dtype=np.float32)
+
+
+def _exact_factors(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
+    """F' of shape ``(num_users, num_items)`` by the factors of Cholesky of a matrix users x users."""
+    from scipy.linalg import cholesky, solve_triangular
+
+    scaled = chosen.multiply(1 / np.sqrt(gamma)[None, :]).tocsr().astype(np.float32)
+    inner = _dense(scaled @ scaled.T)
+    inner[np.diag_indices(len(inner))] += 1
+    half = solve_triangular(cholesky(inner, lower=True), scaled.toarray(), lower=True)
+    return np.asarray(half / np.sqrt(gamma).astype(np.float32), dtype=np.float32)
 
 
 def _gram(chosen: Any) -> Table:
@@ -238,7 +248,7 @@ def _right_singular_vectors(
 
     scaled = chosen.multiply(1 / np.sqrt(gamma)[None, :]).tocsr().astype(np.float32)
     size = min(scaled.shape)
-    if size <= 2 * _MIN_RANK:
+    if size <= 2 * FEW:
         by_users = scaled.shape[0] <= scaled.shape[1]
         inner = (scaled @ scaled.T if by_users else scaled.T @ scaled).toarray().astype(np.float64)
         squares, vectors = eigh(inner, subset_by_index=[max(0, size - count), size - 1])

@@ -1,7 +1,8 @@
 """The choice model: how likely a person is to choose an item, and how choice and rating make one list.
 
-It averages a linear and a kernel autoencoder of the same 0/1 matrix (`linear`, `kernel`); `calibration` turns their
-score into a probability. A balanced list ranks by the expected value of choosing and liking,
+It averages a linear and a kernel autoencoder of the same 0/1 matrix (`linear`, `kernel`) and the popularity of the
+items; a `Calibration` turns the score into a probability. A balanced list ranks by the expected value of choosing and
+liking,
 
     p(choose) * exp(weight * predicted rating),
 
@@ -75,14 +76,18 @@ class ChoiceModel:
     Args:
         linear: the linear autoencoder.
         kernel: the kernel autoencoder; None without one.
-        kernel_weight: weight of its scores in the mean, from 0 to 1.
+        popularity: fraction of the training users who chose each item, shape ``(num_items,)``, float32.
+        kernel_weight: weight of the kernel autoencoder beside the linear one, from 0 to 1.
+        popularity_weight: weight of the popularity beside both, from 0 to 1.
         calibration: from scores to log-odds.
         rating_weight: weight of a predicted rating in a balanced list: log-odds for one star of five.
     """
 
     linear: LinearAutoencoder
     kernel: KernelAutoencoder | None
+    popularity: Table
     kernel_weight: float
+    popularity_weight: float
     calibration: Calibration
     rating_weight: float
 
@@ -105,11 +110,13 @@ class ChoiceModel:
 
     def scores_of(self, chosen: Any) -> Table:
         """`scores` from the choices themselves, CSR of ones, shape ``(n, num_items)``."""
+        linear, kernel, popularity = self._weights
         scores = self.linear.scores(chosen)
-        if self.kernel is None or not self.kernel_weight:
-            return scores
-        weight = np.float32(self.kernel_weight)
-        return (1 - weight) * scores + weight * self.kernel.scores(chosen)
+        scores *= linear
+        if self.kernel is not None and kernel:
+            scores += self.kernel.scores(chosen) * kernel
+        scores += self.popularity * popularity
+        return scores
 
     def person_scores(self, items: IntArray) -> Table:
         """Scores of all items for one person who chose some, shape ``(num_items,)``.
@@ -117,11 +124,12 @@ class ChoiceModel:
         Args:
             items: columns of the chosen items, rated or not, each once.
         """
+        linear, kernel, popularity = self._weights
         scores = self.linear.person_scores(items)
-        if self.kernel is None or not self.kernel_weight:
-            return scores
-        scores *= np.float32(1 - self.kernel_weight)
-        scores += (self.kernel.person_latent(items) * np.float32(self.kernel_weight)) @ self.kernel.decoder
+        scores *= linear
+        if self.kernel is not None and kernel:
+            scores += (self.kernel.person_latent(items) * kernel) @ self.kernel.decoder
+        scores += self.popularity * popularity
         return scores
 
     def probabilities(self, scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -146,13 +154,27 @@ class ChoiceModel:
         return value
 
     def shares(self, items: IntArray, targets: IntArray) -> Table:
-        """What each chosen item adds to the linear scores of some others, shape ``(len(items), len(targets))``."""
-        return self.linear.shares(items, targets)
+        """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``.
+
+        Only the linear autoencoder's score is a sum over the chosen items.
+        """
+        return self.linear.shares(items, targets) * self._weights[0]
+
+    @cached_property
+    def _weights(self) -> tuple[np.float32, np.float32, np.float32]:
+        """Weights of the linear and the kernel autoencoder and of popularity; they add up to 1."""
+        members, kernel = 1 - self.popularity_weight, self.kernel_weight
+        linear, kernel, popularity = members * (1 - kernel), members * kernel, self.popularity_weight
+        return np.float32(linear), np.float32(kernel), np.float32(popularity)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """Plain values that say how the model was fitted."""
-        return {"kernel_weight": self.kernel_weight, "rating_weight": self.rating_weight}
+        return {
+            "kernel_weight": self.kernel_weight,
+            "popularity_weight": self.popularity_weight,
+            "rating_weight": self.rating_weight,
+        }
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays from which `from_arrays` makes the same model."""
@@ -161,7 +183,8 @@ class ChoiceModel:
             arrays |= {f"kernel_{name}": array for name, array in self.kernel.to_arrays().items()}
         return arrays | {
             "knots": np.stack([self.calibration.scores, self.calibration.log_odds]),
-            "numbers": np.array([self.kernel_weight, self.rating_weight]),
+            "popularity": self.popularity,
+            "numbers": np.array([self.kernel_weight, self.popularity_weight, self.rating_weight]),
         }
 
     @classmethod
@@ -172,11 +195,13 @@ class ChoiceModel:
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
         kernel = part("kernel_")
-        kernel_weight, rating_weight = arrays["numbers"].tolist()
+        kernel_weight, popularity_weight, rating_weight = arrays["numbers"].tolist()
         return cls(
             LinearAutoencoder.from_arrays(part("linear_")),
             KernelAutoencoder.from_arrays(kernel) if kernel else None,
+            arrays["popularity"],
             kernel_weight,
+            popularity_weight,
             Calibration(*arrays["knots"]),
             rating_weight,
         )
