@@ -24,7 +24,7 @@ IMPORTS: dict[str, set[str]] = {  # package or module: the others that it import
     "choice": {"data", "metrics", "models"},
     "bundle": {"storage", "data", "models", "uncertainty", "choice"},
     "training": {"config", "storage", "data", "metrics", "models", "uncertainty", "choice", "bundle"},
-    "recommend": {"data", "models", "uncertainty", "bundle"},
+    "recommend": {"data", "models", "uncertainty", "choice", "bundle"},
     "evaluation": {"data", "metrics", "models", "uncertainty", "choice", "bundle"},
     "report": {"storage", "data", "evaluation"},
     "web": {"data", "recommend"},

@@ -173,6 +173,7 @@ def with_new_items(
         _joined_catalogue(bundle.catalogue, catalogue, new.item_ids),
         metadata,
         None if bundle.star_model is None else bundle.star_model.with_items(new, merge, everything),
+        selection=bundle.selection,
     )
     return extended, added
 
