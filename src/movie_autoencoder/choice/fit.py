@@ -19,30 +19,32 @@ from ..metrics.rankings import ndcg, top_items
 from ..models.base import TrainedModel
 from ..models.validation import Validation
 from .kernel import KernelAutoencoder, fit_kernels
-from .linear import FEW, LinearAutoencoder, LinearSettings, Table
+from .linear import FEW, LinearAutoencoder, LinearSettings, Table, gram_of
 from .model import USUAL_RATING_WEIGHT, Calibration, ChoiceModel
 
 DEPTH = 100  # length of the lists that choose settings
 _FOLDS = 5  # of the people, where they are few
 _SMALL = 1e10  # users x items x min of both, below which all folds are fitted
-_MOST_PEOPLE = 1000  # who choose settings
+_MOST_PEOPLE = 600  # who choose settings
 _MIN_PEOPLE = 5
 _HIDDEN = 0.1  # fraction of each person's choices that is held out where there is no validation part
 _PENALTY_STEP = 4.0
 _PENALTY_STEPS = range(-3, 6)  # from the usual one
-_DROPOUTS = (0.25, 0.75)
+_DROPOUTS = (0.25,)
 _RIDGES = (0.003, 0.03, 0.3, 3.0, 10.0, 30.0, 100.0)
 _USUAL_RIDGE = 0.03
 _KERNEL_WEIGHTS = (0.0, 0.2, 0.5, 0.7, 1.0)
 _USUAL_KERNEL_WEIGHT = 0.35
 _POPULARITY_WEIGHTS = (0.0, 0.3, 0.6, 0.85, 0.95)
 _RATING_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
+_HEAD = 2500  # most chosen items, with which the linear settings are searched
 _BLOCK = 1 << 22  # scores held at a time
 _CHOICES_A_KNOT = 40
 _MOST_KNOTS = 30
 
-Scorer = Callable[[Any], npt.NDArray[Any]]  # from choices, CSR, to scores
-Values = npt.NDArray[np.float64]
+Scores = dict[Any, npt.NDArray[Any]]  # of all items for a block of people, by setting
+Scorer = Callable[[int, slice], Scores]  # from the number of a fold and a slice of its people
+Values = npt.NDArray[np.floating[Any]]
 Setting = TypeVar("Setting", bound=Hashable)
 
 
@@ -186,16 +188,20 @@ def _csr(values: Any, cells: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, list[LinearAutoencoder]]:
-    """The best penalty by a walk from the usual one, then the best dropout."""
+    """The best penalty by a walk from the usual one, then the best dropout; large catalogues by their head."""
     tried: dict[LinearSettings, Values] = {}
-    usual = LinearSettings()
-
-    def fits(settings: LinearSettings) -> list[LinearAutoencoder]:
-        return [LinearAutoencoder.fit(fold.training, settings, num_factors=FEW, seed=seed) for fold in folds]
+    usual, heads = LinearSettings(), [_head(fold) for fold in folds]
+    grams = [gram_of(fold.training) for fold in heads]
 
     def values(settings: LinearSettings) -> Values:
         if settings not in tried:
-            tried[settings] = _ndcg(folds, [one.scores for one in fits(settings)])
+            fitted = [
+                LinearAutoencoder.fit(fold.training, settings, num_factors=FEW, gram=gram, seed=seed)
+                for fold, gram in zip(heads, grams, strict=True)
+            ]
+            tried.update(
+                _ndcg(heads, lambda number, rows: {settings: fitted[number].scores(heads[number].shown[rows])})
+            )
         return tried[settings]
 
     values(usual)
@@ -203,14 +209,23 @@ def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, li
         best, at = usual, step
         while at in _PENALTY_STEPS:
             candidate = replace(usual, l2=usual.l2 * _PENALTY_STEP**at)
-            if values(candidate).mean() <= values(best).mean():
+            if not np.nanmean(values(candidate)) > np.nanmean(values(best)):
                 break
             best, at = candidate, at + step
     settings = _best(usual, tried)
     for dropout in _DROPOUTS:
         values(replace(settings, dropout=dropout))
     settings = _best(settings, tried)
-    return settings, fits(settings)
+    return settings, [LinearAutoencoder.fit(fold.training, settings, num_factors=FEW, seed=seed) for fold in folds]
+
+
+def _head(fold: Fold) -> Fold:
+    """The same people with the most chosen items only, so that a fit of many settings stays quick."""
+    if fold.training.shape[1] <= _HEAD:
+        return fold
+    counts = np.bincount(fold.training.indices, minlength=fold.training.shape[1])
+    columns = np.sort(np.argsort(-counts, kind="stable")[:_HEAD])
+    return Fold(fold.training[:, columns], fold.shown[:, columns], fold.targets[:, columns], None)
 
 
 def _search_kernel(
@@ -219,27 +234,34 @@ def _search_kernel(
     """Penalty of the kernel autoencoder and its weight beside the linear one."""
     fitted = [fit_kernels(fold.training, _RIDGES, seed=seed) for fold in folds]
 
-    def values(ridge: float, weight: float) -> Values:
-        def scorer(linear: LinearAutoencoder, kernel: KernelAutoencoder) -> Scorer:
-            return lambda shown: (1 - weight) * linear.scores(shown) + weight * kernel.scores(shown)
+    def scorer(grid: Sequence[tuple[float, float]]) -> Scorer:
+        def scores(number: int, rows: slice) -> Scores:
+            shown, kernels = folds[number].shown[rows], fitted[number]
+            linear, latent = linears[number].scores(shown), kernels[0].encode(shown)  # one encoder for all penalties
+            return {
+                (ridge, weight): (1 - weight) * linear + (weight * latent) @ kernels[_RIDGES.index(ridge)].decoder
+                for ridge, weight in grid
+            }
 
-        at = _RIDGES.index(ridge)
-        return _ndcg(folds, [scorer(linear, kernels[at]) for linear, kernels in zip(linears, fitted, strict=True)])
+        return scores
 
-    ridge = _best(_USUAL_RIDGE, {one: values(one, _USUAL_KERNEL_WEIGHT) for one in _RIDGES})
-    weights = (_USUAL_KERNEL_WEIGHT, *_KERNEL_WEIGHTS)
-    weight = _best(_USUAL_KERNEL_WEIGHT, {one: values(ridge, one) for one in weights})
+    usual = (_USUAL_RIDGE, _USUAL_KERNEL_WEIGHT)
+    ridge, _ = _best(usual, _ndcg(folds, scorer([(one, _USUAL_KERNEL_WEIGHT) for one in _RIDGES])))
+    usual = (ridge, _USUAL_KERNEL_WEIGHT)
+    ridge, weight = _best(usual, _ndcg(folds, scorer([usual, *((ridge, one) for one in _KERNEL_WEIGHTS)])))
     at = _RIDGES.index(ridge)
     return ridge, weight, [kernels[at] for kernels in fitted]
 
 
 def _search_popularity(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> float:
-    """The weight of popularity, which is what ratings too sparse for anything else have to say."""
-    values = {
-        weight: _ndcg(folds, [replace(one, popularity_weight=weight).scores_of for one in models])
-        for weight in _POPULARITY_WEIGHTS
-    }
-    return max(values, key=lambda weight: float(values[weight].mean()))
+    """The weight of popularity, which is all that very sparse ratings have to say."""
+
+    def scores(number: int, rows: slice) -> Scores:
+        found, popularity = models[number].scores_of(folds[number].shown[rows]), models[number].popularity
+        return {weight: (1 - weight) * found + weight * popularity for weight in _POPULARITY_WEIGHTS}
+
+    values = _ndcg(folds, scores)
+    return max(_POPULARITY_WEIGHTS, key=lambda weight: float(np.nanmean(values[weight])))
 
 
 def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], scale: Scale) -> float:
@@ -253,25 +275,27 @@ def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], 
     if any(fold.predictions is None for fold in folds) or not sum(fold.targets.nnz for fold in liked):
         return USUAL_RATING_WEIGHT
 
-    def mean(weight: float) -> float:
-        found = []
-        for fold, model in zip(liked, (replace(one, rating_weight=weight) for one in models), strict=True):
-            for rows in fold.blocks():
-                values = model.balanced(model.scores_of(fold.shown[rows]), fold.predict(rows), scale)
-                found.append(ndcg(top_items(values, DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH))
-        return float(np.nanmean(np.concatenate(found)))
+    def scores(number: int, rows: slice) -> Scores:
+        fold, model = liked[number], models[number]
+        found, predictions = model.scores_of(fold.shown[rows]), fold.predict(rows)
+        return {
+            weight: replace(model, rating_weight=weight).balanced(found, predictions, scale)
+            for weight in _RATING_WEIGHTS
+        }
 
-    return max(_RATING_WEIGHTS, key=mean)
+    values = _ndcg(liked, scores)
+    return max(_RATING_WEIGHTS, key=lambda weight: float(np.nanmean(values[weight])))
 
 
-def _ndcg(folds: Sequence[Fold], scorers: Sequence[Scorer]) -> Values:
-    """NDCG@100 of each person's held-out items, among all items that were not shown."""
-    values = [
-        ndcg(top_items(scorer(fold.shown[rows]), DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH)
-        for fold, scorer in zip(folds, scorers, strict=True)
-        for rows in fold.blocks()
-    ]
-    return np.concatenate(values)
+def _ndcg(folds: Sequence[Fold], scorer: Scorer) -> dict[Any, Values]:
+    """NDCG@100 of each person's held-out items, among all items that were not shown, for each of several settings."""
+    found: dict[Any, list[Values]] = {}
+    for number, fold in enumerate(folds):
+        for rows in fold.blocks():
+            for setting, scores in scorer(number, rows).items():
+                top = top_items(scores, DEPTH, excluded=fold.shown[rows])
+                found.setdefault(setting, []).append(ndcg(top, fold.targets[rows], DEPTH))
+    return {setting: np.concatenate(values) for setting, values in found.items()}
 
 
 def _best(usual: Setting, values: Mapping[Setting, Values]) -> Setting:
@@ -279,8 +303,9 @@ def _best(usual: Setting, values: Mapping[Setting, Values]) -> Setting:
 
     Otherwise the usual setting, which was found on other data: a small validation part should not overrule it.
     """
-    best = max(values, key=lambda setting: float(values[setting].mean()))
+    best = max(values, key=lambda setting: float(np.nanmean(values[setting])))
     difference = values[best] - values[usual]
+    difference = difference[~np.isnan(difference)]
     return best if difference.mean() > difference.std() / np.sqrt(len(difference)) else usual
 
 

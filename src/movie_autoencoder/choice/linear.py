@@ -30,6 +30,7 @@ FEW = 2 * NUM_FACTORS  # users or items, for whom factors lose next to nothing
 _OVERSAMPLING = 32
 _POWER_ITERATIONS = 3
 _BLOCK = 1 << 22  # numbers of a block of dense rows
+_STRIPE = 256  # rows mirrored at a time
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class LinearAutoencoder:
         *,
         max_dense_items: int = MAX_DENSE_ITEMS,
         num_factors: int = NUM_FACTORS,
+        gram: Table | None = None,
         seed: int = 0,
     ) -> LinearAutoencoder:
         """Fits by the closed form.
@@ -78,6 +80,7 @@ class LinearAutoencoder:
             settings: of the fit.
             max_dense_items: with more items the fit has factors.
             num_factors: how many.
+            gram: `gram_of` the choices, for a second fit of the same ones; it is computed when left out.
             seed: of the random projection that finds factors.
 
         Example:
@@ -86,7 +89,7 @@ class LinearAutoencoder:
         counts = np.asarray(chosen.sum(axis=0), dtype=np.float64).ravel()
         gamma = counts * (settings.dropout / (1 - settings.dropout)) + settings.l2
         if chosen.shape[1] <= max_dense_items and min(chosen.shape) > FEW:
-            covariance = _inverse(chosen, gamma)
+            covariance = _inverse(chosen, gamma, gram)
             diagonal = covariance.diagonal().astype(np.float64)
             out = _out(gamma, diagonal, settings.relaxation)
             covariance *= -out
@@ -189,7 +192,7 @@ def _out(gamma: npt.NDArray[np.float64], diagonal: npt.NDArray[np.float64], rela
     return np.maximum((1 - relaxation) / diagonal, gamma).astype(np.float32)
 
 
-def _inverse(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
+def _inverse(chosen: Any, gamma: npt.NDArray[np.float64], gram: Table | None) -> Table:
     """(X'X + diag(gamma))^-1 by Cholesky's factors in float32, or by those of users x users where they are fewer."""
     from scipy.linalg import lapack
 
@@ -199,14 +202,19 @@ def _inverse(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
         found: Table = -(half.T @ half)
         found[np.diag_indices(num_items)] += (1 / gamma).astype(np.float32)
         return found
-    gram = _gram(chosen)
+    gram = _gram(chosen) if gram is None else gram.copy(order="F")
     gram[np.diag_indices(num_items)] += gamma.astype(np.float32)
     factor, failed = lapack.spotrf(gram, lower=0, overwrite_a=1)
     inverse, failed_too = lapack.spotri(factor, lower=0, overwrite_c=1)
     if failed or failed_too:
         raise ValueError("The choices cannot be inverted with so small an l2. Raise it.")
-    upper = np.triu(inverse)
-    return np.ascontiguousarray(upper + np.triu(upper, 1).T, dtype=np.float32)
+    symmetric: Table = inverse.T  # in the order of C, with its lower half filled
+    for start in range(0, num_items, _STRIPE):
+        stripe, rest = slice(start, start + _STRIPE), slice(start + _STRIPE, None)
+        symmetric[stripe, rest] = symmetric[rest, stripe].T
+        lower = np.tril(symmetric[stripe, stripe])
+        symmetric[stripe, stripe] = lower + np.tril(lower, -1).T
+    return symmetric
 
 
 def _exact_factors(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
@@ -218,6 +226,12 @@ def _exact_factors(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
     inner[np.diag_indices(len(inner))] += 1
     half = solve_triangular(cholesky(inner, lower=True), scaled.toarray(), lower=True)
     return np.asarray(half / np.sqrt(gamma).astype(np.float32), dtype=np.float32)
+
+
+def gram_of(chosen: Any, *, max_dense_items: int = MAX_DENSE_ITEMS) -> Table | None:
+    """X'X where `LinearAutoencoder.fit` needs it, shape ``(num_items, num_items)``; None where it does not."""
+    dense = chosen.shape[1] <= max_dense_items and min(chosen.shape) > FEW and chosen.shape[0] >= chosen.shape[1]
+    return _gram(chosen) if dense else None
 
 
 def _gram(chosen: Any) -> Table:
