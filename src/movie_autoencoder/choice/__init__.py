@@ -2,6 +2,7 @@
 
 from .fit import fit_choice
 from .model import ChoiceModel
+from .new_items import with_new_choices
 from .ranking import RANK_BY, RankBy, rank_values
 from .selection import SELECTIONS, Selection, SelectionModel, fit_selection
 
@@ -15,4 +16,5 @@ __all__ = [
     "fit_choice",
     "fit_selection",
     "rank_values",
+    "with_new_choices",
 ]

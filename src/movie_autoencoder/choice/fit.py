@@ -6,28 +6,24 @@ such people chose in training is shown, and their validation ratings are to be f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..data.ratings import IntArray, Ratings
+from ..data.ratings import Ratings
 from ..data.scale import Scale, like_threshold
 from ..metrics.rankings import ndcg, top_items
 from ..models.base import TrainedModel
 from ..models.validation import Validation
+from .folds import Fold, cells_of, csr, make_folds
 from .kernel import KernelAutoencoder, fit_kernels
 from .linear import FEW, LinearAutoencoder, LinearSettings, Table, gram_of
 from .model import USUAL_RATING_WEIGHT, Calibration, ChoiceModel
 
 DEPTH = 100  # length of the lists that choose settings
-_FOLDS = 5  # of the people, where they are few
-_SMALL = 1e10  # users x items x min of both, below which all folds are fitted
-_MOST_PEOPLE = 600  # who choose settings
-_MIN_PEOPLE = 5
-_HIDDEN = 0.1  # fraction of each person's choices that is held out where there is no validation part
 _PENALTY_STEP = 4.0
 _PENALTY_STEPS = range(-3, 6)  # from the usual one
 _DROPOUTS = (0.25,)
@@ -38,7 +34,6 @@ _USUAL_KERNEL_WEIGHT = 0.35
 _POPULARITY_WEIGHTS = (0.0, 0.3, 0.6, 0.85, 0.95)
 _RATING_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
 _HEAD = 2500  # most chosen items, with which the linear settings are searched
-_BLOCK = 1 << 22  # scores held at a time
 _CHOICES_A_KNOT = 40
 _MOST_KNOTS = 30
 
@@ -46,34 +41,6 @@ Scores = dict[Any, npt.NDArray[Any]]  # of all items for a block of people, by s
 Scorer = Callable[[int, slice], Scores]  # from the number of a fold and a slice of its people
 Values = npt.NDArray[np.floating[Any]]
 Setting = TypeVar("Setting", bound=Hashable)
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """People to rank for, and the choices of everybody else.
-
-    Args:
-        training: choices that a model is fitted on, CSR of ones, shape ``(num_users, num_items)``.
-        shown: what is shown of the people, CSR of ones, shape ``(n, num_items)``.
-        targets: what is held out, CSR of ratings, same shape.
-        predictions: predicted ratings of all items for a slice of the people; None without a model of ratings.
-    """
-
-    training: Any
-    shown: Any
-    targets: Any
-    predictions: Callable[[slice], npt.NDArray[Any]] | None
-
-    def predict(self, rows: slice) -> npt.NDArray[Any]:
-        """Predicted ratings of all items for a slice of the people, rating points."""
-        if self.predictions is None:
-            raise TypeError("These people have no model of ratings.")
-        return self.predictions(rows)
-
-    def blocks(self) -> Iterator[slice]:
-        """Slices of the people, small enough for scores of all items."""
-        step = max(1, _BLOCK // self.shown.shape[1])
-        return (slice(start, start + step) for start in range(0, self.shown.shape[0], step))
 
 
 def fit_choice(
@@ -92,7 +59,7 @@ def fit_choice(
     Example:
         ``fit_choice(ratings).scores(ratings)`` has a row of scores for each person.
     """
-    folds = _folds(ratings, validation, model, seed)
+    folds = make_folds(ratings, validation, model, seed)
     if not folds:
         chosen = ratings.to_csr()
         linear = LinearAutoencoder.fit(chosen, LinearSettings(), seed=seed)
@@ -121,70 +88,6 @@ def fit_choice(
     kernel = fit_kernels(chosen, (ridge,), seed=seed)[0] if weight else None
     popularity = _popularity(chosen)
     return ChoiceModel(linear, kernel, popularity, weight, popularity_weight, calibration, rating_weight)
-
-
-def _folds(ratings: Ratings, validation: Validation | None, model: TrainedModel | None, seed: int) -> list[Fold]:
-    """Folds of people with something shown and something held out."""
-    if validation is None:
-        return _split_people(*_hide(ratings, seed), None, seed)
-    known = (validation.users >= 0) & (validation.items >= 0)
-    shown = (validation.training if validation.fold_in is None else validation.fold_in).to_csr()
-    cells = (validation.users[known], validation.items[known])
-    targets = _csr(validation.targets[known], cells, shown.shape)
-    if validation.fold_in is None:
-        return _split_people(shown, targets, model, seed)
-    people = _with_targets(shown, targets)[:_MOST_PEOPLE]
-    encoded = None if model is None else model.fold_in(validation.fold_in)
-    fold = _fold(validation.training.to_csr(), shown, targets, people, model, encoded)
-    return [fold] if len(people) >= _MIN_PEOPLE else []
-
-
-def _hide(ratings: Ratings, seed: int) -> tuple[Any, Any]:
-    """Choices shown and held out, CSR; everybody keeps at least half of theirs."""
-    rng = np.random.default_rng([seed, 5])
-    hidden = rng.random(len(ratings)) < _HIDDEN
-    hidden &= ratings.user_counts[ratings.user_index] > 1
-    cells, shape = (ratings.user_index, ratings.item_index), (ratings.num_users, ratings.num_items)
-    shown = _csr(np.ones(int((~hidden).sum()), np.float32), tuple(one[~hidden] for one in cells), shape)
-    return shown, _csr(ratings.values[hidden], tuple(one[hidden] for one in cells), shape)
-
-
-def _split_people(shown: Any, targets: Any, model: TrainedModel | None, seed: int) -> list[Fold]:
-    people = np.random.default_rng([seed, 6]).permutation(_with_targets(shown, targets))
-    if len(people) < _MIN_PEOPLE * _FOLDS:
-        return []
-    few = float(np.prod(shown.shape, dtype=np.float64)) * min(shown.shape) <= _SMALL
-    groups = np.array_split(people, _FOLDS) if few else [people[: min(_MOST_PEOPLE, len(people) // _FOLDS)]]
-    encoded = None if model is None else model.users
-    folds = []
-    for group in groups:
-        others = np.ones(shown.shape[0], dtype=bool)
-        others[group] = False
-        folds.append(_fold(shown[np.flatnonzero(others)], shown, targets, np.sort(group), model, encoded))
-    return folds
-
-
-def _fold(training: Any, shown: Any, targets: Any, people: IntArray, model: TrainedModel | None, encoded: Any) -> Fold:
-    predictions = None
-    if model is not None:
-        items, offset = model.items.factors[:-1].T, np.float32(model.mean) + model.items.offset[:-1]
-
-        def predictions(rows: slice) -> npt.NDArray[Any]:
-            some = people[rows]
-            found: Table = encoded.factors[some] @ items + (encoded.offset[some, None] + offset)
-            return found
-
-    return Fold(training, shown[people], targets[people], predictions)
-
-
-def _with_targets(shown: Any, targets: Any) -> IntArray:
-    return np.flatnonzero((np.diff(shown.indptr) > 0) & (np.diff(targets.indptr) > 0))
-
-
-def _csr(values: Any, cells: Any, shape: tuple[int, ...]) -> Any:
-    from scipy import sparse
-
-    return sparse.csr_array((values, cells), shape=shape)
 
 
 def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, list[LinearAutoencoder]]:
@@ -268,9 +171,9 @@ def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], 
     """The weight of predicted ratings that finds most of the liked held-out items."""
     least, liked = like_threshold(scale), []
     for fold in folds:
-        rows, columns = _cells(fold.targets)
+        rows, columns = cells_of(fold.targets)
         keep = fold.targets.data >= least
-        targets = _csr(fold.targets.data[keep], (rows[keep], columns[keep]), fold.targets.shape)
+        targets = csr(fold.targets.data[keep], (rows[keep], columns[keep]), fold.targets.shape)
         liked.append(replace(fold, targets=targets))
     if any(fold.predictions is None for fold in folds) or not sum(fold.targets.nnz for fold in liked):
         return USUAL_RATING_WEIGHT
@@ -309,10 +212,6 @@ def _best(usual: Setting, values: Mapping[Setting, Values]) -> Setting:
     return best if difference.mean() > difference.std() / np.sqrt(len(difference)) else usual
 
 
-def _cells(matrix: Any) -> tuple[IntArray, IntArray]:
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices
-
-
 def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibration:
     """Calibration on the folds' cells that were not shown.
 
@@ -324,7 +223,7 @@ def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibrat
     for fold, model in zip(folds, models, strict=True):
         for rows in fold.blocks():
             scores = model.scores_of(fold.shown[rows])
-            found.append(scores[_cells(fold.targets[rows])])
+            found.append(scores[cells_of(fold.targets[rows])])
     positive = np.concatenate(found).astype(np.float64)
     num_knots = int(np.clip(len(positive) // _CHOICES_A_KNOT, 3, _MOST_KNOTS))
     edges = np.unique(np.quantile(positive, np.linspace(0, 1, num_knots + 1)[1:-1]))
@@ -332,9 +231,9 @@ def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibrat
     for fold, model in zip(folds, models, strict=True):
         for rows in fold.blocks():
             scores = model.scores_of(fold.shown[rows])
-            targets = _cells(fold.targets[rows])
+            targets = cells_of(fold.targets[rows])
             index = np.searchsorted(edges, scores)
-            scores[_cells(fold.shown[rows])] = np.nan
+            scores[cells_of(fold.shown[rows])] = np.nan
             chosen += np.bincount(index[targets], minlength=len(chosen))
             known = ~np.isnan(scores)
             everything += np.bincount(index[known], minlength=len(chosen))

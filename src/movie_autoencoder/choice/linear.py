@@ -14,7 +14,7 @@ V, s are right singular vectors and singular values of X diag(gamma)^-1/2, with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -56,11 +56,13 @@ class LinearAutoencoder:
         weights: W, shape ``(num_items, num_items)``, float32, zero diagonal; None where there are factors.
         factors: F', shape ``(num_factors, num_items)``, float32; None where there are weights.
         out: gamma + mu, shape ``(num_items,)``, float32; it scales the scores of factors.
+        settings: of the fit.
     """
 
     weights: Table | None
     factors: Table | None
     out: Table
+    settings: LinearSettings
 
     @classmethod
     def fit(
@@ -87,21 +89,21 @@ class LinearAutoencoder:
             ``LinearAutoencoder.fit(ratings.to_csr(), LinearSettings(l2=100)).scores(ratings.to_csr())``
         """
         counts = np.asarray(chosen.sum(axis=0), dtype=np.float64).ravel()
-        gamma = counts * (settings.dropout / (1 - settings.dropout)) + settings.l2
+        gamma = penalties(counts, settings)
         if chosen.shape[1] <= max_dense_items and min(chosen.shape) > FEW:
             covariance = _inverse(chosen, gamma, gram)
             diagonal = covariance.diagonal().astype(np.float64)
             out = _out(gamma, diagonal, settings.relaxation)
             covariance *= -out
             np.fill_diagonal(covariance, 0)
-            return cls(rounded(covariance), None, out)
+            return cls(rounded(covariance), None, out, settings)
         if chosen.shape[0] <= num_factors:
             shrunk = _exact_factors(chosen, gamma).astype(np.float64)
         else:
             vectors, singular = _right_singular_vectors(chosen, gamma, num_factors, seed)
             shrunk = vectors * np.sqrt(singular**2 / (singular**2 + 1))[:, None] / np.sqrt(gamma)
         out = _out(gamma, 1 / gamma - (shrunk**2).sum(axis=0), settings.relaxation)
-        return cls(None, rounded(shrunk), out)
+        return cls(None, rounded(shrunk), out, settings)
 
     def __len__(self) -> int:
         return len(self.out)
@@ -117,14 +119,14 @@ class LinearAutoencoder:
         """
         if self.weights is not None:
             return np.asarray(chosen @ self.weights, dtype=np.float32)
-        factors = self._factors()
+        factors = self.required_factors()
         return np.asarray((chosen @ factors.T) @ factors, dtype=np.float32) * self.out
 
     def person_scores(self, items: IntArray) -> Table:
         """Scores of all items for one person who chose some, shape ``(num_items,)``."""
         if self.weights is not None:
             return np.asarray(self.weights[items].sum(axis=0), dtype=np.float32)
-        factors = self._factors()
+        factors = self.required_factors()
         scores: Table = (factors[:, items].sum(axis=1) @ factors) * self.out
         return scores
 
@@ -132,24 +134,38 @@ class LinearAutoencoder:
         """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``."""
         if self.weights is not None:
             return np.asarray(self.weights[np.ix_(items, targets)])
-        factors = self._factors()
+        factors = self.required_factors()
         return np.asarray((factors[:, items].T @ factors[:, targets]) * self.out[targets])
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays from which `from_arrays` makes the same model."""
         if self.weights is not None:
-            return halved("weights", self.weights) | {"out": self.out}
-        return halved("factors", self._factors()) | {"out": self.out}
+            table = halved("weights", self.weights)
+        else:
+            table = halved("factors", self.required_factors())
+        return table | {"out": self.out, "settings": np.array(astuple(self.settings))}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """The model that gave these arrays."""
-        return cls(doubled("weights", arrays), doubled("factors", arrays), arrays["out"])
+        settings = LinearSettings(*arrays["settings"].tolist())
+        return cls(doubled("weights", arrays), doubled("factors", arrays), arrays["out"], settings)
 
-    def _factors(self) -> Table:
+    def required_factors(self) -> Table:
+        """The factors, where there are no weights.
+
+        Raises:
+            TypeError: this model has weights.
+        """
         if self.factors is None:
             raise TypeError("A linear autoencoder has weights or factors.")
         return self.factors
+
+
+def penalties(counts: npt.NDArray[Any], settings: LinearSettings) -> npt.NDArray[np.float64]:
+    """gamma of items that were chosen so often, shape of ``counts``."""
+    found: npt.NDArray[np.float64] = counts * (settings.dropout / (1 - settings.dropout)) + settings.l2
+    return found
 
 
 def rounded(table: npt.NDArray[Any]) -> Table:
