@@ -276,10 +276,17 @@ def run_ours(model: str, part: Part, threads: int) -> tuple[dict[str, Any], dict
 
 
 def read_predictions(path: Path, part: Part) -> dict[str, Array]:
-    """The arrays of a process: predictions and probabilities of held-out ratings, predictions of unrated pairs."""
+    """The arrays of a process: predictions and probabilities of held-out ratings, predictions of unrated pairs.
+
+    Ours are predicted twice: as chosen, and as random (`random` and `unrated_random`; see unchosen.py).
+    """
     with np.load(path, allow_pickle=False) as arrays:
         found = {name: array[: len(part.values)] for name, array in arrays.items()}
-        return found | ({"unrated": arrays["predictions"][len(part.values) :]} if part.unrated is not None else {})
+        if part.unrated is not None:
+            for name, own in (("unrated", "predictions"), ("unrated_random", "random")):
+                if own in arrays:
+                    found[name] = arrays[own][len(part.values) :]
+        return found
 
 
 def write_ratings(ratings: Ratings, path: Path) -> None:

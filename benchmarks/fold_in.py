@@ -33,9 +33,10 @@ from compare import machine  # noqa: E402
 from peers.install import python_of  # noqa: E402
 
 from movie_autoencoder import Config, read_ratings  # noqa: E402
+from movie_autoencoder.data.first_ratings import random_positions  # noqa: E402
 from movie_autoencoder.data.ratings import Ratings  # noqa: E402
 from movie_autoencoder.data.sources import find_data  # noqa: E402
-from movie_autoencoder.evaluation.fold_in_curve import NUM_GIVEN, fold_in_curve, random_positions  # noqa: E402
+from movie_autoencoder.evaluation.fold_in_curve import NUM_GIVEN, fold_in_curve  # noqa: E402
 from movie_autoencoder.metrics.errors import rmse  # noqa: E402
 from movie_autoencoder.models.base import TrainedModel, in_vocabulary  # noqa: E402
 from movie_autoencoder.models.baselines import choose_damping, damped_bias  # noqa: E402

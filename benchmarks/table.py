@@ -19,6 +19,8 @@ COMPARISON, COMPARISON_END = (
     "<!-- end of comparison -->",
 )
 RANKING, RANKING_END = "<!-- ranking: written by python benchmarks/table.py -->\n", "<!-- end of ranking -->"
+UNCHOSEN = "<!-- unchosen: written by python benchmarks/table.py -->\n"
+UNCHOSEN_END = "<!-- end of unchosen -->"
 FOLD_IN, FOLD_IN_END = "<!-- fold-in: written by python benchmarks/table.py -->\n", "<!-- end of fold-in -->"
 OURS = {"dual-best": "`ensemble` (`--speed best`)", "dual-fast": "`dual` (`--speed fast`)"}  # their names in the tables
 FIRST = "ml-latest-small"  # the data set with seconds and intervals
@@ -283,6 +285,32 @@ def rounded(result: dict[str, Any], name: str) -> str:
     return f"**{value:.4f}**" if value == best else f"{value:.4f}"
 
 
+def unchosen(results: list[dict[str, Any]]) -> str:
+    """Ours and the best other model at random unrated cells, a line for each result."""
+    if not results:
+        return ""
+
+    def shown(row: dict[str, Any]) -> str:
+        return f"{row['random']['rmse']:.4f}, {row['random']['bias']:+.3f}"
+
+    lines = ["| data | `dual-best` as chosen | `dual-best` as random | best other |", "|---|---|---|---|"]
+    for one in results:
+        rows = one["models"]
+        others = [name for name in rows if not name.startswith("dual-")]
+        best = min(others, key=lambda name: rows[name]["random"]["rmse"])
+        ours = (shown(rows[f"dual-best as {way}"]) for way in ("chosen", "random"))
+        lines.append(f"| {one['data']} | {' | '.join(ours)} | `{best}` {shown(rows[best])} |")
+    return "\n".join(lines) + "\n"
+
+
+def unchosen_results() -> list[dict[str, Any]]:
+    """The saved results of unchosen.py, by name."""
+    return [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / "benchmarks" / "results").glob("unchosen-*.json"))
+    ]
+
+
 def replaced(text: str, start: str, end: str, content: str) -> str:
     """The text with the part between two markers replaced."""
     before, _, rest = text.partition(start)
@@ -291,7 +319,13 @@ def replaced(text: str, start: str, end: str, content: str) -> str:
 
 
 def main() -> None:
-    tables = table(), comparison(comparisons()), fold_in(result("fold-in")), ranking(rankings())
+    tables = (
+        table(),
+        comparison(comparisons()),
+        fold_in(result("fold-in")),
+        ranking(rankings()),
+        unchosen(unchosen_results()),
+    )
     if "--print" in sys.argv[1:]:
         sys.stdout.write("\n".join(tables))
         return
@@ -300,7 +334,8 @@ def main() -> None:
     readme.write_text(replaced(text, COMPARISON, COMPARISON_END, tables[1]), encoding="utf-8")
     page = ROOT / "docs" / "benchmarks.md"
     text = replaced(page.read_text(encoding="utf-8"), FOLD_IN, FOLD_IN_END, tables[2])
-    page.write_text(replaced(text, RANKING, RANKING_END, tables[3]), encoding="utf-8")
+    text = replaced(text, RANKING, RANKING_END, tables[3])
+    page.write_text(replaced(text, UNCHOSEN, UNCHOSEN_END, tables[4]), encoding="utf-8")
 
 
 if __name__ == "__main__":

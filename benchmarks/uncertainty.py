@@ -29,12 +29,12 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from movie_autoencoder import Config, Recommender, read_ratings, train  # noqa: E402
 from movie_autoencoder.data.ratings import Ratings  # noqa: E402
+from movie_autoencoder.data.scale import like_threshold, one_point  # noqa: E402
 from movie_autoencoder.data.sources import find_data  # noqa: E402
 from movie_autoencoder.data.splits import load_held_out  # noqa: E402
 from movie_autoencoder.evaluation.uncertainty import HISTOGRAM, LEVEL, VARIANCE, constant_width, score_intervals  # noqa: E402
 from movie_autoencoder.metrics.distributions import auc, brier, crps, negative_log_likelihood  # noqa: E402
 from movie_autoencoder.storage import write_json  # noqa: E402
-from movie_autoencoder.data.scale import like_threshold, one_point  # noqa: E402
 from movie_autoencoder.uncertainty import StarModel, value_index  # noqa: E402
 
 Array = npt.NDArray[Any]

@@ -171,6 +171,19 @@ def test_predict_pairs(recommender: Recommender, taste_run: Path, tmp_path: Path
     assert ((frame["low"] <= frame["high"]) & frame["p_like"].between(0, 1)).all()
 
 
+def test_predict_as_random(recommender: Recommender, taste_run: Path, tmp_path: Path) -> None:
+    users, items = recommender.user_ids[:9].tolist(), recommender.item_ids[:9].tolist()
+    pairs, out = tmp_path / "pairs.csv", tmp_path / "out.csv"
+    pairs.write_text("userId,movieId\n" + "".join(f"{u},{i}\n" for u, i in zip(users, items, strict=True)))
+    assert "as chosen: of people who choose the film" in run("predict", taste_run, pairs, "--out", out)
+    chosen = pd.read_csv(out)["stars"].to_numpy()
+    text = run("predict", taste_run, pairs, "--out", out, "--as", "random")
+    assert "as random: of people whom the film is put before" in text
+    random = pd.read_csv(out)["stars"].to_numpy()
+    assert random == pytest.approx(recommender.predict(users, items, selection="random"))
+    assert np.abs(chosen - random).max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -141,6 +141,7 @@ def test_the_readmes_table_is_that_of_the_saved_results() -> None:
     assert f"{table['COMPARISON']}{comparison}{table['COMPARISON_END']}" in text
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert f"{table['RANKING']}{table['ranking'](table['rankings']())}{table['RANKING_END']}" in page
+    assert f"{table['UNCHOSEN']}{table['unchosen'](table['unchosen_results']())}{table['UNCHOSEN_END']}" in page
 
 
 def test_the_comparison_table_is_that_of_its_results() -> None:
@@ -163,6 +164,20 @@ def test_the_comparison_table_is_that_of_its_results() -> None:
     assert lines[-2] == lines[lines.index("| `ours` 1 | 0.7500 ± 0.0707 | 0.6000 | 1.250 | 2.0 | 9 | 100 |  |  |")]
     assert lines[-1].endswith("| 2.0 | 9 | 100 | -0.1000 [-0.2000, -0.0500] | 0.012 |")
     assert table["comparison"]([]) == ""
+
+
+def test_the_table_of_unchosen_items_is_that_of_its_results() -> None:
+    table = runpy.run_path(str(ROOT / "benchmarks" / "table.py"))
+    figures = {
+        "dual-best as chosen": (0.9, 0.4),
+        "dual-best as random": (0.8, 0.05),
+        "a": (0.95, 0.5),
+        "b": (0.85, 0.3),
+    }
+    rows = {name: {"random": {"rmse": rmse, "bias": bias}} for name, (rmse, bias) in figures.items()}
+    lines = table["unchosen"]([{"data": "one", "models": rows}]).splitlines()
+    assert lines[2] == "| one | 0.9000, +0.400 | 0.8000, +0.050 | `b` 0.8500, +0.300 |"
+    assert table["unchosen"]([]) == ""
 
 
 def test_the_ranking_table_is_that_of_its_results() -> None:

@@ -13,15 +13,9 @@ from evaluation_runs import by_hand, split_run
 from scipy import sparse
 from small_models import small_bayesian, small_dual
 
+from movie_autoencoder.data.first_ratings import first_ratings, random_positions
 from movie_autoencoder.data.ratings import Ratings, Scale
-from movie_autoencoder.evaluation.fold_in_curve import (
-    NUM_GIVEN,
-    curve_of_users,
-    first_ratings,
-    fold_in_curve,
-    predict_folded,
-    random_positions,
-)
+from movie_autoencoder.evaluation.fold_in_curve import NUM_GIVEN, curve_of_users, fold_in_curve, predict_folded
 from movie_autoencoder.evaluation.targets import Targets
 from movie_autoencoder.metrics.errors import rmse
 from movie_autoencoder.models.base import TrainedModel, in_vocabulary

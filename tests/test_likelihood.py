@@ -14,6 +14,8 @@ from movie_autoencoder.uncertainty import value_index
 from movie_autoencoder.uncertainty.features import Features
 from movie_autoencoder.uncertainty.histograms import RatingStatistics
 from movie_autoencoder.uncertainty.likelihood import (
+    FOR_ALL,
+    FOR_FEW,
     START,
     Parameters,
     fit_parameters,
@@ -152,10 +154,15 @@ def test_features_by_hand() -> None:
     assert features.values == pytest.approx((np.array([1, 2, 3]) - 2.25) / unit)
     assert features.predictions == pytest.approx(np.array([-0.25, 0.75]) / unit)  # 9 is clipped to 3
     assert features.num_ratings.tolist() == [[2, 2], [0, 1]]
-    assert features.location_regressors[0] == pytest.approx([1, -0.25 / unit, -0.5 / unit / 7, 1.5 / unit / 7])
-    assert features.location_regressors[1] == pytest.approx([1, 0.75 / unit, 0, -0.25 / unit / 6])
+    assert features.location_regressors[0, :4] == pytest.approx([1, -0.25 / unit, -0.5 / unit / 7, 1.5 / unit / 7])
+    assert features.location_regressors[1, :4] == pytest.approx([1, 0.75 / unit, 0, -0.25 / unit / 6])
+    assert features.few == pytest.approx([np.exp(-0.2), 1])
+    assert features.location_regressors[:, 4:] == pytest.approx(
+        features.few[:, None] * features.location_regressors[:, :4]
+    )
+    assert features.sigma_regressors[:, 7:] == pytest.approx(features.few[:, None] * features.sigma_regressors[:, :7])
     logs = [np.log(3) - 4, np.log(3) - 4, found.users.log_noise[0], found.items.log_noise[0]]
-    assert features.sigma_regressors[0] == pytest.approx([1, *logs, -0.25 / unit, (0.25 / unit) ** 2])
+    assert features.sigma_regressors[0, :7] == pytest.approx([1, *logs, -0.25 / unit, (0.25 / unit) ** 2])
     assert features.sigma_regressors[1, 1:4] == pytest.approx([-4, np.log(2) - 4, 0])
     one = features.take(np.array([1]))
     assert one.predictions.tolist() == [features.predictions[1]] and one.item_counts.tolist() == [[0, 1, 0]]
@@ -172,19 +179,45 @@ def test_features_of_people_who_are_folded_in_read_their_histograms(
 
 
 def test_parameters_are_packed_and_unpacked() -> None:
-    vector = np.arange(19.0)
+    vector = np.arange(34.0)
     assert np.array_equal(Parameters.unpack(vector).pack(), vector)
-    assert START.pack().shape == (19,)
-    table = np.arange(38.0).reshape(2, 19)
-    assert Parameters.unpack(table).exponents.shape == (2, 4)
+    assert START.pack().shape == (34,)
+    assert sorted([*FOR_ALL, *FOR_FEW]) == list(range(34))
+    table = np.arange(68.0).reshape(2, 34)
+    assert Parameters.unpack(table).exponents.shape == (2, 8)
     assert np.array_equal(Parameters.unpack(table).pack(), table)
+
+
+def test_parameters_of_older_bundles_add_nothing_for_few_ratings() -> None:
+    older = Parameters.unpack(np.arange(19.0))
+    assert older.location.tolist() == [0, 1, 2, 3, 0, 0, 0, 0]
+    assert older.log_sigma.tolist() == [*range(4, 11), *[0] * 7]
+    assert older.exponents.tolist() == [11, 12, 13, 14, 0, 0, 0, 0]
+    assert older.log_positive.tolist() == [15, 16, 17, 18]
+
+
+def test_the_second_step_changes_nothing_for_people_with_many_ratings(rated: tuple[Features, np.ndarray]) -> None:
+    features, observed = rated
+    first = fit_parameters(features, observed)
+    second = fit_parameters(features, observed, first, free=FOR_FEW)
+    assert np.array_equal(second.pack()[FOR_ALL], first.pack()[FOR_ALL])
+    assert not np.allclose(second.pack()[FOR_FEW], first.pack()[FOR_FEW])
+    many = replace(
+        features,
+        few=np.zeros(300),
+        location_regressors=features.location_regressors * ([1] * 4 + [0] * 4),
+        sigma_regressors=features.sigma_regressors * ([1] * 7 + [0] * 7),
+    )
+    assert np.array_equal(predict_probabilities(many, second), predict_probabilities(many, first))
 
 
 def test_probabilities_follow_the_formula(rated: tuple[Features, np.ndarray]) -> None:
     features, number = rated[0], 7
     found = predict_probabilities(features, START)[number]
     smoothing_users, smoothing_items, degrees, weight = np.exp(START.log_positive)
-    a, b, c, d = START.exponents
+    few = np.exp(-features.num_ratings[number, 0] / 10)
+    assert 0 < few < 1
+    a, b, c, d = START.exponents[:4] + few * START.exponents[4:]
     middle = features.predictions[number] + features.location_regressors[number] @ START.location
     distance = (features.values - middle) / np.exp(features.sigma_regressors[number] @ START.log_sigma)
     overall, own = features.frequencies, features.user_frequencies[number]
@@ -208,7 +241,7 @@ def test_the_gradient_is_that_of_the_loss(rated: tuple[Features, np.ndarray]) ->
         step[number] = 1e-5
         ahead, behind = (penalized_loss(here + sign * step, features, observed)[0] for sign in (1, -1))
         assert gradient[number] == pytest.approx((ahead - behind) / 2e-5, rel=1e-4, abs=1e-3)
-    assert each.shape == (300, 19)
+    assert each.shape == (300, 34)
     alone = penalized_loss(here, features.take(np.array([9])), observed[[9]])[1]
     none = penalized_loss(here, features.take(np.array([], dtype=int)), observed[:0])[1]
     assert each[9] == pytest.approx(none - alone)
@@ -217,10 +250,10 @@ def test_the_gradient_is_that_of_the_loss(rated: tuple[Features, np.ndarray]) ->
 def test_the_penalty_holds_all_parameters_but_the_two_constants(rated: tuple[Features, np.ndarray]) -> None:
     features = rated[0].take(np.array([], dtype=int))
     loss, gradient, _ = penalized_loss(START.pack() + 0.5, features, rated[1][:0])
-    expected = np.full(19, 8.0)
-    expected[[0, 4]] = 0.0
+    expected = np.full(34, 8.0)
+    expected[[0, 8]] = 0.0
     assert gradient == pytest.approx(expected)
-    assert loss == pytest.approx(17 * 16 * 0.25 / 2)
+    assert loss == pytest.approx(32 * 16 * 0.25 / 2)
 
 
 def test_the_fit_is_where_the_gradient_vanishes(rated: tuple[Features, np.ndarray]) -> None:
@@ -228,4 +261,4 @@ def test_the_fit_is_where_the_gradient_vanishes(rated: tuple[Features, np.ndarra
     found = fit_parameters(features, observed)
     start, end = (penalized_loss(one.pack(), features, observed) for one in (START, found))
     assert end[0] < start[0]
-    assert np.abs(end[1]).max() < 0.01 * np.abs(start[1]).max()
+    assert np.abs(end[1][FOR_ALL]).max() < 0.01 * np.abs(start[1][FOR_ALL]).max()

@@ -32,6 +32,7 @@ PICTURES = [
     "by_popularity",
     "by_stars",
     "certainty",
+    "few_ratings",
     "intervals",
     "map",
     "panel",

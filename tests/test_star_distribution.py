@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from movie_autoencoder.data.scale import Scale, like_threshold, one_point
 from movie_autoencoder.uncertainty import StarDistribution, star_values, value_index
@@ -65,8 +68,8 @@ def test_an_interval_of_an_even_distribution_leaves_out_as_much_on_either_side_a
 
 
 def test_intervals_stay_on_the_scale_and_a_level_beyond_0_and_1_is_refused() -> None:
-    wide = StarDistribution(FIVE, VALUES, np.array([EVEN]), np.ones((1, len(LEVELS))))
-    assert [end.tolist() for end in wide.interval(0.7)] == [[1.0], [5.0]]
+    wide = StarDistribution(FIVE, VALUES, np.array([[0.5, 0, 0, 0, 0.5]]), np.tile(LEVELS, (1, 1)))
+    assert [end.tolist() for end in wide.interval(0.95)] == [[1.0], [5.0]]
     for level in (0.0, 1.0, -1, 2):
         with pytest.raises(ValueError, match=f"above 0 and below 1. Received: level={level}"):
             wide.interval(level)
@@ -130,16 +133,49 @@ def test_quantile_regression_of_scores_is_right_on_average_and_along_the_number_
             assert covered[(counts[:, 0] < 10) == short].mean() == pytest.approx(level, abs=0.03)
 
 
-def test_scores_too_few_for_a_level_give_the_whole_scale() -> None:
+def test_scores_too_few_for_a_level_give_the_widest_adjustment() -> None:
     scores, counts = np.linspace(0.1, 0.9, 9), np.full((9, 2), 20.0)
     found = ConformalAdjustment.fit(scores, counts).probabilities(counts[:1])[0]
     assert found[LEVELS.index(0.9)] == pytest.approx(0.9, abs=1e-3)  # the ninth of nine, as (9 + 1) * 0.9 is 9
-    assert found[LEVELS.index(0.95) :].tolist() == [1.0, 1.0]
+    assert found[LEVELS.index(0.95) :] == pytest.approx([0.975, 0.99])  # half of 0.05 and of 0.02 left out
 
 
 def test_an_interval_of_a_higher_level_is_never_the_narrower_one() -> None:
     """Coefficients by which the probabilities would fall from level to level: each stays at the largest so far."""
-    coefficients = np.zeros((8, 5))
-    coefficients[:, 0] = [0.5, 0.7, 0.6, 0.8, 0.4, 0.9, 0.85, 1.2]
+    coefficients = np.zeros((8, 6))
+    coefficients[:, 0] = [0.5, 0.8, 0.7, 0.85, 0.8, 0.94, 0.91, 1.2]
     found = ConformalAdjustment(coefficients).probabilities(np.array([[3.0, 4.0]]))
-    assert found.tolist() == [[0.5, 0.7, 0.7, 0.8, 0.8, 0.9, 0.9, 1.0]]
+    assert found == pytest.approx(np.array([[0.5, 0.8, 0.8, 0.85, 0.85, 0.94, 0.94, 0.99]]))
+
+
+@given(
+    rows=arrays(float, (4, 5), elements=st.floats(0, 1)).filter(lambda rows: bool((rows.sum(axis=1) > 0.1).all())),
+    coefficients=arrays(float, (8, 6), elements=st.floats(-3, 3)),
+    counts=arrays(float, (4, 2), elements=st.floats(0, 1e5)),
+    level=st.floats(0.05, 0.9),
+)
+def test_an_interval_never_contradicts_the_probability_of_liking(
+    rows: np.ndarray, coefficients: np.ndarray, counts: np.ndarray, level: float
+) -> None:
+    """Whatever the adjustment: both come from one distribution."""
+    adjusted = ConformalAdjustment(coefficients).probabilities(counts)
+    found = StarDistribution(FIVE, VALUES, rows / rows.sum(axis=1, keepdims=True), adjusted)
+    low, high = found.interval(level)
+    probability, inside = found.like_probability(), probability_at(adjusted, level)
+    assert (inside <= 0.95 + 1e-9).all()
+    # what lies below the interval is less than its complement; what is liked beyond that reaches into it
+    assert (high[probability > 1 - inside + 1e-6] >= 3.5 - 1e-6).all()
+    sure = probability >= 0.95 + 1e-6
+    assert (high - low <= 2 + 1e-6)[sure].all()  # two values are liked, each a bin one step wide
+    assert (low >= 1.5 - 1e-6)[sure].all()  # so the interval does not reach the lowest value
+    unsure = probability <= 0.05 - 1e-6  # disliked as surely: three values
+    assert (high - low <= 3 + 1e-6)[unsure].all()
+
+
+@pytest.mark.parametrize("count", [0.0, 1.0, 3.0, 1e6])
+def test_an_extrapolated_adjustment_leaves_out_at_least_half_and_at_most_twice_the_rest(count: float) -> None:
+    for slope in (-50.0, 50.0):
+        coefficients = np.full((8, 6), slope)
+        found = ConformalAdjustment(coefficients).probabilities(np.array([[count, 2.0]]))[0]
+        outside = (1 - found) / (1 - np.array(LEVELS))
+        assert outside.min() >= 0.5 - 1e-9 and outside.max() <= 2 + 1e-9

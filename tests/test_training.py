@@ -102,6 +102,8 @@ def test_a_run_holds_what_the_design_says(data: Path, whole: TrainResult) -> Non
         "baselines.npz",
         "catalogue.npz",
         "stars.npz",
+        "choice.npz",
+        "selection.npz",
         "ratings.parquet",
         "README.md",
         "bundle.json",

@@ -122,7 +122,7 @@ def test_intervals_are_nested_and_their_ends_are_real_numbers(parts: dict[str, A
 
 def test_the_adjustment_corrects_distributions_that_are_too_narrow(parts: dict[str, Any], model: StarModel) -> None:
     predictions, users, items, given = parts["test"]
-    narrow = replace(model.parameters, log_sigma=model.parameters.log_sigma - np.array([0.7, 0, 0, 0, 0, 0, 0]))
+    narrow = replace(model.parameters, log_sigma=model.parameters.log_sigma - 0.3 * np.eye(14)[0])
     features = Features.of(model.statistics, *parts["validation"][:3])
     observed = value_index(model.values, parts["validation"][3])
     scores = conformity_scores(predict_probabilities(features, narrow), observed)
@@ -267,9 +267,9 @@ def test_a_few_validation_ratings_are_enough(parts: dict[str, Any], number: int)
     found = StarModel.fit(*(array[:number] for array in parts["validation"]), parts["training"])
     low, high = found.distribution(*parts["test"][:3]).interval(0.9)
     assert np.isfinite(low).all()
-    if number < 9:  # so few scores have no quantile that covers nine of ten
-        assert (low == 1).all()
-        assert (high == 5).all()
+    assert ((low >= 1) & (high <= 5)).all()
+    if number < 9:  # so few scores have no quantile that covers nine of ten: the widest adjustment
+        assert found.adjustment.probabilities(np.array([[0.0, 9.0], [40.0, 40.0]]))[:, 5] == pytest.approx(0.95)
 
 
 def test_no_held_out_rating_is_an_error(parts: dict[str, Any]) -> None:
@@ -292,7 +292,7 @@ def test_a_saved_model_is_loaded_as_it_was(parts: dict[str, Any], model: StarMod
         "items_noise",
         "items_bias",
     }  # saved bundles have these names
-    assert arrays["parameters"].shape == (19,) and arrays["adjustments"].shape == (8, 5)
+    assert arrays["parameters"].shape == (34,) and arrays["adjustments"].shape == (8, 6)
     pairs = parts["test"][:3]
     loaded = StarModel.from_arrays(arrays, model.scale, parts["training"]).distribution(*pairs)
     assert np.array_equal(loaded.probabilities, model.distribution(*pairs).probabilities)

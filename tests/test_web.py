@@ -86,7 +86,7 @@ def test_unknown_items_are_listed(client: Client) -> None:
     assert [(one["stars"]) for one in answer["unmatched"]] == [4, 2]
     assert "We know 0 of your 2 films" in " ".join(answer["notes"])
     asked = client.post("/api/predict", json={"items": [10**9]}).json()
-    assert asked == {"predictions": [], "unknown": [10**9]}
+    assert asked == {"predictions": [], "unknown": [10**9], "as": "chosen"}
 
 
 def test_the_last_rating_of_an_item_counts(client: Client, stars: Any) -> None:
@@ -105,6 +105,18 @@ def test_predict(client: Client, recommender: Recommender, stars: Any) -> None:
         assert one["title"] == expected.title
         assert one["stars"] == pytest.approx(expected.stars, abs=1e-5)
         assert [one["low"], one["high"], one["p_like"]] == pytest.approx([expected.low, expected.high, expected.p_like])
+
+
+def test_predict_as_random(client: Client, recommender: Recommender, stars: Any) -> None:
+    asked = [one.item_id for one in recommender.recommend(stars, 3).items]
+    answers = {
+        one: client.post("/api/predict", json=body(stars, items=asked, **{"as": one})) for one in ("chosen", "random")
+    }
+    assert {one: answer.json()["as"] for one, answer in answers.items()} == {"chosen": "chosen", "random": "random"}
+    shown = [one["stars"] for one in answers["random"].json()["predictions"]]
+    assert shown == pytest.approx([one.stars for one in recommender.predict_items(stars, asked, selection="random")])
+    assert shown != [one["stars"] for one in answers["chosen"].json()["predictions"]]
+    assert client.post("/api/predict", json=body(stars, items=asked, **{"as": "any"})).status_code == 422
 
 
 def test_explain_adds_up(client: Client, stars: Any) -> None:

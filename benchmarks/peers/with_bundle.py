@@ -22,6 +22,8 @@ def main() -> None:
     with np.load(folder / "pairs.npz", allow_pickle=False) as pairs:
         users, items = pairs["users"], pairs["items"]
     found = {"predictions": np.asarray(recommender.predict(users, items), dtype=np.float64)}
+    if recommender.bundle.selection is not None:
+        found["random"] = np.asarray(recommender.predict(users, items, selection="random"), dtype=np.float64)
     if recommender.star_model is not None:
         found["probabilities"] = recommender.predict_distribution(users, items).probabilities
     np.savez(folder / "predictions-0.npz", **found)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..choice import with_new_choices
 from ..data.catalogue import Catalogue
 from ..data.ratings import Ids, IntArray, Ratings, locate
 from ..data.sources import read_catalogue, read_ratings
@@ -173,6 +174,8 @@ def with_new_items(
         _joined_catalogue(bundle.catalogue, catalogue, new.item_ids),
         metadata,
         None if bundle.star_model is None else bundle.star_model.with_items(new, merge, everything),
+        choice=None if bundle.choice is None else with_new_choices(bundle.choice, new, merge, bundle.ratings),
+        selection=bundle.selection,
     )
     return extended, added
 

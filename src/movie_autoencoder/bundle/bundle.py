@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
-from ..choice import ChoiceModel
+from ..choice import ChoiceModel, SelectionModel
 from ..data.catalogue import Catalogue
 from ..data.ratings import Ids, IntArray, Ratings, Scale, locate
 from ..models.base import TrainedModel
@@ -50,6 +50,8 @@ class Bundle:
         metadata: plain values for people and programs: settings, seed, versions, checksums, validation figures.
         star_model: what makes distributions of predictions; None where there was no validation part to learn it on.
         choice: how likely people are to choose items; None in bundles of earlier versions.
+        selection: how far ratings of chosen items lie above those of random ones; None without a validation part and
+            in bundles of earlier versions.
     """
 
     model: TrainedModel
@@ -63,6 +65,7 @@ class Bundle:
     metadata: Mapping[str, Any]
     star_model: StarModel | None = None
     choice: ChoiceModel | None = None
+    selection: SelectionModel | None = None
 
     def locate_users(self, user_ids: npt.ArrayLike) -> npt.NDArray[Any]:
         """Row of each user id in the model, -1 where training did not see it; shape of ``user_ids``."""
@@ -102,6 +105,8 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
             save_arrays(temporary / "stars.npz", bundle.star_model.to_arrays())
         if bundle.choice is not None:
             save_arrays(temporary / "choice.npz", bundle.choice.to_arrays(), compress=False)
+        if bundle.selection is not None:
+            save_arrays(temporary / "selection.npz", bundle.selection.to_arrays())
         if bundle.ratings is not None:
             _save_ratings(bundle.ratings, temporary / "ratings.parquet")
         (temporary / "README.md").write_text(card, encoding="utf-8")
@@ -154,6 +159,9 @@ def load_bundle(folder: Path) -> Bundle:
         if "stars.npz" in manifest["files"]
         else None,
         ChoiceModel.from_arrays(load_arrays(folder / "choice.npz")) if "choice.npz" in manifest["files"] else None,
+        SelectionModel.from_arrays(load_arrays(folder / "selection.npz"))
+        if "selection.npz" in manifest["files"]
+        else None,
     )
 
 

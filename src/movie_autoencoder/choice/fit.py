@@ -6,72 +6,41 @@ such people chose in training is shown, and their validation ratings are to be f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..data.ratings import IntArray, Ratings
+from ..data.ratings import Ratings
 from ..data.scale import Scale, like_threshold
 from ..metrics.rankings import ndcg, top_items
 from ..models.base import TrainedModel
 from ..models.validation import Validation
+from .folds import Fold, cells_of, csr, make_folds
 from .kernel import KernelAutoencoder, fit_kernels
-from .linear import FEW, LinearAutoencoder, LinearSettings, Table
+from .linear import FEW, LinearAutoencoder, LinearSettings, Table, gram_of
 from .model import USUAL_RATING_WEIGHT, Calibration, ChoiceModel
 
 DEPTH = 100  # length of the lists that choose settings
-_FOLDS = 5  # of the people, where they are few
-_SMALL = 1e10  # users x items x min of both, below which all folds are fitted
-_MOST_PEOPLE = 1000  # who choose settings
-_MIN_PEOPLE = 5
-_HIDDEN = 0.1  # fraction of each person's choices that is held out where there is no validation part
 _PENALTY_STEP = 4.0
 _PENALTY_STEPS = range(-3, 6)  # from the usual one
-_DROPOUTS = (0.25, 0.75)
+_DROPOUTS = (0.25,)
 _RIDGES = (0.003, 0.03, 0.3, 3.0, 10.0, 30.0, 100.0)
 _USUAL_RIDGE = 0.03
 _KERNEL_WEIGHTS = (0.0, 0.2, 0.5, 0.7, 1.0)
 _USUAL_KERNEL_WEIGHT = 0.35
 _POPULARITY_WEIGHTS = (0.0, 0.3, 0.6, 0.85, 0.95)
 _RATING_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
-_BLOCK = 1 << 22  # scores held at a time
+_HEAD = 2500  # most chosen items, with which the linear settings are searched
 _CHOICES_A_KNOT = 40
 _MOST_KNOTS = 30
 
-Scorer = Callable[[Any], npt.NDArray[Any]]  # from choices, CSR, to scores
-Values = npt.NDArray[np.float64]
+Scores = dict[Any, npt.NDArray[Any]]  # of all items for a block of people, by setting
+Scorer = Callable[[int, slice], Scores]  # from the number of a fold and a slice of its people
+Values = npt.NDArray[np.floating[Any]]
 Setting = TypeVar("Setting", bound=Hashable)
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """People to rank for, and the choices of everybody else.
-
-    Args:
-        training: choices that a model is fitted on, CSR of ones, shape ``(num_users, num_items)``.
-        shown: what is shown of the people, CSR of ones, shape ``(n, num_items)``.
-        targets: what is held out, CSR of ratings, same shape.
-        predictions: predicted ratings of all items for a slice of the people; None without a model of ratings.
-    """
-
-    training: Any
-    shown: Any
-    targets: Any
-    predictions: Callable[[slice], npt.NDArray[Any]] | None
-
-    def predict(self, rows: slice) -> npt.NDArray[Any]:
-        """Predicted ratings of all items for a slice of the people, rating points."""
-        if self.predictions is None:
-            raise TypeError("These people have no model of ratings.")
-        return self.predictions(rows)
-
-    def blocks(self) -> Iterator[slice]:
-        """Slices of the people, small enough for scores of all items."""
-        step = max(1, _BLOCK // self.shown.shape[1])
-        return (slice(start, start + step) for start in range(0, self.shown.shape[0], step))
 
 
 def fit_choice(
@@ -90,7 +59,7 @@ def fit_choice(
     Example:
         ``fit_choice(ratings).scores(ratings)`` has a row of scores for each person.
     """
-    folds = _folds(ratings, validation, model, seed)
+    folds = make_folds(ratings, validation, model, seed)
     if not folds:
         chosen = ratings.to_csr()
         linear = LinearAutoencoder.fit(chosen, LinearSettings(), seed=seed)
@@ -121,81 +90,21 @@ def fit_choice(
     return ChoiceModel(linear, kernel, popularity, weight, popularity_weight, calibration, rating_weight)
 
 
-def _folds(ratings: Ratings, validation: Validation | None, model: TrainedModel | None, seed: int) -> list[Fold]:
-    """Folds of people with something shown and something held out."""
-    if validation is None:
-        return _split_people(*_hide(ratings, seed), None, seed)
-    known = (validation.users >= 0) & (validation.items >= 0)
-    shown = (validation.training if validation.fold_in is None else validation.fold_in).to_csr()
-    cells = (validation.users[known], validation.items[known])
-    targets = _csr(validation.targets[known], cells, shown.shape)
-    if validation.fold_in is None:
-        return _split_people(shown, targets, model, seed)
-    people = _with_targets(shown, targets)[:_MOST_PEOPLE]
-    encoded = None if model is None else model.fold_in(validation.fold_in)
-    fold = _fold(validation.training.to_csr(), shown, targets, people, model, encoded)
-    return [fold] if len(people) >= _MIN_PEOPLE else []
-
-
-def _hide(ratings: Ratings, seed: int) -> tuple[Any, Any]:
-    """Choices shown and held out, CSR; everybody keeps at least half of theirs."""
-    rng = np.random.default_rng([seed, 5])
-    hidden = rng.random(len(ratings)) < _HIDDEN
-    hidden &= ratings.user_counts[ratings.user_index] > 1
-    cells, shape = (ratings.user_index, ratings.item_index), (ratings.num_users, ratings.num_items)
-    shown = _csr(np.ones(int((~hidden).sum()), np.float32), tuple(one[~hidden] for one in cells), shape)
-    return shown, _csr(ratings.values[hidden], tuple(one[hidden] for one in cells), shape)
-
-
-def _split_people(shown: Any, targets: Any, model: TrainedModel | None, seed: int) -> list[Fold]:
-    people = np.random.default_rng([seed, 6]).permutation(_with_targets(shown, targets))
-    if len(people) < _MIN_PEOPLE * _FOLDS:
-        return []
-    few = float(np.prod(shown.shape, dtype=np.float64)) * min(shown.shape) <= _SMALL
-    groups = np.array_split(people, _FOLDS) if few else [people[: min(_MOST_PEOPLE, len(people) // _FOLDS)]]
-    encoded = None if model is None else model.users
-    folds = []
-    for group in groups:
-        others = np.ones(shown.shape[0], dtype=bool)
-        others[group] = False
-        folds.append(_fold(shown[np.flatnonzero(others)], shown, targets, np.sort(group), model, encoded))
-    return folds
-
-
-def _fold(training: Any, shown: Any, targets: Any, people: IntArray, model: TrainedModel | None, encoded: Any) -> Fold:
-    predictions = None
-    if model is not None:
-        items, offset = model.items.factors[:-1].T, np.float32(model.mean) + model.items.offset[:-1]
-
-        def predictions(rows: slice) -> npt.NDArray[Any]:
-            some = people[rows]
-            found: Table = encoded.factors[some] @ items + (encoded.offset[some, None] + offset)
-            return found
-
-    return Fold(training, shown[people], targets[people], predictions)
-
-
-def _with_targets(shown: Any, targets: Any) -> IntArray:
-    return np.flatnonzero((np.diff(shown.indptr) > 0) & (np.diff(targets.indptr) > 0))
-
-
-def _csr(values: Any, cells: Any, shape: tuple[int, ...]) -> Any:
-    from scipy import sparse
-
-    return sparse.csr_array((values, cells), shape=shape)
-
-
 def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, list[LinearAutoencoder]]:
-    """The best penalty by a walk from the usual one, then the best dropout."""
+    """The best penalty by a walk from the usual one, then the best dropout; large catalogues by their head."""
     tried: dict[LinearSettings, Values] = {}
-    usual = LinearSettings()
-
-    def fits(settings: LinearSettings) -> list[LinearAutoencoder]:
-        return [LinearAutoencoder.fit(fold.training, settings, num_factors=FEW, seed=seed) for fold in folds]
+    usual, heads = LinearSettings(), [_head(fold) for fold in folds]
+    grams = [gram_of(fold.training) for fold in heads]
 
     def values(settings: LinearSettings) -> Values:
         if settings not in tried:
-            tried[settings] = _ndcg(folds, [one.scores for one in fits(settings)])
+            fitted = [
+                LinearAutoencoder.fit(fold.training, settings, num_factors=FEW, gram=gram, seed=seed)
+                for fold, gram in zip(heads, grams, strict=True)
+            ]
+            tried.update(
+                _ndcg(heads, lambda number, rows: {settings: fitted[number].scores(heads[number].shown[rows])})
+            )
         return tried[settings]
 
     values(usual)
@@ -203,14 +112,23 @@ def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, li
         best, at = usual, step
         while at in _PENALTY_STEPS:
             candidate = replace(usual, l2=usual.l2 * _PENALTY_STEP**at)
-            if values(candidate).mean() <= values(best).mean():
+            if not np.nanmean(values(candidate)) > np.nanmean(values(best)):
                 break
             best, at = candidate, at + step
     settings = _best(usual, tried)
     for dropout in _DROPOUTS:
         values(replace(settings, dropout=dropout))
     settings = _best(settings, tried)
-    return settings, fits(settings)
+    return settings, [LinearAutoencoder.fit(fold.training, settings, num_factors=FEW, seed=seed) for fold in folds]
+
+
+def _head(fold: Fold) -> Fold:
+    """The same people with the most chosen items only, so that a fit of many settings stays quick."""
+    if fold.training.shape[1] <= _HEAD:
+        return fold
+    counts = np.bincount(fold.training.indices, minlength=fold.training.shape[1])
+    columns = np.sort(np.argsort(-counts, kind="stable")[:_HEAD])
+    return Fold(fold.training[:, columns], fold.shown[:, columns], fold.targets[:, columns], None)
 
 
 def _search_kernel(
@@ -219,59 +137,68 @@ def _search_kernel(
     """Penalty of the kernel autoencoder and its weight beside the linear one."""
     fitted = [fit_kernels(fold.training, _RIDGES, seed=seed) for fold in folds]
 
-    def values(ridge: float, weight: float) -> Values:
-        def scorer(linear: LinearAutoencoder, kernel: KernelAutoencoder) -> Scorer:
-            return lambda shown: (1 - weight) * linear.scores(shown) + weight * kernel.scores(shown)
+    def scorer(grid: Sequence[tuple[float, float]]) -> Scorer:
+        def scores(number: int, rows: slice) -> Scores:
+            shown, kernels = folds[number].shown[rows], fitted[number]
+            linear, latent = linears[number].scores(shown), kernels[0].encode(shown)  # one encoder for all penalties
+            return {
+                (ridge, weight): (1 - weight) * linear + (weight * latent) @ kernels[_RIDGES.index(ridge)].decoder
+                for ridge, weight in grid
+            }
 
-        at = _RIDGES.index(ridge)
-        return _ndcg(folds, [scorer(linear, kernels[at]) for linear, kernels in zip(linears, fitted, strict=True)])
+        return scores
 
-    ridge = _best(_USUAL_RIDGE, {one: values(one, _USUAL_KERNEL_WEIGHT) for one in _RIDGES})
-    weights = (_USUAL_KERNEL_WEIGHT, *_KERNEL_WEIGHTS)
-    weight = _best(_USUAL_KERNEL_WEIGHT, {one: values(ridge, one) for one in weights})
+    usual = (_USUAL_RIDGE, _USUAL_KERNEL_WEIGHT)
+    ridge, _ = _best(usual, _ndcg(folds, scorer([(one, _USUAL_KERNEL_WEIGHT) for one in _RIDGES])))
+    usual = (ridge, _USUAL_KERNEL_WEIGHT)
+    ridge, weight = _best(usual, _ndcg(folds, scorer([usual, *((ridge, one) for one in _KERNEL_WEIGHTS)])))
     at = _RIDGES.index(ridge)
     return ridge, weight, [kernels[at] for kernels in fitted]
 
 
 def _search_popularity(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> float:
-    """The weight of popularity, which is what ratings too sparse for anything else have to say."""
-    values = {
-        weight: _ndcg(folds, [replace(one, popularity_weight=weight).scores_of for one in models])
-        for weight in _POPULARITY_WEIGHTS
-    }
-    return max(values, key=lambda weight: float(values[weight].mean()))
+    """The weight of popularity, which is all that very sparse ratings have to say."""
+
+    def scores(number: int, rows: slice) -> Scores:
+        found, popularity = models[number].scores_of(folds[number].shown[rows]), models[number].popularity
+        return {weight: (1 - weight) * found + weight * popularity for weight in _POPULARITY_WEIGHTS}
+
+    values = _ndcg(folds, scores)
+    return max(_POPULARITY_WEIGHTS, key=lambda weight: float(np.nanmean(values[weight])))
 
 
 def _search_rating_weight(folds: Sequence[Fold], models: Sequence[ChoiceModel], scale: Scale) -> float:
     """The weight of predicted ratings that finds most of the liked held-out items."""
     least, liked = like_threshold(scale), []
     for fold in folds:
-        rows, columns = _cells(fold.targets)
+        rows, columns = cells_of(fold.targets)
         keep = fold.targets.data >= least
-        targets = _csr(fold.targets.data[keep], (rows[keep], columns[keep]), fold.targets.shape)
+        targets = csr(fold.targets.data[keep], (rows[keep], columns[keep]), fold.targets.shape)
         liked.append(replace(fold, targets=targets))
     if any(fold.predictions is None for fold in folds) or not sum(fold.targets.nnz for fold in liked):
         return USUAL_RATING_WEIGHT
 
-    def mean(weight: float) -> float:
-        found = []
-        for fold, model in zip(liked, (replace(one, rating_weight=weight) for one in models), strict=True):
-            for rows in fold.blocks():
-                values = model.balanced(model.scores_of(fold.shown[rows]), fold.predict(rows), scale)
-                found.append(ndcg(top_items(values, DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH))
-        return float(np.nanmean(np.concatenate(found)))
+    def scores(number: int, rows: slice) -> Scores:
+        fold, model = liked[number], models[number]
+        found, predictions = model.scores_of(fold.shown[rows]), fold.predict(rows)
+        return {
+            weight: replace(model, rating_weight=weight).balanced(found, predictions, scale)
+            for weight in _RATING_WEIGHTS
+        }
 
-    return max(_RATING_WEIGHTS, key=mean)
+    values = _ndcg(liked, scores)
+    return max(_RATING_WEIGHTS, key=lambda weight: float(np.nanmean(values[weight])))
 
 
-def _ndcg(folds: Sequence[Fold], scorers: Sequence[Scorer]) -> Values:
-    """NDCG@100 of each person's held-out items, among all items that were not shown."""
-    values = [
-        ndcg(top_items(scorer(fold.shown[rows]), DEPTH, excluded=fold.shown[rows]), fold.targets[rows], DEPTH)
-        for fold, scorer in zip(folds, scorers, strict=True)
-        for rows in fold.blocks()
-    ]
-    return np.concatenate(values)
+def _ndcg(folds: Sequence[Fold], scorer: Scorer) -> dict[Any, Values]:
+    """NDCG@100 of each person's held-out items, among all items that were not shown, for each of several settings."""
+    found: dict[Any, list[Values]] = {}
+    for number, fold in enumerate(folds):
+        for rows in fold.blocks():
+            for setting, scores in scorer(number, rows).items():
+                top = top_items(scores, DEPTH, excluded=fold.shown[rows])
+                found.setdefault(setting, []).append(ndcg(top, fold.targets[rows], DEPTH))
+    return {setting: np.concatenate(values) for setting, values in found.items()}
 
 
 def _best(usual: Setting, values: Mapping[Setting, Values]) -> Setting:
@@ -279,13 +206,10 @@ def _best(usual: Setting, values: Mapping[Setting, Values]) -> Setting:
 
     Otherwise the usual setting, which was found on other data: a small validation part should not overrule it.
     """
-    best = max(values, key=lambda setting: float(values[setting].mean()))
+    best = max(values, key=lambda setting: float(np.nanmean(values[setting])))
     difference = values[best] - values[usual]
+    difference = difference[~np.isnan(difference)]
     return best if difference.mean() > difference.std() / np.sqrt(len(difference)) else usual
-
-
-def _cells(matrix: Any) -> tuple[IntArray, IntArray]:
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices
 
 
 def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibration:
@@ -299,7 +223,7 @@ def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibrat
     for fold, model in zip(folds, models, strict=True):
         for rows in fold.blocks():
             scores = model.scores_of(fold.shown[rows])
-            found.append(scores[_cells(fold.targets[rows])])
+            found.append(scores[cells_of(fold.targets[rows])])
     positive = np.concatenate(found).astype(np.float64)
     num_knots = int(np.clip(len(positive) // _CHOICES_A_KNOT, 3, _MOST_KNOTS))
     edges = np.unique(np.quantile(positive, np.linspace(0, 1, num_knots + 1)[1:-1]))
@@ -307,9 +231,9 @@ def _calibrate(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> Calibrat
     for fold, model in zip(folds, models, strict=True):
         for rows in fold.blocks():
             scores = model.scores_of(fold.shown[rows])
-            targets = _cells(fold.targets[rows])
+            targets = cells_of(fold.targets[rows])
             index = np.searchsorted(edges, scores)
-            scores[_cells(fold.shown[rows])] = np.nan
+            scores[cells_of(fold.shown[rows])] = np.nan
             chosen += np.bincount(index[targets], minlength=len(chosen))
             known = ~np.isnan(scores)
             everything += np.bincount(index[known], minlength=len(chosen))

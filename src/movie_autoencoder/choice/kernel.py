@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..data.ratings import IntArray
 from .linear import Table, doubled, halved, rounded
 
-NUM_LANDMARKS = 2048
+NUM_LANDMARKS = 1024
 NUM_COMPONENTS = 256
 _DEPTH = 3  # hidden layers of the network
 
@@ -106,7 +106,7 @@ def fit_kernels(
     rows = np.sort(rng.permutation(num_users)[:num_landmarks])
     landmarks = chosen[rows].astype(np.float32)
     landmarks.data /= np.sqrt(np.repeat(np.diff(landmarks.indptr), np.diff(landmarks.indptr)))
-    between = _kernel((landmarks @ landmarks.T).toarray()).astype(np.float64)
+    between = _kernel((landmarks @ landmarks.T).toarray())
     size = len(rows)
     values, vectors = eigh(between, subset_by_index=[max(0, size - num_components), size - 1])
     kept = values > 1e-6 * values[-1]

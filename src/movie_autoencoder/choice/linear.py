@@ -14,7 +14,7 @@ V, s are right singular vectors and singular values of X diag(gamma)^-1/2, with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +30,7 @@ FEW = 2 * NUM_FACTORS  # users or items, for whom factors lose next to nothing
 _OVERSAMPLING = 32
 _POWER_ITERATIONS = 3
 _BLOCK = 1 << 22  # numbers of a block of dense rows
+_STRIPE = 256  # rows mirrored at a time
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ class LinearAutoencoder:
         weights: W, shape ``(num_items, num_items)``, float32, zero diagonal; None where there are factors.
         factors: F', shape ``(num_factors, num_items)``, float32; None where there are weights.
         out: gamma + mu, shape ``(num_items,)``, float32; it scales the scores of factors.
+        settings: of the fit.
     """
 
     weights: Table | None
     factors: Table | None
     out: Table
+    settings: LinearSettings
 
     @classmethod
     def fit(
@@ -69,6 +72,7 @@ class LinearAutoencoder:
         *,
         max_dense_items: int = MAX_DENSE_ITEMS,
         num_factors: int = NUM_FACTORS,
+        gram: Table | None = None,
         seed: int = 0,
     ) -> LinearAutoencoder:
         """Fits by the closed form.
@@ -78,27 +82,28 @@ class LinearAutoencoder:
             settings: of the fit.
             max_dense_items: with more items the fit has factors.
             num_factors: how many.
+            gram: `gram_of` the choices, for a second fit of the same ones; it is computed when left out.
             seed: of the random projection that finds factors.
 
         Example:
             ``LinearAutoencoder.fit(ratings.to_csr(), LinearSettings(l2=100)).scores(ratings.to_csr())``
         """
         counts = np.asarray(chosen.sum(axis=0), dtype=np.float64).ravel()
-        gamma = counts * (settings.dropout / (1 - settings.dropout)) + settings.l2
+        gamma = penalties(counts, settings)
         if chosen.shape[1] <= max_dense_items and min(chosen.shape) > FEW:
-            covariance = _inverse(chosen, gamma)
+            covariance = _inverse(chosen, gamma, gram)
             diagonal = covariance.diagonal().astype(np.float64)
             out = _out(gamma, diagonal, settings.relaxation)
             covariance *= -out
             np.fill_diagonal(covariance, 0)
-            return cls(rounded(covariance), None, out)
+            return cls(rounded(covariance), None, out, settings)
         if chosen.shape[0] <= num_factors:
             shrunk = _exact_factors(chosen, gamma).astype(np.float64)
         else:
             vectors, singular = _right_singular_vectors(chosen, gamma, num_factors, seed)
             shrunk = vectors * np.sqrt(singular**2 / (singular**2 + 1))[:, None] / np.sqrt(gamma)
         out = _out(gamma, 1 / gamma - (shrunk**2).sum(axis=0), settings.relaxation)
-        return cls(None, rounded(shrunk), out)
+        return cls(None, rounded(shrunk), out, settings)
 
     def __len__(self) -> int:
         return len(self.out)
@@ -114,7 +119,7 @@ class LinearAutoencoder:
         """
         if self.weights is not None:
             return np.asarray(chosen @ self.weights, dtype=np.float32)
-        factors = self._factors()
+        factors = self.required_factors()
         return np.asarray((chosen @ factors.T) @ factors, dtype=np.float32) * self.out
 
     def person_scores(self, items: IntArray, targets: IntArray | slice = slice(None)) -> Table:
@@ -122,36 +127,50 @@ class LinearAutoencoder:
         if self.weights is not None:
             rows = self.weights[items] if isinstance(targets, slice) else self.weights[np.ix_(items, targets)]
             return np.asarray(rows.sum(axis=0), dtype=np.float32)
-        factors = self._factors()
+        factors = self.required_factors()
         scores: Table = (factors[:, items].sum(axis=1) @ factors[:, targets]) * self.out[targets]
         return scores
 
     def vectors(self) -> Table:
         """A vector of each item: its factors, or its weights for the items, shape ``(num_items, dim)``."""
-        return np.ascontiguousarray(self._factors().T) if self.weights is None else self.weights
+        return np.ascontiguousarray(self.required_factors().T) if self.weights is None else self.weights
 
     def shares(self, items: IntArray, targets: IntArray) -> Table:
         """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``."""
         if self.weights is not None:
             return np.asarray(self.weights[np.ix_(items, targets)])
-        factors = self._factors()
+        factors = self.required_factors()
         return np.asarray((factors[:, items].T @ factors[:, targets]) * self.out[targets])
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays from which `from_arrays` makes the same model."""
         if self.weights is not None:
-            return halved("weights", self.weights) | {"out": self.out}
-        return halved("factors", self._factors()) | {"out": self.out}
+            table = halved("weights", self.weights)
+        else:
+            table = halved("factors", self.required_factors())
+        return table | {"out": self.out, "settings": np.array(astuple(self.settings))}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """The model that gave these arrays."""
-        return cls(doubled("weights", arrays), doubled("factors", arrays), arrays["out"])
+        settings = LinearSettings(*arrays["settings"].tolist())
+        return cls(doubled("weights", arrays), doubled("factors", arrays), arrays["out"], settings)
 
-    def _factors(self) -> Table:
+    def required_factors(self) -> Table:
+        """The factors, where there are no weights.
+
+        Raises:
+            TypeError: this model has weights.
+        """
         if self.factors is None:
             raise TypeError("A linear autoencoder has weights or factors.")
         return self.factors
+
+
+def penalties(counts: npt.NDArray[Any], settings: LinearSettings) -> npt.NDArray[np.float64]:
+    """gamma of items that were chosen so often, shape of ``counts``."""
+    found: npt.NDArray[np.float64] = counts * (settings.dropout / (1 - settings.dropout)) + settings.l2
+    return found
 
 
 def rounded(table: npt.NDArray[Any]) -> Table:
@@ -194,7 +213,7 @@ def _out(gamma: npt.NDArray[np.float64], diagonal: npt.NDArray[np.float64], rela
     return np.maximum((1 - relaxation) / diagonal, gamma).astype(np.float32)
 
 
-def _inverse(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
+def _inverse(chosen: Any, gamma: npt.NDArray[np.float64], gram: Table | None) -> Table:
     """(X'X + diag(gamma))^-1 by Cholesky's factors in float32, or by those of users x users where they are fewer."""
     from scipy.linalg import lapack
 
@@ -204,14 +223,19 @@ def _inverse(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
         found: Table = -(half.T @ half)
         found[np.diag_indices(num_items)] += (1 / gamma).astype(np.float32)
         return found
-    gram = _gram(chosen)
+    gram = _gram(chosen) if gram is None else gram.copy(order="F")
     gram[np.diag_indices(num_items)] += gamma.astype(np.float32)
     factor, failed = lapack.spotrf(gram, lower=0, overwrite_a=1)
     inverse, failed_too = lapack.spotri(factor, lower=0, overwrite_c=1)
     if failed or failed_too:
         raise ValueError("The choices cannot be inverted with so small an l2. Raise it.")
-    upper = np.triu(inverse)
-    return np.ascontiguousarray(upper + np.triu(upper, 1).T, dtype=np.float32)
+    symmetric: Table = inverse.T  # in the order of C, with its lower half filled
+    for start in range(0, num_items, _STRIPE):
+        stripe, rest = slice(start, start + _STRIPE), slice(start + _STRIPE, None)
+        symmetric[stripe, rest] = symmetric[rest, stripe].T
+        lower = np.tril(symmetric[stripe, stripe])
+        symmetric[stripe, stripe] = lower + np.tril(lower, -1).T
+    return symmetric
 
 
 def _exact_factors(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
@@ -223,6 +247,12 @@ def _exact_factors(chosen: Any, gamma: npt.NDArray[np.float64]) -> Table:
     inner[np.diag_indices(len(inner))] += 1
     half = solve_triangular(cholesky(inner, lower=True), scaled.toarray(), lower=True)
     return np.asarray(half / np.sqrt(gamma).astype(np.float32), dtype=np.float32)
+
+
+def gram_of(chosen: Any, *, max_dense_items: int = MAX_DENSE_ITEMS) -> Table | None:
+    """X'X where `LinearAutoencoder.fit` needs it, shape ``(num_items, num_items)``; None where it does not."""
+    dense = chosen.shape[1] <= max_dense_items and min(chosen.shape) > FEW and chosen.shape[0] >= chosen.shape[1]
+    return _gram(chosen) if dense else None
 
 
 def _gram(chosen: Any) -> Table:
@@ -249,7 +279,7 @@ def _right_singular_vectors(
 
     Exact where users or items are few; else by random projection (Halko et al. 2011).
     """
-    from scipy.linalg import eigh, qr
+    from scipy.linalg import eigh
 
     scaled = chosen.multiply(1 / np.sqrt(gamma)[None, :]).tocsr().astype(np.float32)
     size = min(scaled.shape)
@@ -265,9 +295,17 @@ def _right_singular_vectors(
     transposed = scaled.T.tocsr()
     basis = rng.standard_normal((scaled.shape[1], count + _OVERSAMPLING), dtype=np.float32)
     for _ in range(_POWER_ITERATIONS):
-        basis = transposed @ (scaled @ qr(basis, mode="economic", overwrite_a=True, check_finite=False)[0])
-    basis = qr(basis, mode="economic", overwrite_a=True, check_finite=False)[0]
+        basis = transposed @ (scaled @ _orthonormal(basis))
+    basis = _orthonormal(basis)
     projected = scaled @ basis  # users x k
     squares, rotation = eigh((projected.T @ projected).astype(np.float64))
     best = np.argsort(-squares)[:count]
     return (basis @ rotation[:, best].astype(np.float32)).T.astype(np.float64), np.sqrt(squares[best].clip(min=0))
+
+
+def _orthonormal(basis: Table) -> Table:
+    """An orthonormal basis of the columns, by the eigenvectors of their small Gram matrix: much faster than QR."""
+    values, vectors = np.linalg.eigh((basis.T @ basis).astype(np.float64))
+    kept = values > 1e-7 * values[-1]
+    found: Table = basis @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,11 @@ from .inputs import load_recommender, ratings_of_people
 from .options import Debug, Run, at_least_one, check_suffix
 
 app = typer.Typer()
+
+_MEANING = {
+    "chosen": "of people who choose the film, as those in the training data did",
+    "random": "of people whom the film is put before, whether they would choose it or not",
+}
 
 
 def _port(value: int) -> int:
@@ -25,6 +30,14 @@ def predict(
     run: Run,
     pairs: Annotated[Path, typer.Argument(help="A CSV, TSV or Parquet file with a user and an item column.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="File for the predictions: .csv or .parquet.")],
+    selection: Annotated[
+        Literal["chosen", "random"],
+        typer.Option(
+            "--as",
+            help="chosen: stars of people who choose the film, as in the training data. random: stars of people whom "
+            "the film is put before, whether they would choose it or not.",
+        ),
+    ] = "chosen",
     debug: Debug = False,
 ) -> None:
     """Predict stars and their 90 % intervals for pairs of users and items."""
@@ -35,7 +48,7 @@ def predict(
     frame = read_pairs(pairs)
     users = recommender.locate_users(frame["user"].to_numpy())
     items = recommender.locate_items(frame["item"].to_numpy())
-    frame["stars"] = recommender.model.predict(users, items)
+    frame["stars"] = recommender.predict(frame["user"].to_numpy(), frame["item"].to_numpy(), selection=selection)
     if recommender.star_model is not None:
         distribution = recommender.star_model.distribution(frame["stars"].to_numpy(), users, items)
         frame["low"], frame["high"] = distribution.interval(0.9)
@@ -45,7 +58,8 @@ def predict(
     print_lines(
         [
             f"Saved      {out}: {len(frame):,} predictions; {unknown_users:,} of unknown users, {unknown_items:,} of "
-            "unknown films"
+            "unknown films",
+            f"Stars      as {selection}: {_MEANING[selection]}",
         ]
     )
 

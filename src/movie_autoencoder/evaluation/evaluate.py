@@ -16,6 +16,7 @@ from ..bundle.bundle import Bundle, load_bundle
 from ..data.ratings import Ratings
 from ..models.base import TrainedModel
 from .examples import Scored, make_panel, make_user_example
+from .few_ratings import certainty_of_few
 from .fold_in_curve import curve_of_users
 from .groups import agreement, count_bins, group_errors, value_groups
 from .latent_map import make_latent_map
@@ -88,6 +89,9 @@ def evaluate(
     uncertainty = None
     if bundle.star_model is not None:
         uncertainty = measure(name, bundle.star_model, predictions[name], targets, item_counts, user_counts)
+    few = None
+    if bundle.star_model is not None:
+        few = certainty_of_few(bundle.star_model, model, targets, bundle.ratings, seed=seed)
     fold_in = curve_of_users({key: predictors[key] for key in (name, "damped_bias")}, targets, seed=seed)
     scoring_seconds = time.perf_counter() - scoring_started
     rankings = evaluate_rankings(bundle, targets, num_ranked=num_ranked, resamples=resamples, seed=seed)
@@ -123,6 +127,7 @@ def evaluate(
         latent_map=make_latent_map(model.users.latent, bundle.ratings, bundle.user_counts, seed=seed),
         fold_in=fold_in,
         uncertainty=uncertainty,
+        few_ratings=few,
         rankings=rankings,
         warnings=_warnings(bundle, targets, scores),
         metadata=dict(bundle.metadata),

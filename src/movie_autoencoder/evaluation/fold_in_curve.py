@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..data.first_ratings import first_ratings, random_positions
 from ..data.ratings import FloatArray, IntArray, Ratings
 from ..metrics.errors import rmse
 from ..models.base import TrainedModel
@@ -35,34 +36,6 @@ class FoldInCurve:
     num_ratings: int
     num_given: tuple[int, ...]
     rmse: Mapping[str, tuple[float, ...]]
-
-
-def random_positions(ratings: Ratings, seed: int) -> IntArray:
-    """Position of each rating in a random order of its user's ratings, from 0, shape ``(num_ratings,)``."""
-    shuffled = np.lexsort((np.random.default_rng([seed, 6]).random(len(ratings)), ratings.user_index))
-    position = np.empty(len(ratings), dtype=np.int64)
-    position[shuffled] = np.arange(len(ratings)) - np.repeat(ratings.user_starts[:-1], ratings.user_counts)
-    return position
-
-
-def first_ratings(ratings: Ratings, position: IntArray, number: int) -> Ratings:
-    """The first ratings of each row; all rows and columns stay.
-
-    Args:
-        ratings: rows and columns as in `predict_folded`.
-        position: position of each rating in its row's order (`random_positions`).
-        number: number of ratings of each row; a row with fewer keeps all of them.
-    """
-    cells = np.flatnonzero(position < number)
-    return Ratings(
-        ratings.user_index[cells],
-        ratings.item_index[cells],
-        ratings.values[cells],
-        ratings.user_ids,
-        ratings.item_ids,
-        ratings.scale,
-        source=ratings.source,
-    )
 
 
 def predict_folded(
@@ -138,6 +111,25 @@ def curve_of_users(models: Mapping[str, TrainedModel], targets: Targets, *, seed
     Returns:
         None for any other split, and with too few fold-in ratings.
     """
+    found = curve_ratings(targets, seed=seed)
+    if found is None:
+        return None
+    ratings, position, scored, numbers = found
+    return fold_in_curve(models, ratings, position, scored, num_given=numbers)
+
+
+def curve_ratings(
+    targets: Targets, *, seed: int
+) -> tuple[Ratings, IntArray, tuple[IntArray, IntArray, FloatArray], list[int]] | None:
+    """The ratings of the curve over test users: those to fold in, their positions, those to score, and the numbers.
+
+    Args:
+        targets: what is scored.
+        seed: seed of the order in which ratings are folded in.
+
+    Returns:
+        The first three as `fold_in_curve` takes them; None where `curve_of_users` returns None.
+    """
     if targets.fold_in is None:
         return None
     counts = targets.fold_in.user_counts
@@ -152,4 +144,4 @@ def curve_of_users(models: Mapping[str, TrainedModel], targets: Targets, *, seed
         np.concatenate([targets.items[test], targets.fold_in.item_index[beyond]]),
         np.concatenate([targets.ratings.values[test], targets.fold_in.values[beyond]]),
     )
-    return fold_in_curve(models, targets.fold_in, position, scored, num_given=numbers)
+    return targets.fold_in, position, scored, numbers

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..data.ratings import Scale
 from .examples import Panel, UserExample
+from .few_ratings import FewRatingsCertainty
 from .fold_in_curve import FoldInCurve
 from .groups import Agreement, GroupError
 from .latent_map import LatentMap
@@ -67,6 +68,7 @@ class Evaluation:
         fold_in: errors by the number of fold-in ratings of users that were not trained on; None except for a split by
             user.
         uncertainty: scores of the rating distributions; None for a model without them.
+        few_ratings: certainty by the number of fold-in ratings; None for a model without distributions.
         rankings: how well lists find the held-out items; None where nobody can have a list.
         warnings: what a reader should know, one sentence each.
         metadata: the bundle's metadata.
@@ -106,6 +108,7 @@ class Evaluation:
     latent_map: LatentMap | None
     fold_in: FoldInCurve | None
     uncertainty: Uncertainty | None
+    few_ratings: FewRatingsCertainty | None
     rankings: RankingEvaluation | None
     warnings: tuple[str, ...]
     metadata: Mapping[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .examples import UserExample
+from .few_ratings import FewRatingsCertainty
 from .fold_in_curve import FoldInCurve
 from .rankings import DEPTH, LENGTH, Mean, RankingEvaluation
 from .uncertainty import Uncertainty
@@ -45,6 +46,8 @@ def table_lines(evaluation: Evaluation) -> list[str]:
         lines += ["", *_fold_in_lines(evaluation.fold_in)]
     if evaluation.uncertainty is not None:
         lines += ["", *_uncertainty_lines(evaluation.uncertainty)]
+    if evaluation.few_ratings is not None:
+        lines += ["", *_few_ratings_lines(evaluation.few_ratings)]
     if evaluation.rankings is not None:
         lines += ["", *_ranking_lines(evaluation.rankings)]
     return lines + [f"Warning: {warning}" for warning in evaluation.warnings]
@@ -99,6 +102,25 @@ def _uncertainty_lines(found: Uncertainty) -> list[str]:
         f"AUC for errors above {found.far:g}  {', '.join(ranks)}",
         f"{100 * found.level:g} % intervals cover {100 * covered.share:.1f} %, mean width {covered.mean_width:.3f}; "
         f"intervals of constant width cover {100 * constant.share:.1f} %, width {constant.mean_width:.3f}",
+    ]
+
+
+def _few_ratings_lines(found: FewRatingsCertainty) -> list[str]:
+    """Certainty by the number of fold-in ratings."""
+    rows = {
+        "certainty by number of ratings": [f"{one.num_given:8d}" for one in found.by_num_given],
+        f"{100 * found.level:g} % intervals cover, %": [
+            f"{100 * one.coverage.share:8.1f}" for one in found.by_num_given
+        ],
+        "their mean width, stars": [f"{one.coverage.mean_width:8.3f}" for one in found.by_num_given],
+        "mean probability of liking, %": [f"{100 * one.like_probability:8.1f}" for one in found.by_num_given],
+        "fraction liked, %": [f"{100 * one.liked:8.1f}" for one in found.by_num_given],
+        "calibration error, points": [f"{100 * one.calibration_error:8.1f}" for one in found.by_num_given],
+    }
+    width = max(len(name) for name in rows)
+    return [
+        *(f"{name:<{width}}" + "".join(cells) for name, cells in rows.items()),
+        f"at the same {many(found.num_ratings, 'rating')} of {many(found.num_users, 'user')} in every column",
     ]
 
 

@@ -118,6 +118,19 @@ def reliability(probabilities: Floats, happened: Mask, *, num_bins: int = 10) ->
     )
 
 
+def calibration_error(probabilities: Floats, happened: Mask, *, num_bins: int = 10) -> float:
+    """Mean distance of probability and frequency over the bins of a reliability diagram (Naeini et al. 2015).
+
+    It is above 0 by chance alone: about the standard error of a frequency in a bin.
+
+    Example:
+        >>> round(calibration_error(np.array([0.1, 0.9]), np.array([False, True]), num_bins=2), 3)
+        0.1
+    """
+    bins = reliability(probabilities, happened, num_bins=num_bins)
+    return sum(one.num_ratings * abs(one.chance - one.frequency) for one in bins) / max(len(happened), 1)
+
+
 def risk_coverage(uncertainty: FloatArray, errors: FloatArray, fractions: Sequence[float]) -> tuple[float, ...]:
     """RMSE of the most certain fraction of the predictions, for several fractions, rating points.
 

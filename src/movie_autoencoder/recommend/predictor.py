@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from ..bundle.bundle import Bundle
+from ..choice import SELECTIONS, Selection
 from ..data.ratings import FloatArray, IntArray, Scale
 from ..models.baselines import DampedBias, imputed_hearts
 from ..models.person import EncodedPerson, PersonEncoder
@@ -47,6 +48,8 @@ class Predictor:
         self._star_model = bundle.star_model
         self._item_ids = bundle.item_ids
         self._too_few = bundle.item_counts < TOO_FEW
+        self._selection = bundle.selection
+        self._item_counts = np.append(bundle.item_counts, 0)  # the last of an unknown item, -1
 
     @property
     def scale(self) -> Scale:
@@ -95,12 +98,39 @@ class Predictor:
         """The reconstruction at columns for somebody of whom nothing is known."""
         return self.encode(Profile.empty()).reconstruct(columns)
 
-    def predict(self, profile: Profile, columns: IntArray) -> FloatArray:
+    def correct(self, reconstruction: FloatArray, columns: IntArray, selection: Selection) -> FloatArray:
+        """Predictions at columns, clipped to the scale.
+
+        Args:
+            reconstruction: shape ``(n,)``, rating points.
+            columns: shape ``(n,)``; -1 stands for an unknown item.
+            selection: ``chosen``: ratings of people who choose the item; ``random``: of anybody it is put before.
+
+        Returns:
+            Shape ``(n,)``, rating points.
+
+        Raises:
+            RecommenderError: an unknown ``selection``, or the model cannot predict for random items.
+        """
+        if selection not in SELECTIONS:
+            raise RecommenderError(f"selection must be one of {', '.join(SELECTIONS)}. Received: {selection!r}.")
+        if selection == "chosen":
+            return self.scale.clip(reconstruction)
+        if self._selection is None:
+            raise RecommenderError(
+                "This model predicts ratings of chosen items only: how far they lie above those of random ones is "
+                "learnt on the validation part, and it was trained without one, or by an earlier version. Train with a "
+                "--validation-fraction above 0, or predict as chosen."
+            )
+        return self.scale.clip(reconstruction - self._selection.corrections(self._item_counts[columns]))
+
+    def predict(self, profile: Profile, columns: IntArray, selection: Selection = "chosen") -> FloatArray:
         """Predictions at columns, clipped to the scale; -1 stands for an unknown item.
 
         Args:
             profile: whose.
             columns: shape ``(n,)``.
+            selection: as for `correct`.
 
         Returns:
             Shape ``(n,)``, rating points.
@@ -112,7 +142,7 @@ class Predictor:
             user, unknown = np.zeros(1, dtype=np.int64), np.full(1, -1)
             encoded = self._model.fold_in(profile.to_ratings(self._item_ids, self.scale))
             predictions[~known] = self._model.reconstruct(user, unknown, encoded_users=encoded)[0]
-        return self.scale.clip(predictions)
+        return self.correct(predictions, columns, selection)
 
     def distribution(self, profile: Profile, predictions: FloatArray, columns: IntArray) -> StarDistribution | None:
         """How likely each star value is at columns; None where the model has no distributions."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle.bundle import Bundle, load_bundle
-from ..choice import RankBy
+from ..choice import RankBy, Selection
 from ..data.catalogue import Catalogue
 from ..data.matching.person import Person
 from ..data.matching.title_index import TitleIndex
@@ -175,7 +175,12 @@ class Recommender:
             raise RecommenderError(str(error)) from error
 
     def predict(
-        self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, *, times: npt.ArrayLike | None = None
+        self,
+        user_ids: npt.ArrayLike,
+        item_ids: npt.ArrayLike,
+        *,
+        times: npt.ArrayLike | None = None,
+        selection: Selection = "chosen",
     ) -> FloatArray:
         """Predictions for pairs of ids, on the scale, shape ``(n,)``; an unknown id gets the prediction for anyone.
 
@@ -183,16 +188,27 @@ class Recommender:
             user_ids: shape ``(n,)``.
             item_ids: shape ``(n,)``.
             times: when each rating is given, seconds since 1970; read by a model trained with ``model.time_aware``.
+            selection: ``chosen``: ratings of people who choose the item, as in the training data; ``random``: of people
+                whom it is put before, whether they would choose it or not (docs/models.md, section 8).
+
+        Raises:
+            RecommenderError: another ``selection``, or ``random`` without a validation part in training.
         """
         when = None if times is None else np.asarray(times)
-        return self.model.predict(self.locate_users(user_ids), self.locate_items(item_ids), times=when)
+        users, items = self.locate_users(user_ids), self.locate_items(item_ids)
+        return self._predictor.correct(self.model.reconstruct(users, items, times=when), items, selection)
 
     def predict_distribution(
-        self, user_ids: npt.ArrayLike, item_ids: npt.ArrayLike, *, times: npt.ArrayLike | None = None
+        self,
+        user_ids: npt.ArrayLike,
+        item_ids: npt.ArrayLike,
+        *,
+        times: npt.ArrayLike | None = None,
+        selection: Selection = "chosen",
     ) -> StarDistribution:
         """How likely each star value is for pairs of ids: probabilities, mean, interval, chance of liking.
 
-        Arguments as for `predict`.
+        Arguments as for `predict`. Distributions for random items are those of chosen ones with such a prediction.
 
         Raises:
             RecommenderError: the model was trained without a validation part, which distributions are fitted on.
@@ -206,7 +222,8 @@ class Recommender:
                 "one. Train with a --validation-fraction above 0."
             )
         users, items = self.locate_users(user_ids), self.locate_items(item_ids)
-        return self.star_model.distribution(self.predict(user_ids, item_ids, times=times), users, items)
+        predictions = self.predict(user_ids, item_ids, times=times, selection=selection)
+        return self.star_model.distribution(predictions, users, items)
 
     def person(self, ratings: AnyRatings, *, liked: Iterable[Any] = (), seen: Iterable[Any] = ()) -> Person:
         """Anyone's ratings, matched with the items of this model.
@@ -305,21 +322,26 @@ class Recommender:
         return best_of_blocks(self.model, self.bundle.choice, known, k, self.rank_by(rank_by))
 
     def predict_person(
-        self, ratings: AnyRatings, item_ids: npt.ArrayLike
+        self, ratings: AnyRatings, item_ids: npt.ArrayLike, *, selection: Selection = "chosen"
     ) -> tuple[FloatArray, StarDistribution | None]:
         """A person's predictions at items, shape ``(n,)``, and how likely each star value is.
 
         An unknown item gets the prediction for any unknown one. A rating of an item that is asked for is not left out:
-        see `explain` and `reconstruction` for that.
+        see `explain` and `reconstruction` for that. ``selection`` as in `predict`.
         """
         profile, columns = self._profile(self.person(ratings)), self.locate_items(item_ids)
-        predictions = self._predictor.predict(profile, columns)
+        predictions = self._predictor.predict(profile, columns, selection)
         return predictions, self._predictor.distribution(profile, predictions, columns)
 
-    def predict_items(self, ratings: AnyRatings, item_ids: Iterable[Any]) -> tuple[Prediction, ...]:
-        """A person's predictions at items that the model knows, by id, with intervals; unknown items are left out."""
+    def predict_items(
+        self, ratings: AnyRatings, item_ids: Iterable[Any], *, selection: Selection = "chosen"
+    ) -> tuple[Prediction, ...]:
+        """A person's predictions at items that the model knows, by id, with intervals; unknown items are left out.
+
+        ``selection`` as in `predict`.
+        """
         profile, columns = self._profile(self.person(ratings)), self._items.columns(item_ids)
-        predictions = self._predictor.predict(profile, columns)
+        predictions = self._predictor.predict(profile, columns, selection)
         rows = zip(
             columns, predictions.tolist(), *self._predictor.intervals(profile, predictions, columns), strict=True
         )

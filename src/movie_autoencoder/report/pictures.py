@@ -59,7 +59,7 @@ def _figures(evaluation: Evaluation, history: Sequence[Row]) -> dict[str, Figure
     from .examples import draw_latent_map, draw_panel, draw_user_example
     from .rankings import draw_rankings
     from .training import draw_training
-    from .uncertainty import draw_certainty, draw_intervals
+    from .uncertainty import draw_certainty, draw_few_ratings, draw_intervals
 
     figures: dict[str, Figure | None] = {
         "scores": draw_scores(evaluation),
@@ -78,6 +78,8 @@ def _figures(evaluation: Evaluation, history: Sequence[Row]) -> dict[str, Figure
     if evaluation.uncertainty is not None:
         figures["certainty"] = draw_certainty(evaluation.uncertainty)
         figures["intervals"] = draw_intervals(evaluation.uncertainty)
+    if evaluation.few_ratings is not None:
+        figures["few_ratings"] = draw_few_ratings(evaluation.few_ratings)
     if evaluation.rankings is not None:
         figures["rankings"] = draw_rankings(evaluation.rankings)
     if evaluation.user_example is not None:
@@ -149,6 +151,13 @@ _CAPTIONS = {
         "least to the most active users, and how wide the intervals are. Intervals of constant width ignore user and "
         "movie. Bars are 95 % intervals of the coverage; the ratings of one user, and of one movie, may be "
         "correlated.",
+    ),
+    "few_ratings": (
+        "Certainty with few ratings",
+        "People encoded from a few of their ratings, drawn at random, and the same held-out ratings for every number. "
+        "Intervals and probabilities of liking come from one distribution. Left: how often intervals cover. Middle: "
+        "how wide they are. Right: mean probability of liking against the fraction liked. Bars on the right are the "
+        "calibration error: the mean distance of probability and frequency in ten groups.",
     ),
     "rankings": (
         "What lists find",

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..evaluation.few_ratings import FewRatingsCertainty, GivenCertainty
 from ..evaluation.uncertainty import IntervalGroup, Uncertainty
 from .style import HELD_OUT, INK, MODEL, new_figure, tidy
 
@@ -99,7 +100,34 @@ def draw_intervals(found: Uncertainty) -> Figure:
     return figure
 
 
-def _draw_coverage(axes: Axes, groups: Sequence[IntervalGroup], level: float) -> None:
+def draw_few_ratings(found: FewRatingsCertainty) -> Figure:
+    """Coverage and width of the intervals, and probability of liking, by the number of fold-in ratings."""
+    figure = new_figure(9.6, 3.8)
+    left, middle, right = figure.subplots(1, 3)
+    places, parts = np.arange(len(found.by_num_given)), found.by_num_given
+    labels = [str(one.num_given) for one in parts]
+    _draw_coverage(left, parts, found.level)
+    reach = max(
+        4.0,
+        *(100 * abs(one.coverage.share - found.level) + 196 * (one.coverage.standard_error or 0.0) for one in parts),
+    )
+    left.set_ylim(100 * found.level - 1.1 * reach, min(100 * found.level + 1.1 * reach, 101))
+    tidy(left, title=f"{100 * found.level:g} % intervals (bars: 95 %)", ylabel="covered, %", grid="y")
+    middle.bar(places, [one.coverage.mean_width for one in parts], color="#B8C4CE", width=0.75)
+    tidy(middle, title="Their mean width", xlabel="fold-in ratings of the user", ylabel="stars", grid="y")
+    probabilities = [100 * one.like_probability for one in parts]
+    errors = [100 * one.calibration_error for one in parts]
+    right.errorbar(places, probabilities, errors, color=MODEL, marker="o", linestyle="", capsize=3, label="predicted")
+    right.plot(places, [100 * one.liked for one in parts], color=HELD_OUT, linestyle=(0, (4, 2)), label="liked")
+    right.legend(fontsize=8.5, frameon=False)
+    right.margins(y=0.35)
+    tidy(right, title=f"Liking, {found.like_threshold:g} stars or more", ylabel="%", grid="y")
+    for axes in (left, middle, right):
+        axes.set_xticks(places, labels)
+    return figure
+
+
+def _draw_coverage(axes: Axes, groups: Sequence[IntervalGroup | GivenCertainty], level: float) -> None:
     axes.axhline(100 * level, color=INK, linestyle=(0, (4, 3)), linewidth=1)
     axes.errorbar(
         np.arange(len(groups)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
-from ..choice import ChoiceModel, fit_choice
+from ..choice import ChoiceModel, SelectionModel, fit_choice, fit_selection
 from ..config import Config
 from ..data.catalogue import Catalogue
 from ..data.loading import read_data
@@ -106,8 +106,14 @@ def train(
         star_model = fit_star_model(model, validation, final_ratings, keep_ratings=config.bundle.ratings)
         report.say("Fitting the choice model: what people choose, beside how they like it.")
         choice = fit_choice(final_ratings, validation=validation, model=model, seed=config.training.seed)
+        biases = fit_baselines(training, damping)["damped_bias"]
+        selection = fit_selection(model, biases, validation, seed=config.training.seed)
         metadata = _metadata(config, split, final_ratings, final, figures, trainer.fits, last[0], choice)
-        bundle = _bundle(final, final_ratings, split, catalogue, damping, metadata, star_model, choice, config)
+        if selection is not None:
+            metadata["selection"] = selection.metadata(final_ratings.item_counts)
+        bundle = _bundle(
+            final, final_ratings, split, catalogue, damping, metadata, star_model, choice, selection, config
+        )
         run_folder.write(run, config, split, bundle, checkpoint)
         checkpoint.discard()
     return TrainResult(run, final, figures, metadata["fits"])
@@ -199,6 +205,7 @@ def _bundle(
     metadata: dict[str, Any],
     star_model: StarModel | None,
     choice: ChoiceModel,
+    selection: SelectionModel | None,
     config: Config,
 ) -> Bundle:
     everything = split.ratings.item_ids  # titles also of held-out items that training did not see
@@ -215,6 +222,7 @@ def _bundle(
         metadata,
         star_model,
         choice,
+        selection,
     )
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..data.ratings import FloatArray
 from ..data.scale import Scale, like_threshold, one_point
-from .intervals import Floats, interval_ends, probability_at
+from .intervals import SHORTEST_LEVEL, Floats, interval_ends, probability_at
 
 _MOST_VALUES = 21  # a finer or continuous scale becomes a grid of so many values
 _ROUNDING = 1e-9  # rating points; comparisons of values ignore such differences
@@ -59,6 +59,7 @@ class StarDistribution:
         values: the star values, ascending, shape ``(num_values,)``, rating points.
         probabilities: of each value, shape ``(n, num_values)``; every row sums to 1.
         adjusted: the probability at which each interval covers at the levels of `intervals.LEVELS`, shape ``(n, 8)``.
+        shortest_level: probability of the shortest interval, which sets the ratio of the two tails of all intervals.
 
     Example:
         >>> scale, levels = Scale(1, 3, 1), np.array([[0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98]])
@@ -71,6 +72,7 @@ class StarDistribution:
     values: Floats
     probabilities: Floats
     adjusted: Floats
+    shortest_level: float = SHORTEST_LEVEL
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -109,7 +111,9 @@ class StarDistribution:
         """Lower and upper ends of intervals that cover the rating with a given probability, each of shape ``(n,)``.
 
         Ends are real numbers: a value counts as a bin one step wide, and an end may lie anywhere in it. Coverage is
-        adjusted on validation ratings, over all of them and along the numbers of ratings of user and item.
+        adjusted on validation ratings, over all of them and along the numbers of ratings of user and item. The interval
+        is one of this distribution, from which the probability of liking comes as well: where that is 0.95 or more, an
+        interval of level 0.9 or less is no wider than the part of the scale that counts as liked.
 
         Args:
             level: fraction of the ratings to cover, above 0 and below 1.
@@ -120,6 +124,6 @@ class StarDistribution:
         if not 0 < level < 1:
             raise ValueError(f"The level of an interval must be above 0 and below 1. Received: level={level}.")
         probability = probability_at(self.adjusted, level)
-        low, high = interval_ends(self.values, self.probabilities, probability)
+        low, high = interval_ends(self.values, self.probabilities, probability, self.shortest_level)
         ends, whole = (self.scale.minimum, self.scale.maximum), probability >= 1
         return np.where(whole, ends[0], np.clip(low, *ends)), np.where(whole, ends[1], np.clip(high, *ends))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from ..data.ratings import FloatArray, IntArray
 from .histograms import DAMPING, RatingHistograms, RatingStatistics
-from .intervals import Floats
+from .intervals import Floats, few_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,11 @@ class Features:
         similar_counts: of the user again, each rating weighted by the similarity of its item, same shape.
         user_frequencies: smoothed relative frequencies of the user's ratings, same shape.
         predictions: shape ``(n,)``.
-        location_regressors: 1, the prediction, the mean ratings of user and item, ``(n, 4)``.
+        few: how few ratings the user has (`intervals.few_weight`), shape ``(n,)``.
+        location_regressors: 1, the prediction, the mean ratings of user and item, and the same times ``few``,
+            ``(n, 8)``.
         sigma_regressors: 1, the log numbers of ratings and the log noises of user and item, the
-            prediction and its square, ``(n, 7)``.
+            prediction and its square, and the same times ``few``, ``(n, 14)``.
         num_ratings: of user and item, ``(n, 2)``.
     """
 
@@ -38,6 +40,7 @@ class Features:
     similar_counts: Floats
     user_frequencies: Floats
     predictions: Floats
+    few: Floats
     location_regressors: Floats
     sigma_regressors: Floats
     num_ratings: Floats
@@ -75,6 +78,7 @@ class Features:
         ones = np.ones(len(predicted))
         # about 0 at 50 ratings, so that the slopes and the constant are nearly independent
         log_numbers = np.log1p(np.column_stack(num_ratings)) - 4.0
+        few = few_weight(num_ratings[0])
         log_noises = side.log_noise[users], statistics.items.log_noise[items]
         return cls(
             values=values,
@@ -84,8 +88,9 @@ class Features:
             similar_counts=statistics.similar_counts(side, users, items),
             user_frequencies=statistics.smoothed(user_counts),
             predictions=predicted,
-            location_regressors=np.column_stack([ones, predicted, *means]),
-            sigma_regressors=np.column_stack([ones, log_numbers, *log_noises, predicted, predicted**2]),
+            few=few,
+            location_regressors=_with_few(np.column_stack([ones, predicted, *means]), few),
+            sigma_regressors=_with_few(np.column_stack([ones, log_numbers, *log_noises, predicted, predicted**2]), few),
             num_ratings=np.column_stack(num_ratings),
         )
 
@@ -98,7 +103,18 @@ class Features:
             similar_counts=self.similar_counts[rows],
             user_frequencies=self.user_frequencies[rows],
             predictions=self.predictions[rows],
+            few=self.few[rows],
             location_regressors=self.location_regressors[rows],
             sigma_regressors=self.sigma_regressors[rows],
             num_ratings=self.num_ratings[rows],
         )
+
+    def join(self, others: Features) -> Features:
+        """Features of these pairs followed by those of others, which have the same statistics."""
+        names = [one.name for one in fields(self) if one.name not in ("values", "frequencies")]
+        return replace(self, **{name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in names})
+
+
+def _with_few(table: Floats, few: Floats) -> Floats:
+    """Regressors, and the same times ``few``: slopes that differ for people with few ratings."""
+    return np.concatenate([table, few[:, None] * table], axis=1)

@@ -7,7 +7,7 @@ section 4, derives them. Pure NumPy and SciPy; no file is read or written here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +20,12 @@ from ..models.base import Merge, TrainedModel
 from ..models.validation import Validation
 from .distribution import StarDistribution, value_index
 from .features import Features
+from .few_ratings import FewRatings, predict_few
 from .histograms import RatingHistograms, RatingStatistics
 from .intervals import LEVELS, ConformalAdjustment, Floats, conformity_scores
-from .likelihood import START, Parameters, fit_parameters, predict_probabilities
+from .likelihood import FOR_FEW, START, Parameters, fit_parameters, predict_probabilities
 
-_MOST_RATINGS = 30_000  # more validation ratings change 19 parameters very little
+_MOST_RATINGS = 30_000  # more validation ratings change 34 parameters very little
 _FOLDS = 5
 
 
@@ -53,6 +54,7 @@ class StarModel:
         *,
         fold_in: Ratings | None = None,
         keep_ratings: bool = True,
+        few: Sequence[FewRatings] = (),
     ) -> StarModel:
         """Fits the parameters and adjusts the intervals on held-out ratings.
 
@@ -65,6 +67,8 @@ class StarModel:
             fold_in: ratings of users who were not trained on, columns of ``training``; their histograms come from
                 these.
             keep_ratings: use each user's ratings of similar items; the model then keeps the training ratings.
+            few: held-out ratings of people with few ratings (`few_ratings.predict_few`), which only change the
+                distributions of such people. Without any, these are extrapolated.
 
         Raises:
             ValueError: there is no held-out rating.
@@ -79,9 +83,14 @@ class StarModel:
             predictions, values, users, items = predictions[chosen], values[chosen], users[chosen], items[chosen]
         features = Features.of(statistics, predictions, users, items, histograms)
         observed = value_index(statistics.values, values)
-        parameters = fit_parameters(features, observed, START)
-        scores = conformity_scores(_out_of_fold(features, observed, parameters, rng), observed)
-        return cls(statistics, parameters, ConformalAdjustment.fit(scores, features.num_ratings))
+        number = len(observed)
+        for part in few:
+            theirs = statistics.fold_in(part.fold_in)
+            features = features.join(Features.of(statistics, part.predictions, part.users, part.items, theirs))
+            observed = np.concatenate([observed, value_index(statistics.values, part.values)])
+        parameters = _fit(features, observed, np.arange(len(observed)) < number, START)
+        scores = conformity_scores(_out_of_fold(features, observed, number, parameters, rng), observed)
+        return cls(statistics, parameters, ConformalAdjustment.fit(scores, features.num_ratings, number))
 
     @property
     def scale(self) -> Scale:
@@ -151,7 +160,7 @@ class StarModel:
             features = Features.of(self.statistics, predictions[batch], users[batch], items[batch], histograms)
             probabilities[batch] = predict_probabilities(features, self.parameters)
             adjusted[batch] = self.adjustment.probabilities(features.num_ratings)
-        return StarDistribution(self.scale, self.values, probabilities, adjusted)
+        return StarDistribution(self.scale, self.values, probabilities, adjusted, self.adjustment.shortest_level)
 
     def user_histogram(self, users: IntArray, *, histograms: RatingHistograms | None = None) -> StarDistribution:
         """Baseline: each user's smoothed rating histogram, for every item; its intervals are not adjusted."""
@@ -222,7 +231,7 @@ def fit_star_model(
         return None
     from threadpoolctl import threadpool_limits
 
-    predictions = validation.predict(model)
+    predictions, few = validation.predict(model), predict_few(model, validation)
     with threadpool_limits(1, user_api="blas"):  # matrices are so small that threads would only wait for each other
         star_model = StarModel.fit(
             predictions,
@@ -232,19 +241,33 @@ def fit_star_model(
             validation.training,
             fold_in=validation.fold_in,
             keep_ratings=keep_ratings,
+            few=few,
         )
         return star_model if final is None or final is validation.training else star_model.with_ratings(final)
 
 
+def _fit(
+    features: Features, observed: npt.NDArray[np.int64], ordinary: npt.NDArray[np.bool_], start: Parameters
+) -> Parameters:
+    """The parameters of all users by ordinary ratings; then what is added for users with few ratings, by all."""
+    rows = np.flatnonzero(ordinary)
+    found = fit_parameters(features.take(rows), observed[rows], start)
+    return found if len(rows) == len(observed) else fit_parameters(features, observed, found, free=FOR_FEW)
+
+
 def _out_of_fold(
-    features: Features, observed: npt.NDArray[np.int64], parameters: Parameters, rng: np.random.Generator
+    features: Features,
+    observed: npt.NDArray[np.int64],
+    num_ordinary: int,
+    parameters: Parameters,
+    rng: np.random.Generator,
 ) -> Floats:
     """Probabilities for each rating by parameters that were fitted to the other folds, ``(n, num_values)``."""
     number = len(observed)
-    fold = rng.permutation(number) % _FOLDS
+    fold = np.concatenate([rng.permutation(part) % _FOLDS for part in (num_ordinary, number - num_ordinary)])
     probabilities = predict_probabilities(features, parameters)
-    for index in range(min(_FOLDS, number - 1)):
+    for index in range(min(_FOLDS, num_ordinary - 1)):
         own, others = np.flatnonzero(fold == index), np.flatnonzero(fold != index)
-        without = fit_parameters(features.take(others), observed[others], parameters)
+        without = _fit(features.take(others), observed[others], others < num_ordinary, parameters)
         probabilities[own] = predict_probabilities(features.take(own), without)
     return probabilities

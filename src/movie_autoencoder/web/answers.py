@@ -87,9 +87,11 @@ def add_answers(app: FastAPI, recommender: Recommender) -> None:
 
     @app.post("/api/predict", summary="Predictions and intervals for some films", responses=gives(replies.Predictions))
     def predict(body: bodies.Predict) -> Response:
-        predictions = recommender.predict_items(person(body), [item for item in body.items if item in known_ids])
+        items = [item for item in body.items if item in known_ids]
+        predictions = recommender.predict_items(person(body), items, selection=body.selection)
         unknown = [item for item in body.items if item not in known_ids]
-        return Json({"predictions": [one.to_dict() for one in predictions], "unknown": unknown})
+        answer = {"predictions": [one.to_dict() for one in predictions], "unknown": unknown, "as": body.selection}
+        return Json(answer)
 
     @app.post("/api/explain", summary="Reasons for a prediction", responses=gives(schemas.Explanation))
     def explain(body: bodies.Explain) -> Response:

@@ -5,7 +5,7 @@ The fields are the arguments of `Recommender`'s methods of the same names.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
@@ -76,6 +76,13 @@ class Predict(Films):
     model_config = _example(items=[2571, 318])
 
     items: Annotated[list[ItemId], Field(min_length=1, max_length=10_000)]
+    selection: Annotated[
+        Literal["chosen", "random"],
+        Field(
+            alias="as",
+            description="chosen: stars of people who choose the film. random: of people whom it is put before.",
+        ),
+    ] = "chosen"
 
 
 class Explain(Films):

@@ -6,7 +6,9 @@ says of itself.
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Annotated
+
+from pydantic import BaseModel, Field
 
 # Python 3.11's own TypedDict says too little for pydantic; a field "from" can only be written as a TypedDict
 from typing_extensions import TypedDict
@@ -59,6 +61,7 @@ class Predictions(BaseModel):
 
     predictions: list[Prediction]
     unknown: list[int | str]
+    selection: Annotated[str, Field(alias="as", description="Whose stars: chosen or random, as in the request.")]
 
 
 class SimilarFilms(BaseModel):
