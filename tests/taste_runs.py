@@ -35,7 +35,7 @@ def catalogue(ratings: Ratings) -> Catalogue:
 
 
 def taste_bundle(ratings: Ratings) -> Bundle:
-    """A small ensemble, trained in about a second, with distributions over the stars, a choice and a selection model."""
+    """A small ensemble, trained in about a second, with distributions, a choice and a selection model."""
     split = split_ratings(ratings, test_fraction=0.1, validation_fraction=0.1)
     training = split.training_ratings
     validation, model = Validation(training, split.held_out("validation")), small_ensemble(training, epochs=40)

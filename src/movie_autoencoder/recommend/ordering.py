@@ -18,6 +18,8 @@ from .filters import largest
 from .predictor import Predictor
 from .profile import Profile
 
+__all__ = ("NO_CHOICE_MODEL", "USUAL_DIVERSITY", "Order", "RankBy", "Ranked", "Ranker", "check_rank_by")
+
 SHORTLIST = 500  # items, best by a rough value of all, that are predicted with the neighbour correction
 USUAL_DIVERSITY = 0.2  # costs .5 % of NDCG@100 on ml-latest-small
 NO_CHOICE_MODEL = (
