@@ -80,7 +80,7 @@ def test_filters_exclusions_and_watchlists(
     recommender: Recommender, taste_run: Path, mine: Path, tmp_path: Path
 ) -> None:
     def found(*words: object) -> list[dict]:
-        text = run("recommend", taste_run, "--ratings", mine, "--format", "json", "--k", 50, *words)
+        text = run("recommend", taste_run, "--ratings", mine, "--format", "json", "--k", 50, "--diversity", 0, *words)
         return list(json.loads(text)["recommendations"])
 
     assert {one["year"] // 10 for one in found("--year", "1960-1969")} == {196}
