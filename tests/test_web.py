@@ -55,7 +55,8 @@ def test_recommend_gives_the_answer_of_the_recommender(client: Client, recommend
     assert [(one["item_id"], one["stars"]) for one in answer["matched"]] == list(stars.items())
     assert {one["item_id"] for one in answer["recommendations"]}.isdisjoint(stars)
     first = answer["recommendations"][0]
-    assert set(first) == {"rank", "item_id", "title", "year", "stars", "low", "high", "p_like", "why"}
+    shown = {"rank", "item_id", "title", "year", "stars", "low", "high", "p_like", "p_choose", "num_ratings", "why"}
+    assert set(first) == shown
 
 
 def test_every_filter_changes_the_answer(client: Client, recommender: Recommender, stars: Any) -> None:
