@@ -44,7 +44,7 @@ class LinearSettings:
     """
 
     l2: float = 200.0
-    dropout: float = 0.5
+    dropout: float = 0.33
     relaxation: float = 0.3
 
 
