@@ -11,7 +11,7 @@ from typing import Any
 from small_models import small_ensemble
 
 from movie_autoencoder.bundle import Bundle, save_bundle
-from movie_autoencoder.choice import fit_selection
+from movie_autoencoder.choice import fit_choice, fit_selection
 from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
@@ -35,7 +35,7 @@ def catalogue(ratings: Ratings) -> Catalogue:
 
 
 def taste_bundle(ratings: Ratings) -> Bundle:
-    """A small ensemble, trained in about a second, with distributions over the stars and a selection model."""
+    """A small ensemble, trained in about a second, with distributions, a choice and a selection model."""
     split = split_ratings(ratings, test_fraction=0.1, validation_fraction=0.1)
     training = split.training_ratings
     validation, model = Validation(training, split.held_out("validation")), small_ensemble(training, epochs=40)
@@ -52,6 +52,7 @@ def taste_bundle(ratings: Ratings) -> Bundle:
         catalogue(training),
         {"config": {"model": {"name": "dual"}}, "validation": {"model": {"rmse": 0.9}}},
         stars,
+        fit_choice(training),
         selection=fit_selection(model, biases, validation),
     )
 

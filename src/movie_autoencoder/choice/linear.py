@@ -122,13 +122,18 @@ class LinearAutoencoder:
         factors = self.required_factors()
         return np.asarray((chosen @ factors.T) @ factors, dtype=np.float32) * self.out
 
-    def person_scores(self, items: IntArray) -> Table:
-        """Scores of all items for one person who chose some, shape ``(num_items,)``."""
+    def person_scores(self, items: IntArray, targets: IntArray | slice = slice(None)) -> Table:
+        """Scores of all items, or of some, for one person who chose some, shape ``(num_targets,)``."""
         if self.weights is not None:
-            return np.asarray(self.weights[items].sum(axis=0), dtype=np.float32)
+            rows = self.weights[items] if isinstance(targets, slice) else self.weights[np.ix_(items, targets)]
+            return np.asarray(rows.sum(axis=0), dtype=np.float32)
         factors = self.required_factors()
-        scores: Table = (factors[:, items].sum(axis=1) @ factors) * self.out
+        scores: Table = (factors[:, items].sum(axis=1) @ factors[:, targets]) * self.out[targets]
         return scores
+
+    def vectors(self) -> Table:
+        """A vector of each item: its factors, or its weights for the items, shape ``(num_items, dim)``."""
+        return np.ascontiguousarray(self.required_factors().T) if self.weights is None else self.weights
 
     def shares(self, items: IntArray, targets: IntArray) -> Table:
         """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``."""

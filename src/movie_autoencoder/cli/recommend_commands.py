@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .formatting import aligned, csv_text, number, print_csv, print_json, print_lines, signed
+from .formatting import aligned, number, print_csv, print_json, print_lines, signed
 from .inputs import films_of, load_recommender, person_named, person_of
+from .lists import letterboxd_table, match_lines, recommendation_lines, save_matches
 from .options import (
     Count,
     Debug,
@@ -30,19 +32,30 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..data.catalogue import Catalogue
-    from ..data.matching.person import Person
-    from ..recommend.schemas import Explanation, Recommendations
+    from ..recommend.schemas import Explanation
 
 app = typer.Typer()
 
-_LISTED = 20  # ambiguous and unmatched titles that are printed, of each
 _CLIPPED = 5e-4  # rating points; a smaller difference is invisible with three decimals
+
+
+class RankBy(StrEnum):
+    """What a list is ordered by."""
+
+    balanced = "balanced"
+    choice = "choice"
+    rating = "rating"
 
 
 def _from_minus_one_to_one(value: float) -> float:
     if not -1 <= value <= 1:
         raise typer.BadParameter(f"a number from -1 to 1. Received: {value:g}.")
+    return value
+
+
+def _from_zero_to_one(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= 1:
+        raise typer.BadParameter(f"a number from 0 to 1. Received: {value:g}.")
     return value
 
 
@@ -54,12 +67,25 @@ def recommend(
     k: Count = 20,
     genre: Genres = None,
     year: Years = None,
+    rank_by: Annotated[
+        RankBy, typer.Option(help="balanced: films that you would pick and like; choice: pick; rating: like.")
+    ] = RankBy.balanced,
     popularity: Annotated[
         float,
         typer.Option(
-            metavar="P", callback=_from_minus_one_to_one, help="From -1 (little known films) to 1 (well known films)."
+            metavar="P",
+            callback=_from_minus_one_to_one,
+            help="From -1 (hidden gems: liked by several people, picked by few) to 1 (well known films first).",
         ),
     ] = 0.0,
+    diversity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="D",
+            callback=_from_zero_to_one,
+            help="From 0 (off) to 1: fewer films of a kind, genres and decades as in your ratings; if omitted, 0.2.",
+        ),
+    ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE", help="Exclude the films in this file; `watchlist`: those of your watchlist."),
@@ -71,10 +97,35 @@ def recommend(
     matches: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save which titles were matched, and which not, as JSON or CSV.")
     ] = None,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Lists for everybody in --ratings, a table as for training; writes --out.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --all: .csv of user_id, item_id, rank, score, stars, p_choose."),
+    ] = None,
     form: OutputFormat = Format.table,
     debug: Debug = False,
 ) -> None:
-    """Recommend films: predicted stars, their 90 % interval, and a reason. Films that you rated are excluded."""
+    """Recommend films that you would pick and like, with a reason. Films that you rated are excluded."""
+    if everybody:
+        from .everybody import check_everybody, recommend_everybody
+
+        about_one = {
+            "--user": user is not None,
+            "--genre": bool(genre),
+            "--year": year is not None,
+            "--popularity": popularity != 0,
+            "--diversity": diversity is not None,
+            "--exclude": bool(exclude),
+            "--only": only is not None,
+            "--matches": matches is not None,
+            "--format": form is not Format.table,
+        }
+        path, csv_file = check_everybody(ratings, out, about_one)
+        return recommend_everybody(load_recommender(run), path, csv_file, k, rank_by.value)
+    if out is not None:
+        raise typer.BadParameter("--out goes with --all. Without it, use --format csv > FILE.")
     if matches is not None:
         check_suffix(matches, ".json", ".csv", option="--matches")
     recommender = load_recommender(run)
@@ -89,22 +140,24 @@ def recommend(
     answer = recommender.recommend(
         person,
         k,
+        rank_by=rank_by.value,
         genres=genre or (),
         years=parse_years(year),
         popularity=popularity,
+        **({} if diversity is None else {"diversity": diversity}),
         exclude=[item for films in lists for item in films],
         only=wanted,
     )
     answer = replace(answer, notes=(*answer.notes, *notes))
     if matches is not None:
-        _save_matches(person, matches)
+        save_matches(person, matches)
     if form is Format.json:
         print_json(answer.to_dict())
     elif form is Format.csv:
-        print_csv(*_letterboxd_table(answer, recommender.catalogue))
+        print_csv(*letterboxd_table(answer, recommender.catalogue))
         print_lines(answer.notes, to_stderr=True)
     else:
-        print_lines([*_recommendation_lines(answer), "", *_match_lines(person), *answer.notes])
+        print_lines([*recommendation_lines(answer), "", *match_lines(person), *answer.notes])
 
 
 @app.command()
@@ -196,88 +249,6 @@ def compare(
         rows = [(item.label, number(item.one, 1), number(item.other, 1)) for item in items]
         lines += ["", *aligned((title, "first", "second"), rows)]
     print_lines(lines)
-
-
-def _recommendation_lines(answer: Recommendations) -> list[str]:
-    if not answer.items:
-        return ["No film is left with these filters."]
-    rows = [
-        (
-            str(item.rank),
-            item.label,
-            number(item.stars, 1),
-            "" if item.low is None else f"{item.low:.1f} to {item.high:.1f}",
-            "" if item.p_like is None else f"{item.p_like:.0%}",
-            item.why,
-        )
-        for item in answer.items
-    ]
-    return aligned(("", "film", "stars", "90 % interval", "to like it", "why"), rows, left=(1, 5))
-
-
-def _match_lines(person: Person) -> list[str]:
-    """How many of the person's titles were matched, and the first of those that were not."""
-    from ..data.catalogue import label
-
-    ambiguous, unmatched = person.ambiguous, person.unmatched
-    lines = [f"Matched {len(person.matched):,}, ambiguous {len(ambiguous):,}, unmatched {len(unmatched):,}."]
-    for entry in ambiguous[:_LISTED]:
-        candidates = "; ".join(label(one.title, one.year, one.item_id) for one in entry.candidates[:3])
-        lines.append(f"  ambiguous  {label(entry.title, entry.year)}: {candidates}?")
-    lines += [f"  unmatched  {label(entry.name, entry.year)}" for entry in unmatched[:_LISTED]]
-    hidden = max(0, len(ambiguous) - _LISTED) + max(0, len(unmatched) - _LISTED)
-    if hidden:
-        lines.append(f"  and {hidden:,} more; --matches FILE saves them all")
-    return lines
-
-
-def _save_matches(person: Person, path: Path) -> None:
-    from ..storage import write_json, write_text
-
-    report = person.report()
-    if path.suffix == ".json":
-        return write_json(path, report)
-    rows = [
-        (
-            kind,
-            one["title"],
-            one["year"] or "",
-            "" if one["stars"] is None else one["stars"],
-            one.get("item_id", ""),
-            one["from"],
-        )
-        for kind in ("matched", "ambiguous", "unmatched")
-        for one in report[kind]
-    ]
-    write_text(path, csv_text(("Outcome", "Title", "Year", "Stars", "ItemId", "From"), rows))
-
-
-def _letterboxd_table(answer: Recommendations, catalogue: Catalogue) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """Header and rows of the recommendations: the columns that Letterboxd imports, then ours.
-
-    There is no column ``Rating``: Letterboxd would import predicted stars as the person's own.
-    """
-    from ..data.matching.title_keys import natural
-
-    rows = []
-    for item in answer.items:
-        row = catalogue.align([item.item_id])
-        imdb, tmdb = str(row.imdb_ids[0]), int(row.tmdb_ids[0])
-        rows.append(
-            (
-                natural(item.title),
-                item.year or "",
-                imdb,
-                "" if tmdb < 0 else tmdb,
-                item.rank,
-                number(item.stars, 2),
-                number(item.low, 2),
-                number(item.high, 2),
-                number(item.p_like, 3),
-                item.why,
-            )
-        )
-    return ("Title", "Year", "imdbID", "tmdbID", "Rank", "Predicted", "Low", "High", "PLike", "Why"), rows
 
 
 def _explanation_rows(answer: Explanation) -> list[tuple[str, ...]]:

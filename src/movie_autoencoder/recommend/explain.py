@@ -1,4 +1,4 @@
-"""The reasons for predictions: the share of each rating, and what changes without it.
+"""The reasons for one prediction: the share of each rating, and what changes without it.
 
 A *share* belongs to the prediction as it is: base and shares add up to it, because the models are linear in the
 ratings once it is known which items were chosen. *Without it* is another figure: the rating is left out and the rest is
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..data.ratings import FloatArray, IntArray, Scale
+from ..data.ratings import FloatArray, IntArray
 from ..models.person import Shares
 from .items import Items
 from .predictor import Predictor
 from .profile import Profile
 from .schemas import Explanation, Reconstructed, Share, Without
-
-_NOTABLE = 0.005  # of the scale's width: a smaller share is no reason
-_DEFAULT_REASON = "most people like it"
 
 
 def explain(predictor: Predictor, items: Items, profile: Profile, column: int, top: int) -> Explanation:
@@ -66,34 +63,6 @@ def explain(predictor: Predictor, items: Items, profile: Profile, column: int, t
         ),
         rated=rated,
     )
-
-
-def reasons(items: Items, profile: Profile, shares: Shares | None, count: int, scale: Scale) -> list[str]:
-    """One line for each of ``count`` items, from its two largest shares.
-
-    Args:
-        items: of the model.
-        profile: whose predictions.
-        shares: of these predictions; None where the model is not linear in the ratings.
-        count: number of predictions.
-        scale: of the model.
-    """
-    if not len(profile.chosen):
-        return [_DEFAULT_REASON] * count
-    if shares is None:
-        return ["it fits the taste that your ratings show"] * count
-    total = np.add(*by_rating_and_choice(shares))
-    chosen, given = profile.chosen.tolist(), profile.given
-    least = _NOTABLE * scale.span
-    order = np.argsort(-total, axis=0, kind="stable")[:3]
-    lines = []
-    for item in range(count):
-        named = [index for index in order[:, item].tolist() if total[index, item] > least][:2]
-        gave = [f"{items.label(chosen[index])} {given[index]:g}" for index in named if given[index] is not None]
-        chose = [items.label(chosen[index]) for index in named if given[index] is None]
-        parts = [f"you {verb} {' and '.join(some)}" for verb, some in (("gave", gave), ("chose", chose)) if some]
-        lines.append(f"because {' and '.join(parts)}" if parts else _DEFAULT_REASON)
-    return lines
 
 
 def reconstruct_each(

@@ -17,11 +17,12 @@ from ..uncertainty import StarDistribution
 from .errors import RecommenderError
 from .profile import Profile
 
+TOO_FEW = 3  # an item with fewer training ratings gets no interval and no chance of being liked
 _SIMILARITIES = 1 << 22  # between asked and rated items, held at a time
 
 
 class Intervals(NamedTuple):
-    """How certain predictions are, a value for each; None where the model has no distributions.
+    """How certain predictions are, a value for each; None where the model has no distributions, or too few ratings.
 
     Args:
         low: lower end of the 90 % interval, rating points.
@@ -46,6 +47,7 @@ class Predictor:
         self._biases = cast(DampedBias, bundle.baselines["damped_bias"])
         self._star_model = bundle.star_model
         self._item_ids = bundle.item_ids
+        self._too_few = bundle.item_counts < TOO_FEW
         self._selection = bundle.selection
         self._item_counts = np.append(bundle.item_counts, 0)  # the last of an unknown item, -1
 
@@ -151,10 +153,20 @@ class Predictor:
         return self._star_model.distribution(predictions, users, columns, histograms=histograms)
 
     def intervals(self, profile: Profile, predictions: FloatArray, columns: IntArray) -> Intervals:
-        """90 % intervals of predictions, and chances of liking."""
+        """90 % intervals of predictions, and chances of liking.
+
+        Where one or two people rated an item, the distribution is mostly the person's own habit, and would be read as
+        knowledge of the item. There is none.
+        """
         distribution = self.distribution(profile, predictions, columns)
         if distribution is None:
             nothing = [None] * len(columns)
             return Intervals(nothing, nothing, nothing)
         low, high = distribution.interval(0.9)
-        return Intervals(low.tolist(), high.tolist(), distribution.like_probability().tolist())
+        found = Intervals(low.tolist(), high.tolist(), distribution.like_probability().tolist())
+        few = self._too_few[columns]
+        if not few.any():
+            return found
+        return Intervals(
+            *([None if hidden else value for value, hidden in zip(one, few.tolist(), strict=True)] for one in found)
+        )

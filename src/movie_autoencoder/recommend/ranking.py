@@ -1,72 +1,96 @@
-"""Recommendations for one person: candidates that pass the filters, reconstructed, put in order, with their reasons."""
+"""Recommendations for one person: items that pass the filters, put in order, with predictions and reasons."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
-import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from ..bundle.bundle import Bundle
+from ..choice import RankBy
 from ..data.matching.person import Person
-from ..data.ratings import FloatArray, IntArray
 from ..models.person import EncodedPerson
-from .explain import reasons
-from .filters import Filters, best_with_popularity, eligible, largest
+from .diversity import Variety
+from .filters import Filters, eligible
 from .items import Items
+from .ordering import NO_CHOICE_MODEL, Order, Ranked, Ranker
 from .predictor import Predictor
 from .profile import Profile, notes_on
+from .reasons import reasons
 from .schemas import Recommendation, Recommendations
 
-SHORTLIST = 500  # items, best by the reconstruction of all items, that are reconstructed with the neighbour correction
 
-
-def recommend(predictor: Predictor, items: Items, person: Person, k: int, filters: Filters) -> Recommendations:
-    """The items with the best predictions for a person, among those that they have not seen.
+class ListMaker:
+    """Makes the lists of one model.
 
     Args:
-        predictor: of the model.
-        items: of the model.
-        person: whose recommendations.
-        k: how many; fewer where fewer are left.
-        filters: which items may come up.
+        bundle: of the trained model.
+        items: its items.
+        predictor: predicts with it.
     """
-    with _one_thread():
-        profile = Profile.of(person, items)
-        encoded = predictor.encode(profile)
-        only, num_lost = (None, 0) if filters.only is None else items.find_all(filters.only)
-        unwanted, num_unknown = items.find_all(filters.exclude)
-        allowed = eligible(items, filters.genres, filters.years, only)
-        allowed[profile.chosen] = allowed[unwanted] = False
-        if only is None:
-            candidates = largest(encoded.reconstruct(), max(SHORTLIST, k), allowed)
-        else:
-            candidates = np.flatnonzero(allowed)
-        raw = predictor.reconstruct(encoded, profile, candidates)
-        best = best_with_popularity(raw, items.counts[candidates], k, filters.popularity, predictor.scale)
-        found = _described(predictor, items, profile, encoded, candidates[best], predictor.scale.clip(raw[best]))
-        return Recommendations(found, person, notes_on(person, items.last_year, num_lost + num_unknown))
 
+    def __init__(self, bundle: Bundle, items: Items, predictor: Predictor) -> None:
+        self._bundle = bundle
+        self._items = items
+        self._predictor = predictor
+        self._ranker = Ranker(bundle, predictor)
 
-def _described(
-    predictor: Predictor,
-    items: Items,
-    profile: Profile,
-    encoded: EncodedPerson,
-    columns: IntArray,
-    predictions: FloatArray,
-) -> tuple[Recommendation, ...]:
-    """Ranked columns with their predictions, intervals and reasons."""
-    if not len(columns):
-        return ()
-    why = reasons(items, profile, encoded.shares(columns), len(columns), predictor.scale)
-    intervals = predictor.intervals(profile, predictions, columns)
-    rows = zip(columns.tolist(), predictions.tolist(), *intervals, why, strict=True)
-    return tuple(
-        Recommendation(*items.fields(column), stars, low, high, like, rank, reason)
-        for rank, (column, stars, low, high, like, reason) in enumerate(rows, start=1)
-    )
+    @cached_property
+    def _variety(self) -> Variety:
+        return Variety(self._items, self._bundle.model.items.latent, self._bundle.choice)
+
+    def rank_by(self, wanted: RankBy) -> RankBy:
+        """The order that the model can give: by rating where there is no choice model."""
+        return self._ranker.rank_by(wanted)
+
+    def recommend(self, person: Person, k: int, filters: Filters, order: Order) -> Recommendations:
+        """The best items for a person, among those that they have not seen.
+
+        Args:
+            person: whose recommendations.
+            k: how many; fewer where fewer are left.
+            filters: which items may come up.
+            order: in which order.
+        """
+        with _one_thread():
+            items, predictor = self._items, self._predictor
+            profile = Profile.of(person, items)
+            encoded = predictor.encode(profile)
+            only, num_lost = (None, 0) if filters.only is None else items.find_all(filters.only)
+            unwanted, num_unknown = items.find_all(filters.exclude)
+            allowed = eligible(items, filters.genres, filters.years, only)
+            allowed[profile.chosen] = allowed[unwanted] = False
+            ranked = self._ranker.rank(profile, encoded, order, allowed, k, every=only is not None)
+            if order.diversity:
+                best = self._variety.rerank(ranked.columns, ranked.values, profile, k, order.diversity)
+                ranked = ranked.take(best)
+            else:
+                ranked = ranked.take(slice(k))
+            found = self._described(profile, encoded, ranked, self.rank_by(order.rank_by))
+            notes = notes_on(person, items.last_year, num_lost + num_unknown)
+            if self.rank_by(order.rank_by) != order.rank_by:
+                notes = (*notes, NO_CHOICE_MODEL)
+            return Recommendations(found, person, notes)
+
+    def _described(
+        self, profile: Profile, encoded: EncodedPerson, ranked: Ranked, rank_by: RankBy
+    ) -> tuple[Recommendation, ...]:
+        """Ranked items with their predictions, intervals and reasons."""
+        columns, items, scale = ranked.columns, self._items, self._predictor.scale
+        if not len(columns):
+            return ()
+        predictions = scale.clip(ranked.predictions)
+        why = reasons(items, profile, encoded.shares(columns), self._bundle.choice, columns, rank_by, scale)
+        intervals = self._predictor.intervals(profile, predictions, columns)
+        chances = self._ranker.p_choose(profile, ranked)
+        counts = items.counts[columns].tolist()
+        rows = zip(columns.tolist(), predictions.tolist(), *intervals, chances, counts, why, strict=True)
+        return tuple(
+            Recommendation(*items.fields(column), stars, low, high, like, rank, chance, count, reason)
+            for rank, (column, stars, low, high, like, chance, count, reason) in enumerate(rows, start=1)
+        )
 
 
 @cache

@@ -8,7 +8,7 @@ other modules of this package do: a person's input becomes a `Profile`, the `Pre
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle.bundle import Bundle, load_bundle
-from ..choice import Selection
+from ..choice import RankBy, Selection
 from ..data.catalogue import Catalogue
 from ..data.matching.person import Person
 from ..data.matching.title_index import TitleIndex
 from ..data.ratings import FloatArray, Ids, IntArray, Ratings, Scale
 from ..models.base import Encoded, TrainedModel, in_vocabulary
 from ..uncertainty import StarDistribution, StarModel
-from .batch import best_columns
+from .batch import Best, best_of_blocks
 from .compare import compare
 from .errors import RecommenderError, check_count
 from .explain import explain, reconstruct_each
 from .explore import Explorer
 from .filters import Filters, Years, eligible
 from .items import Items
+from .ordering import USUAL_DIVERSITY, Order, check_rank_by
 from .predictor import Predictor
 from .profile import AnyRatings, Profile, read_person, training_person
-from .ranking import SHORTLIST, recommend
+from .ranking import ListMaker
 from .schemas import (
     Comparison,
     Explanation,
@@ -78,6 +79,7 @@ class Recommender:
         self.metadata: Mapping[str, Any] = bundle.metadata
         self._items = Items(bundle.item_ids, bundle.catalogue, bundle.item_counts)
         self._predictor = Predictor(bundle)
+        self._lists = ListMaker(bundle, self._items, self._predictor)
 
     @classmethod
     def load(cls, run: str | os.PathLike[str]) -> Recommender:
@@ -154,13 +156,21 @@ class Recommender:
             RecommenderError: ratings outside the scale that the model was trained on, or ids of another kind; or a
                 model that encodes its training users alone.
         """
+        known = self._known(ratings)
+        try:
+            return self.model.fold_in(known)
+        except ValueError as error:
+            raise RecommenderError(str(error)) from error
+
+    def _known(self, ratings: Ratings) -> Ratings:
+        """The ratings of items that the model knows, in its columns."""
         if not self.scale.contains(ratings.values).all():
             raise RecommenderError(
                 f"These ratings lie on the scale {ratings.scale}, and the model on {self.scale}. Map them first: "
                 "ratings.scale.convert(ratings.values, recommender.scale)."
             )
         try:
-            return self.model.fold_in(in_vocabulary(ratings, self.item_ids))
+            return in_vocabulary(ratings, self.item_ids)
         except ValueError as error:
             raise RecommenderError(str(error)) from error
 
@@ -242,21 +252,29 @@ class Recommender:
         ratings: AnyRatings,
         k: int = 20,
         *,
+        rank_by: RankBy = "balanced",
         genres: Collection[str] = (),
         years: Years = (None, None),
         popularity: float = 0.0,
+        diversity: float = USUAL_DIVERSITY,
         exclude: Iterable[Any] = (),
         only: Iterable[Any] | None = None,
     ) -> Recommendations:
-        """The items with the best predictions for a person, among those that they have not seen.
+        """The best items for a person, among those that they have not seen.
 
         Args:
             ratings: see the class.
             k: how many; fewer where fewer are left.
+            rank_by: ``balanced``: by the expected value of choosing and liking an item; ``choice``: by the chance of
+                choosing it; ``rating``: by the predicted rating. A bundle without a choice model, of an earlier
+                version, ranks by rating, and a note says so.
             genres: at least one of these, in any case of letters; all when left out.
             years: first and last year of release; None is open.
-            popularity: from -1, little known items first, to 1, well known ones; 0 orders by prediction alone. No
-                prediction is more than half a point (of five) below the ``k``-th best.
+            popularity: from -1, little known items first, to 1, well known ones; 0 changes nothing. It is added to
+                what the list is ordered by, times the logarithm of an item's number of ratings, or of 5 where it has
+                fewer: hidden gems are items that several people liked and few chose.
+            diversity: from 0, off, to 1: how much near-duplicates avoid each other, and how much genres and decades
+                follow their proportions among the person's items.
             exclude: ids or titles of items to leave out.
             only: ids or titles of the only items to choose from, such as a watchlist.
 
@@ -267,24 +285,41 @@ class Recommender:
             ``recommender.recommend({"Alien (1979)": 5}, k=5, genres=["Sci-Fi"], years=(1990, None)).items[0].why``
         """
         check_count("k", k)
-        filters = Filters(genres, years, popularity, exclude, only)
-        return recommend(self._predictor, self._items, self.person(ratings), k, filters)
+        order, filters = Order(rank_by, popularity, diversity), Filters(genres, years, exclude, only)
+        return self._lists.recommend(self.person(ratings), k, filters, order)
 
-    def recommend_many(self, ratings: Ratings, k: int = 10) -> tuple[Ids, FloatArray]:
+    def rank_by(self, wanted: RankBy) -> RankBy:
+        """The order that the model can give: by rating where its bundle has no choice model."""
+        return self._lists.rank_by(wanted)
+
+    def recommend_many(self, ratings: Ratings, k: int = 10, *, rank_by: RankBy = "balanced") -> tuple[Ids, FloatArray]:
         """The best items for each of many people, among those that they have not rated.
 
         Args:
             ratings: of anyone, by item id.
             k: how many for each.
+            rank_by: as for `recommend`; popularity and diversity do not count here.
 
         Returns:
-            Item ids and predictions, both of shape ``(num_users, k)``, best first; predictions are NaN (and the ids
-            any) where fewer than ``k`` items are left.
+            Item ids and what they are ordered by, both of shape ``(num_users, k)``, best first; values are NaN (and the
+            ids any) where fewer than ``k`` items are left. By rating, they are predictions on the scale.
+        """
+        best = list(self.recommend_all(ratings, k, rank_by=rank_by))
+        columns, values = (np.concatenate([getattr(one, name) for one in best]) for name in ("columns", "values"))
+        return self.item_ids[columns], self.scale.clip(values) if self.rank_by(rank_by) == "rating" else values
+
+    def recommend_all(self, ratings: Ratings, k: int = 10, *, rank_by: RankBy = "balanced") -> Iterator[Best]:
+        """`recommend_many` in blocks of people, in order, for lists that would not fit in memory.
+
+        Arguments as for `recommend_many`.
+
+        Yields:
+            Lists of some people: columns of items, values, predictions and chances of choosing.
         """
         check_count("k", k)
-        known, encoded = in_vocabulary(ratings, self.item_ids), self.encode(ratings)
-        columns, raw = best_columns(self.model, known, encoded, k, SHORTLIST)
-        return self.item_ids[columns], self.scale.clip(raw)
+        check_rank_by(rank_by)
+        known = self._known(ratings)
+        return best_of_blocks(self.model, self.bundle.choice, known, k, self.rank_by(rank_by))
 
     def predict_person(
         self, ratings: AnyRatings, item_ids: npt.ArrayLike, *, selection: Selection = "chosen"

@@ -56,9 +56,10 @@ class Prediction(Item):
 
     Args:
         stars: predicted, on the scale.
-        low: lower end of the 90 % interval, rating points; None where the model has no distributions.
-        high: upper end.
-        p_like: chance that the person gives 4 stars of 5 or more (else: the top quarter of the scale).
+        low: lower end of the 90 % interval, rating points; None where the model has no distributions, or where fewer
+            than three training users rated the item: they are too few to tell.
+        high: upper end; None likewise.
+        p_like: chance that the person gives 4 stars of 5 or more (else: the top quarter of the scale); None likewise.
     """
 
     stars: float
@@ -73,10 +74,15 @@ class Recommendation(Prediction):
 
     Args:
         rank: from 1.
+        p_choose: chance that the person chooses the item, whatever they then think of it: of people like them, the
+            fraction who rated it; None without a choice model.
+        num_ratings: number of training users who rated it.
         why: the reason, one line.
     """
 
     rank: int
+    p_choose: float | None
+    num_ratings: int
     why: str
 
     def to_dict(self) -> dict[str, Any]:
