@@ -153,9 +153,7 @@ class ChoiceModel:
 
     def vectors(self) -> Table:
         """Vectors of the items, of which those point the same way that the same people choose, ``(num_items, dim)``."""
-        if self.linear.factors is not None or self.kernel is None:
-            return self.linear.vectors()
-        return np.ascontiguousarray(self.kernel.decoder.T)
+        return self.linear.vectors()
 
     def shares(self, items: IntArray, targets: IntArray) -> Table:
         """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``.
