@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from movie_autoencoder.choice import ChoiceModel, fit_choice, rank_values, with_new_choices
-from movie_autoencoder.choice.kernel import KernelAutoencoder, fit_kernels
 from movie_autoencoder.choice.linear import LinearAutoencoder, LinearSettings
 from movie_autoencoder.choice.model import Calibration
 from movie_autoencoder.data.ratings import Ratings
@@ -78,26 +77,11 @@ def test_dense_weights_and_factors_rank_alike() -> None:
 def test_one_person_is_scored_like_many() -> None:
     chosen = choices(90, 30)
     items = chosen.indices[chosen.indptr[4] : chosen.indptr[5]]
-    linear, kernel = LinearAutoencoder.fit(chosen, LinearSettings()), fit_kernels(chosen, (0.1,))[0]
+    linear = LinearAutoencoder.fit(chosen, LinearSettings())
     np.testing.assert_allclose(linear.person_scores(items), linear.scores(chosen)[4], atol=1e-5)
-    np.testing.assert_allclose(kernel.person_latent(items) @ kernel.decoder, kernel.scores(chosen)[4], atol=1e-4)
     shares = linear.shares(items, np.arange(30))
     unseen = np.setdiff1d(np.arange(30), items)
     np.testing.assert_allclose(shares.sum(axis=0)[unseen], linear.person_scores(items)[unseen], atol=1e-5)
-
-
-def test_the_kernel_autoencoder_reconstructs_training_people_where_the_penalty_is_small() -> None:
-    chosen = choices(60, 40)
-    scores = fit_kernels(chosen, (1e-5,))[0].scores(chosen)
-    np.testing.assert_allclose(scores, chosen.toarray(), atol=0.05)
-
-
-def test_a_large_penalty_leaves_popularity() -> None:
-    chosen = choices(80, 30)
-    scores = fit_kernels(chosen, (1e4,))[0].scores(chosen)
-    counts = chosen.sum(axis=0)
-    for row in scores:
-        assert np.corrcoef(row, counts)[0, 1] > 0.9
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +198,3 @@ def test_wrong_orders_are_refused(model: ChoiceModel, rated: Ratings) -> None:
         rank_values(stars, model, rated, "stars")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has no choice model.*Train again, or rank by rating"):
         rank_values(stars, None, rated, "choice")
-
-
-def test_the_arrays_of_a_kernel_are_checked() -> None:
-    with pytest.raises((ValueError, KeyError)):
-        KernelAutoencoder.from_arrays({})

@@ -19,18 +19,13 @@ from ..metrics.rankings import ndcg, top_items
 from ..models.base import TrainedModel
 from ..models.validation import Validation
 from .folds import Fold, cells_of, csr, make_folds
-from .kernel import KernelAutoencoder, fit_kernels
 from .linear import FEW, LinearAutoencoder, LinearSettings, Table, gram_of
 from .model import USUAL_RATING_WEIGHT, Calibration, ChoiceModel
 
 DEPTH = 100  # length of the lists that choose settings
 _PENALTY_STEP = 4.0
 _PENALTY_STEPS = range(-3, 6)  # from the usual one
-_DROPOUTS = (0.25,)
-_RIDGES = (0.003, 0.03, 0.3, 3.0, 10.0, 30.0, 100.0)
-_USUAL_RIDGE = 0.03
-_KERNEL_WEIGHTS = (0.0, 0.2, 0.5, 0.7, 1.0)
-_USUAL_KERNEL_WEIGHT = 0.35
+_DROPOUTS = (0.6,)
 _POPULARITY_WEIGHTS = (0.0, 0.3, 0.6, 0.85, 0.95)
 _RATING_WEIGHTS = (0.0, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4)
 _HEAD = 2500  # most chosen items, with which the linear settings are searched
@@ -59,35 +54,23 @@ def fit_choice(
     Example:
         ``fit_choice(ratings).scores(ratings)`` has a row of scores for each person.
     """
-    folds = make_folds(ratings, validation, model, seed)
+    chosen, folds = ratings.to_csr(), make_folds(ratings, validation, model, seed)
+    popularity, calibration = _popularity(chosen), _usual_calibration(chosen)
     if not folds:
-        chosen = ratings.to_csr()
         linear = LinearAutoencoder.fit(chosen, LinearSettings(), seed=seed)
-        return ChoiceModel(linear, None, _popularity(chosen), 0.0, 0.0, _usual_calibration(chosen), USUAL_RATING_WEIGHT)
+        return ChoiceModel(linear, popularity, 0.0, calibration, USUAL_RATING_WEIGHT)
     settings, linears = _search_linear(folds, seed)
-    ridge, weight, kernels = _search_kernel(folds, linears, seed)
     models = [
-        ChoiceModel(
-            linear,
-            kernel,
-            _popularity(fold.training),
-            weight,
-            0.0,
-            _usual_calibration(fold.training),
-            USUAL_RATING_WEIGHT,
-        )
-        for fold, linear, kernel in zip(folds, linears, kernels, strict=True)
+        ChoiceModel(linear, _popularity(fold.training), 0.0, calibration, USUAL_RATING_WEIGHT)
+        for fold, linear in zip(folds, linears, strict=True)
     ]
     popularity_weight = _search_popularity(folds, models)
     models = [replace(one, popularity_weight=popularity_weight) for one in models]
     calibration = _calibrate(folds, models)
     models = [replace(one, calibration=calibration) for one in models]
     rating_weight = _search_rating_weight(folds, models, ratings.scale)
-    chosen = ratings.to_csr()
     linear = LinearAutoencoder.fit(chosen, settings, seed=seed)
-    kernel = fit_kernels(chosen, (ridge,), seed=seed)[0] if weight else None
-    popularity = _popularity(chosen)
-    return ChoiceModel(linear, kernel, popularity, weight, popularity_weight, calibration, rating_weight)
+    return ChoiceModel(linear, popularity, popularity_weight, calibration, rating_weight)
 
 
 def _search_linear(folds: Sequence[Fold], seed: int) -> tuple[LinearSettings, list[LinearAutoencoder]]:
@@ -129,31 +112,6 @@ def _head(fold: Fold) -> Fold:
     counts = np.bincount(fold.training.indices, minlength=fold.training.shape[1])
     columns = np.sort(np.argsort(-counts, kind="stable")[:_HEAD])
     return Fold(fold.training[:, columns], fold.shown[:, columns], fold.targets[:, columns], None)
-
-
-def _search_kernel(
-    folds: Sequence[Fold], linears: Sequence[LinearAutoencoder], seed: int
-) -> tuple[float, float, list[KernelAutoencoder]]:
-    """Penalty of the kernel autoencoder and its weight beside the linear one."""
-    fitted = [fit_kernels(fold.training, _RIDGES, seed=seed) for fold in folds]
-
-    def scorer(grid: Sequence[tuple[float, float]]) -> Scorer:
-        def scores(number: int, rows: slice) -> Scores:
-            shown, kernels = folds[number].shown[rows], fitted[number]
-            linear, latent = linears[number].scores(shown), kernels[0].encode(shown)  # one encoder for all penalties
-            return {
-                (ridge, weight): (1 - weight) * linear + (weight * latent) @ kernels[_RIDGES.index(ridge)].decoder
-                for ridge, weight in grid
-            }
-
-        return scores
-
-    usual = (_USUAL_RIDGE, _USUAL_KERNEL_WEIGHT)
-    ridge, _ = _best(usual, _ndcg(folds, scorer([(one, _USUAL_KERNEL_WEIGHT) for one in _RIDGES])))
-    usual = (ridge, _USUAL_KERNEL_WEIGHT)
-    ridge, weight = _best(usual, _ndcg(folds, scorer([usual, *((ridge, one) for one in _KERNEL_WEIGHTS)])))
-    at = _RIDGES.index(ridge)
-    return ridge, weight, [kernels[at] for kernels in fitted]
 
 
 def _search_popularity(folds: Sequence[Fold], models: Sequence[ChoiceModel]) -> float:

@@ -43,8 +43,8 @@ class LinearSettings:
         relaxation: xi, how far the weight of an item for itself may move from zero, from 0 to below 1.
     """
 
-    l2: float = 200.0
-    dropout: float = 0.5
+    l2: float = 160.0
+    dropout: float = 0.33
     relaxation: float = 0.3
 
 

@@ -1,8 +1,7 @@
 """The choice model: how likely a person is to choose an item, and how choice and rating make one list.
 
-It averages a linear and a kernel autoencoder of the same 0/1 matrix (`linear`, `kernel`) and the popularity of the
-items; a `Calibration` turns the score into a probability. A balanced list ranks by the expected value of choosing and
-liking,
+It averages a linear autoencoder of the 0/1 matrix (`linear`) and the popularity of the items; a `Calibration` turns the
+score into a probability. A balanced list ranks by the expected value of choosing and liking,
 
     p(choose) * exp(weight * predicted rating),
 
@@ -12,7 +11,7 @@ whose weight is fitted on held-out choices (`fit`). Pure NumPy and SciPy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -22,7 +21,6 @@ import numpy.typing as npt
 from ..data.ratings import FloatArray, IntArray, Ratings
 from ..data.scale import Scale, one_point
 from ..models.base import implicit_feedback
-from .kernel import KernelAutoencoder
 from .linear import LinearAutoencoder, Table
 
 USUAL_RATING_WEIGHT = 0.5
@@ -88,18 +86,14 @@ class ChoiceModel:
 
     Args:
         linear: the linear autoencoder.
-        kernel: the kernel autoencoder; None without one.
         popularity: fraction of the training users who chose each item, shape ``(num_items,)``, float32.
-        kernel_weight: weight of the kernel autoencoder beside the linear one, from 0 to 1.
-        popularity_weight: weight of the popularity beside both, from 0 to 1.
+        popularity_weight: weight of the popularity beside the linear autoencoder, from 0 to 1.
         calibration: from scores to log-odds.
         rating_weight: weight of a predicted rating in a balanced list: log-odds for one star of five.
     """
 
     linear: LinearAutoencoder
-    kernel: KernelAutoencoder | None
     popularity: Table
-    kernel_weight: float
     popularity_weight: float
     calibration: Calibration
     rating_weight: float
@@ -123,13 +117,7 @@ class ChoiceModel:
 
     def scores_of(self, chosen: Any) -> Table:
         """`scores` from the choices themselves, CSR of ones, shape ``(n, num_items)``."""
-        linear, kernel, popularity = self._weights
-        scores = self.linear.scores(chosen)
-        scores *= linear
-        if self.kernel is not None and kernel:
-            scores += self.kernel.scores(chosen) * kernel
-        scores += self.popularity * popularity
-        return scores
+        return self._with_popularity(self.linear.scores(chosen))
 
     def person_scores(self, items: IntArray, targets: IntArray | slice = slice(None)) -> Table:
         """Scores of all items, or of some, for one person who chose some, shape ``(num_targets,)``.
@@ -138,13 +126,7 @@ class ChoiceModel:
             items: columns of the chosen items, rated or not, each once.
             targets: columns of the items to score; all when left out.
         """
-        linear, kernel, popularity = self._weights
-        scores = self.linear.person_scores(items, targets)
-        scores *= linear
-        if self.kernel is not None and kernel:
-            scores += (self.kernel.person_latent(items) * kernel) @ self.kernel.decoder[:, targets]
-        scores += self.popularity[targets] * popularity
-        return scores
+        return self._with_popularity(self.linear.person_scores(items, targets), targets)
 
     def probabilities(self, scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Probability of a choice, from scores of any shape: of people like this one, the fraction who chose the item.
@@ -171,29 +153,27 @@ class ChoiceModel:
 
     def vectors(self) -> Table:
         """Vectors of the items, of which those point the same way that the same people choose, ``(num_items, dim)``."""
-        if self.linear.factors is not None or self.kernel is None:
-            return self.linear.vectors()
-        return np.ascontiguousarray(self.kernel.decoder.T)
+        return self.linear.vectors()
 
     def shares(self, items: IntArray, targets: IntArray) -> Table:
         """What each chosen item adds to the scores of some others, shape ``(len(items), len(targets))``.
 
-        Only the linear autoencoder's score is a sum over the chosen items.
+        These and the popularity add up to the score.
         """
-        return self.linear.shares(items, targets) * self._weights[0]
+        return self.linear.shares(items, targets) * np.float32(1 - self.popularity_weight)
 
-    @cached_property
-    def _weights(self) -> tuple[np.float32, np.float32, np.float32]:
-        """Weights of the linear and the kernel autoencoder and of popularity; they add up to 1."""
-        members, kernel = 1 - self.popularity_weight, self.kernel_weight
-        linear, kernel, popularity = members * (1 - kernel), members * kernel, self.popularity_weight
-        return np.float32(linear), np.float32(kernel), np.float32(popularity)
+    def _with_popularity(self, scores: Table, items: IntArray | slice = slice(None)) -> Table:
+        weight = np.float32(self.popularity_weight)
+        if weight:
+            scores *= 1 - weight
+            scores += self.popularity[items] * weight
+        return scores
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """Plain values that say how the model was fitted."""
         return {
-            "kernel_weight": self.kernel_weight,
+            **asdict(self.linear.settings),
             "popularity_weight": self.popularity_weight,
             "rating_weight": self.rating_weight,
         }
@@ -201,28 +181,21 @@ class ChoiceModel:
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Plain arrays from which `from_arrays` makes the same model."""
         arrays = {f"linear_{name}": array for name, array in self.linear.to_arrays().items()}
-        if self.kernel is not None:
-            arrays |= {f"kernel_{name}": array for name, array in self.kernel.to_arrays().items()}
         return arrays | {
             "knots": np.stack([self.calibration.scores, self.calibration.log_odds]),
             "popularity": self.popularity,
-            "numbers": np.array([self.kernel_weight, self.popularity_weight, self.rating_weight]),
+            "numbers": np.array([self.popularity_weight, self.rating_weight]),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """The model that gave these arrays."""
 
-        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
-            return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-        kernel = part("kernel_")
-        kernel_weight, popularity_weight, rating_weight = arrays["numbers"].tolist()
+        linear = {name.removeprefix("linear_"): one for name, one in arrays.items() if name.startswith("linear_")}
+        popularity_weight, rating_weight = arrays["numbers"].tolist()
         return cls(
-            LinearAutoencoder.from_arrays(part("linear_")),
-            KernelAutoencoder.from_arrays(kernel) if kernel else None,
+            LinearAutoencoder.from_arrays(linear),
             arrays["popularity"],
-            kernel_weight,
             popularity_weight,
             Calibration(*arrays["knots"]),
             rating_weight,

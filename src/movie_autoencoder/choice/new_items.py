@@ -11,11 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..data.ratings import Ratings
 from ..models.base import Merge
-from .kernel import KernelAutoencoder
 from .linear import LinearAutoencoder, LinearSettings, Table, penalties
 from .model import ChoiceModel
 
@@ -37,8 +35,7 @@ def with_new_choices(model: ChoiceModel, new: Ratings, merge: Merge, training: R
     popularity = merge.rows(model.popularity, np.bincount(new.item_index, minlength=new.num_items) / num_users)
     weights, remainders = _regressions(training, chosen, model.linear.settings)
     linear = _linear(model.linear, weights, remainders, chosen, merge)
-    kernel = None if model.kernel is None else _kernel(model.kernel, weights, merge)
-    return replace(model, linear=linear, kernel=kernel, popularity=popularity.astype(np.float32))
+    return replace(model, linear=linear, popularity=popularity.astype(np.float32))
 
 
 def _regressions(training: Ratings | None, chosen: Any, settings: LinearSettings) -> tuple[Table, Table]:
@@ -79,14 +76,3 @@ def _linear(
     factors = model.required_factors()
     found = np.linalg.lstsq(factors.T, column, rcond=None)[0]
     return replace(model, factors=merge.rows(factors.T, found.T).T.copy(), out=all_out)
-
-
-def _kernel(model: KernelAutoencoder, weights: Table, merge: Merge) -> KernelAutoencoder:
-    """A new item's score is the sum of the others' times their weights; to have chosen it does not move the kernel."""
-    from scipy import sparse
-
-    decoder = model.decoder.T
-    new: npt.ArrayLike = (model.decoder @ weights).T if len(weights) else 0.0
-    rows = sparse.csr_array((np.ones(len(merge.old), np.float32), (merge.old, np.arange(len(merge.old)))))
-    rows.resize((len(merge), len(merge.old)))
-    return KernelAutoencoder((rows @ model.landmarks).tocsr(), model.encoder, merge.rows(decoder, new).T.copy())
