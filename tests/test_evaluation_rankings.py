@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from evaluation_runs import by_hand, change_split, made_run, save_test_part, split_run
 from scipy import sparse
 
+from movie_autoencoder.choice import rank_values
 from movie_autoencoder.data.ratings import Ratings, Scale
 from movie_autoencoder.evaluation.linear_baseline import fit_linear_autoencoder
 from movie_autoencoder.evaluation.ranked_users import ranked_users, select_users
-from movie_autoencoder.evaluation.rankers import by_popularity, by_rating, rankers_of
+from movie_autoencoder.evaluation.rankers import by_popularity, rankers_of
 from movie_autoencoder.evaluation.rankings import best_items, evaluate_rankings
 from movie_autoencoder.evaluation.targets import load_test_targets
 from movie_autoencoder.models.base import in_vocabulary
@@ -221,7 +223,10 @@ def test_blocks_of_users_give_the_lists_of_one_user_at_a_time(planted, tmp_path)
 def test_the_shortlist_of_a_model_is_the_whole_order_where_it_reaches(planted, tmp_path):
     run, _ = split_run(planted, tmp_path)
     shown = select_users(run.bundle.ratings, np.arange(20))
-    whole, short = (best_items(by_rating(run.bundle.model, shortlist=size), shown, 10) for size in (10_000, 15))
+    whole, short = (
+        best_items(partial(rank_values, run.bundle.model, None, rank_by="rating", shortlist_size=size), shown, 10)
+        for size in (10_000, 15)
+    )
     assert (whole == short).all()
 
 
