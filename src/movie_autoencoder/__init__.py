@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Catalogue": "data.catalogue",
+    "ChoiceEvaluation": "evaluation",
     "Config": "config",
     "Evaluation": "evaluation",
     "RatingAutoencoder": "estimator",
@@ -21,6 +22,7 @@ _HOME = {
     "SourceError": "data.sources",
     "Split": "data.splits",
     "evaluate": "evaluation",
+    "evaluate_choice": "evaluation",
     "read_catalogue": "data.sources",
     "read_ratings": "data.sources",
     "split_ratings": "data.splits",

@@ -33,7 +33,7 @@ class DataConfig(_Section):
     format: str = Field("auto", description="file family; recognised when auto")
     user_column: str | None = Field(None, description="name of the column with user ids, when it is not a known name")
     item_column: str | None = Field(None, description="likewise for item ids")
-    rating_column: str | None = Field(None, description="likewise for the stars")
+    rating_column: str | None = Field(None, description="likewise for the stars; - for pairs without stars")
     timestamp_column: str | None = Field(None, description="likewise for the moment of rating")
     scale: str | None = Field(
         None, description="stars that can be given, MINIMUM:MAXIMUM[:STEP]; detected when left out"
@@ -132,6 +132,12 @@ class AutorecConfig(ModelConfig):
     refeeds: Annotated[int, Field(ge=0, le=4)] = Field(0, description="dense re-feeding steps after each step")
     damping: Annotated[float, Field(gt=0)] | None = Field(None, description="damping of the biases, in ratings")
     kernel: Literal["auto", "dense", "sparse"] = Field("auto", description="input products; by density when auto")
+
+
+class ChoiceConfig(ModelConfig):
+    """The choice model alone: which items people choose, without ratings; for pairs of user and item."""
+
+    name: Literal["choice"] = "choice"
 
 
 class TrainingConfig(_Section):
@@ -266,7 +272,7 @@ def find_plugin(name: str) -> Any:
     return next((one.load() for one in found), None)
 
 
-_MODELS: dict[str, type[ModelConfig]] = {"dual": DualConfig, "autorec": AutorecConfig}
+_MODELS: dict[str, type[ModelConfig]] = {"dual": DualConfig, "autorec": AutorecConfig, "choice": ChoiceConfig}
 
 
 def _model_config(name: Any) -> type[ModelConfig]:

@@ -19,6 +19,7 @@ from .. import __version__
 from ..choice import ChoiceModel, SelectionModel
 from ..data.catalogue import Catalogue
 from ..data.ratings import Ids, IntArray, Ratings, Scale, locate
+from ..data.scale import UNRATED
 from ..models.base import TrainedModel
 from ..models.baselines import BASELINES
 from ..models.registry import trained_model
@@ -115,7 +116,7 @@ def save_bundle(bundle: Bundle, folder: Path, *, card: str) -> None:
             "format_version": FORMAT_VERSION,
             "written_by": f"movie-rating-autoencoder {__version__}",
             "model": bundle.model.name,
-            "scale": [scale.minimum, scale.maximum, scale.step],
+            "scale": [scale.minimum, scale.maximum, scale.step] if scale.rated else None,
             "metadata": dict(bundle.metadata),
             "files": {path.name: checksum(path) for path in sorted(temporary.iterdir())},
         }
@@ -137,7 +138,7 @@ def load_bundle(folder: Path) -> Bundle:
             raise BundleError(
                 f"{path}: damaged: its SHA-256 is not the one in {_MANIFEST}. Train again, or copy it anew."
             )
-    scale = Scale(*manifest["scale"])
+    scale = UNRATED if manifest["scale"] is None else Scale(*manifest["scale"])
     arrays = load_arrays(folder / "model.npz")
     if manifest["format_version"] == 1:
         arrays = upgraded_arrays(manifest["model"], arrays)

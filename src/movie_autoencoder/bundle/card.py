@@ -26,6 +26,8 @@ def model_card(bundle: Bundle) -> str:
         if bundle.ratings is not None
         else "The training ratings are not inside, so that reconstruction error and overlap cannot be computed."
     )
+    if not model.scale.rated:
+        return _card_without_stars(bundle, kept)
     return f"""# Model card: {family_named(model.name).title or model.name}
 
 Predicts ratings of {len(bundle.item_ids):,} items by {len(bundle.user_ids):,} users, from {model.scale}. Trained on
@@ -47,6 +49,43 @@ to averages. People choose what they watch and rate: a prediction says what *suc
 
 ## Data and licence
 SHA-256 of the ratings: `{metadata["data"]["sha256"]}`. {kept}
+
+{_licence(str(metadata["data"]["format"]))}
+"""
+
+
+def _card_without_stars(bundle: Bundle, kept: str) -> str:
+    metadata = bundle.metadata
+    figures = "\n".join(
+        f"| {name} | {one['ndcg_100']:.4f} | {one['recall_20']:.4f} |" for name, one in metadata["validation"].items()
+    )
+    validation = (
+        "Means over users on the validation part, before the refit on all training pairs (test results: "
+        f"`evaluation.json`):\n\n| | NDCG@100 | Recall@20 |\n|---|---|---|\n{figures}\n"
+        if figures
+        else "There was no validation part.\n"
+    )
+    return f"""# Model card: {family_named(bundle.model.name).title or bundle.model.name}
+
+Ranks {len(bundle.item_ids):,} items by how likely people are to choose them, learnt from the choices of
+{len(bundle.user_ids):,} users. **It predicts no stars**: it was trained on {metadata["num_ratings"]:,} pairs of user
+and item without ratings. Made with movie-rating-autoencoder; load it with
+`movie_autoencoder.Recommender.load(RUN)`. No pickle is inside.
+
+## Training
+Seed {metadata["config"]["training"]["seed"]}. Closed forms; settings that were chosen on validation:
+
+| | |
+|---|---|
+{_rows(metadata["settings"])}
+
+{validation}
+## Limits
+The model knows only the items above, and of people only what they chose. It says what *such* people choose, not whether
+they like it. Items that few people chose are rarely recommended.
+
+## Data and licence
+SHA-256 of the pairs: `{metadata["data"]["sha256"]}`. {kept.replace("ratings are", "pairs are")}
 
 {_licence(str(metadata["data"]["format"]))}
 """

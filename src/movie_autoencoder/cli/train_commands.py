@@ -16,6 +16,7 @@ from .options import AsJson, Debug, Settings
 
 if TYPE_CHECKING:
     from ..config import Config
+    from ..evaluation import ChoiceEvaluation, Evaluation
 
 app = typer.Typer()
 
@@ -34,7 +35,12 @@ def train(
         list[str] | None,
         typer.Option("--with", metavar="FILE", help="A person's own export, as one more user; repeat for more people."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="dual, autorec, or a model that a plugin registers.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="dual, autorec, choice (which items, not how many stars), or a model that a plugin registers."
+        ),
+    ] = None,
     speed: Annotated[
         str | None,
         typer.Option(
@@ -112,15 +118,20 @@ def evaluate(
     """Evaluate a trained model on ratings that it has never seen, and write a report."""
     from ..bundle import load_bundle
     from ..data.loading import read_like
-    from ..evaluation import evaluate as run_evaluation
+    from ..evaluation import evaluate as evaluate_stars
+    from ..evaluation import evaluate_choice
 
     bundle = load_bundle(run / "bundle")
     held_out = read_like(ratings, bundle.metadata) if ratings is not None else None
-    evaluation = run_evaluation(bundle, folder=run, ratings=held_out)
+    if bundle.model.scale.rated and (held_out is None or held_out.rated):
+        evaluation: Evaluation | ChoiceEvaluation = evaluate_stars(bundle, folder=run, ratings=held_out)
+    else:
+        evaluation = evaluate_choice(bundle, folder=run, ratings=held_out)
     if as_json:
         print_json(evaluation.to_dict())
     else:
-        print_lines([*evaluation.lines(), "", *evaluation.example_lines()])
+        examples = evaluation.example_lines()
+        print_lines([*evaluation.lines(), *(["", *examples] if examples else [])])
     if no_report:
         return
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .scale import FloatArray, Scale
+from .scale import UNRATED, FloatArray, Scale
 from .vocabulary import Coded, Ids, IntArray, compact, factorize, latest_cells, locate, sorted_order, stable_order
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class Ratings:
 
     `Ratings.from_columns` and `Ratings.from_frame` build one from columns in any order. The constructor expects sorted
     and checked arrays, and makes them read-only.
+
+    Pairs of user and item without ratings have the scale `UNRATED` and ones as values (`Ratings.from_pairs`). They say
+    what people chose, and not how they liked it: `rated` is False.
 
     Args:
         user_index: row of each cell, shape ``(num_ratings,)``, int32, ascending.
@@ -141,6 +144,25 @@ class Ratings:
         return cls(user_index, item_index, given, user_ids, item_ids, scale, times, source)
 
     @classmethod
+    def from_pairs(
+        cls,
+        users: npt.ArrayLike | Coded,
+        items: npt.ArrayLike | Coded,
+        *,
+        timestamps: npt.ArrayLike | None = None,
+        source: Source | None = None,
+    ) -> Ratings:
+        """Builds pairs of user and item without ratings from parallel columns; otherwise as `from_columns`.
+
+        Example:
+            >>> Ratings.from_pairs(["ann", "bob", "ann"], [7, 7, 9])
+            Ratings(3 pairs without ratings, 2 users, 2 items, 75.0 % observed)
+        """
+        num_pairs = len(users.index) if isinstance(users, Coded) else len(np.asarray(users))
+        values = np.ones(num_pairs, dtype=np.float32)
+        return cls.from_columns(users, items, values, timestamps=timestamps, scale=UNRATED, source=source)
+
+    @classmethod
     def from_frame(
         cls,
         frame: pd.DataFrame,
@@ -182,6 +204,11 @@ class Ratings:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def rated(self) -> bool:
+        """Whether there are ratings; False for pairs of user and item without them."""
+        return self.scale.rated
 
     @property
     def num_users(self) -> int:
@@ -243,6 +270,10 @@ class Ratings:
             self.source,
         )
 
+    def pairs(self) -> Ratings:
+        """The same pairs of user and item without their ratings."""
+        return replace(self, values=np.ones(len(self), dtype=np.float32), scale=UNRATED) if self.rated else self
+
     def transposed(self) -> Ratings:
         """The same ratings with users and items exchanged."""
         order = self.item_order
@@ -299,9 +330,10 @@ class Ratings:
         return sha.hexdigest()
 
     def __repr__(self) -> str:
+        what, scale = ("ratings", f", scale {self.scale}") if self.rated else ("pairs without ratings", "")
         return (
-            f"Ratings({len(self):,} ratings, {self.num_users:,} users, {self.num_items:,} items, "
-            f"{self.density:.1%} observed, scale {self.scale})".replace("%", " %")
+            f"Ratings({len(self):,} {what}, {self.num_users:,} users, {self.num_items:,} items, "
+            f"{self.density:.1%} observed{scale})".replace("%", " %")
         )
 
 

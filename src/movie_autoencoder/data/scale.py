@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Scale:
         minimum: lowest rating, rating points.
         maximum: highest rating, rating points.
         step: distance between neighbouring ratings, rating points; 0.0 for a continuous scale.
+        rated: False only for `UNRATED`, the scale of pairs without ratings.
 
     Raises:
         ValueError: the ends are not finite or in the wrong order, or the step does not fit between them.
@@ -35,6 +36,7 @@ class Scale:
     minimum: float
     maximum: float
     step: float = 0.0
+    rated: bool = field(default=True, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.minimum, self.maximum, self.step]).all() and self.minimum < self.maximum):
@@ -156,8 +158,14 @@ class Scale:
         return to.clip(np.asarray(values, dtype=np.float64) * (to.maximum / self.maximum))
 
     def __str__(self) -> str:
+        if not self.rated:
+            return "no ratings"
         step = f" in steps of {self.step:g}" if self.step else ", continuous"
         return f"{self.minimum:g} to {self.maximum:g}{step}"
+
+
+UNRATED = Scale(0.0, 1.0, 1.0, rated=False)
+"""The scale of pairs of user and item without ratings: 1 where the user chose the item. Nobody gave these values."""
 
 
 def _levels(values: FloatArray) -> FloatArray:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..storage import load_arrays, save_arrays
-from .ratings import FloatArray, Ids, IntArray, Ratings, Scale
+from .ratings import FloatArray, Ids, IntArray, Ratings
+from .scale import UNRATED, Scale
 
 Cells = npt.NDArray[np.int64]
 By = Literal["rating", "user", "time"]
@@ -113,6 +114,7 @@ class Split:
             "seed": np.array(self.seed),
             "digest": np.array(self.digest),
             "scale": np.array([self.ratings.scale.minimum, self.ratings.scale.maximum, self.ratings.scale.step]),
+            "rated": np.array(self.ratings.rated),
         }
         for part in ("validation", "test"):
             held_out = self.held_out(part)
@@ -137,6 +139,7 @@ def load_held_out(path: Path, part: Literal["validation", "test"]) -> HeldOut:
         ValueError: the file is damaged or is not a saved split. The message names it.
     """
     arrays = load_arrays(path)
+    rated = bool(arrays.get("rated", True))  # earlier versions had ratings only
     try:
         fold_in = None
         if f"{part}_fold_in_values" in arrays:
@@ -144,7 +147,7 @@ def load_held_out(path: Path, part: Literal["validation", "test"]) -> HeldOut:
                 arrays[f"{part}_fold_in_users"],
                 arrays[f"{part}_fold_in_items"],
                 arrays[f"{part}_fold_in_values"],
-                scale=Scale(*arrays["scale"].tolist()),
+                scale=Scale(*arrays["scale"].tolist()) if rated else UNRATED,
                 timestamps=arrays.get(f"{part}_fold_in_times"),
             )
         return HeldOut(

@@ -23,9 +23,10 @@ class Inspection:
     Args:
         num_ratings, num_users, num_items: counts without duplicates.
         density: fraction of the matrix that is observed.
-        mean, std: mean and standard deviation of the ratings, rating points.
-        scale: minimum, maximum and step (0 for a continuous scale), rating points.
-        histogram: number of ratings by their value, or by the lower end of ten equal ranges when there are many values.
+        mean, std: mean and standard deviation of the ratings, rating points; None for pairs without ratings.
+        scale: minimum, maximum and step (0 for a continuous scale), rating points; None for pairs without ratings.
+        histogram: number of ratings by their value, or by the lower end of ten equal ranges when there are many values;
+            empty for pairs without ratings.
         ratings_per_user, ratings_per_item: quantiles of the counts, by their level (0 = smallest, 1 = largest).
         few_users, few_items: fraction with at most 3 ratings.
         first, last: ISO dates of the oldest and the newest rating; None without times.
@@ -37,9 +38,9 @@ class Inspection:
     num_users: int
     num_items: int
     density: float
-    mean: float
-    std: float
-    scale: tuple[float, float, float]
+    mean: float | None
+    std: float | None
+    scale: tuple[float, float, float] | None
     histogram: Mapping[float, int]
     ratings_per_user: Mapping[float, float]
     ratings_per_item: Mapping[float, float]
@@ -54,30 +55,37 @@ class Inspection:
 
     def lines(self) -> list[str]:
         """The statistics as plain text."""
-        low, high, step = self.scale
-        span = f"{low:g} to {high:g}" + (f" in steps of {step:g}" if step else ", continuous")
+        what = "pairs without ratings" if self.scale is None else "ratings"
         text = [
-            f"{self.num_ratings:,} ratings by {self.num_users:,} users of {self.num_items:,} movies "
+            f"{self.num_ratings:,} {what} by {self.num_users:,} users of {self.num_items:,} movies "
             f"({100 * self.density:.3g} % of all pairs), read as {self.format}",
-            f"stars: {span}, mean {self.mean:.3f}, standard deviation {self.std:.3f}",
+            *self._star_lines(),
         ]
-        largest = max(self.histogram.values())
-        for star, count in self.histogram.items():
-            fraction = count / self.num_ratings
-            text.append(f"  {star:>7g} {'#' * round(30 * count / largest):<30} {100 * fraction:5.1f} %  {count:,}")
         for name, quantiles, few in (
             ("user", self.ratings_per_user, self.few_users),
             ("movie", self.ratings_per_item, self.few_items),
         ):
             listed = ", ".join(f"{_quantile_name(level)} {value:,.0f}" for level, value in quantiles.items())
-            text.append(f"ratings per {name}: {listed}; {100 * few:.1f} % have at most {_FEW}")
+            text.append(f"{what.split()[0]} per {name}: {listed}; {100 * few:.1f} % have at most {_FEW}")
         if self.first and self.last:
-            text.append(f"rated between {self.first} and {self.last}")
+            text.append(f"{'chosen' if self.scale is None else 'rated'} between {self.first} and {self.last}")
         if self.num_skipped or self.num_duplicates:
             text.append(
                 f"of {self.num_rows:,} rows {self.num_skipped:,} bad ones were skipped and {self.num_duplicates:,} "
                 "replaced by another rating of the same user and movie"
             )
+        return text
+
+    def _star_lines(self) -> list[str]:
+        if self.scale is None:
+            return ["stars: none; training fits the choice model alone"]
+        low, high, step = self.scale
+        span = f"{low:g} to {high:g}" + (f" in steps of {step:g}" if step else ", continuous")
+        text = [f"stars: {span}, mean {self.mean:.3f}, standard deviation {self.std:.3f}"]
+        largest = max(self.histogram.values())
+        for star, count in self.histogram.items():
+            fraction = count / self.num_ratings
+            text.append(f"  {star:>7g} {'#' * round(30 * count / largest):<30} {100 * fraction:5.1f} %  {count:,}")
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,8 +102,7 @@ def inspect_ratings(ratings: Ratings) -> Inspection:
         >>> found.density, found.mean, dict(found.histogram), found.few_users
         (0.75, 3.0, {2.0: 1, 3.0: 1, 4.0: 1}, 1.0)
     """
-    values = ratings.values
-    mean = float(values.mean(dtype=np.float64))
+    values, rated = ratings.values, ratings.rated
     first, last = _span(ratings)
     source = ratings.source
     return Inspection(
@@ -103,10 +110,10 @@ def inspect_ratings(ratings: Ratings) -> Inspection:
         num_users=ratings.num_users,
         num_items=ratings.num_items,
         density=ratings.density,
-        mean=mean,
-        std=float(values.std(dtype=np.float64)),
-        scale=(ratings.scale.minimum, ratings.scale.maximum, ratings.scale.step),
-        histogram=_histogram(ratings),
+        mean=float(values.mean(dtype=np.float64)) if rated else None,
+        std=float(values.std(dtype=np.float64)) if rated else None,
+        scale=(ratings.scale.minimum, ratings.scale.maximum, ratings.scale.step) if rated else None,
+        histogram=_histogram(ratings) if rated else {},
         ratings_per_user=_quantiles(ratings.user_counts),
         ratings_per_item=_quantiles(ratings.item_counts),
         few_users=float((ratings.user_counts <= _FEW).mean()),

@@ -3,8 +3,9 @@
 The protocol is in docs/evaluation.md. Evaluation draws nothing; ``report`` does.
 """
 
+from .choice import ChoiceEvaluation, evaluate_choice
 from .evaluate import evaluate
 from .result import Evaluation
 from .targets import EvaluationError
 
-__all__ = ["Evaluation", "EvaluationError", "evaluate"]
+__all__ = ["ChoiceEvaluation", "Evaluation", "EvaluationError", "evaluate", "evaluate_choice"]

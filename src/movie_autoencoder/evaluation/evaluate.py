@@ -25,7 +25,7 @@ from .ranked_users import NUM_RANKED
 from .rankings import evaluate_rankings
 from .result import Evaluation
 from .scores import Scores, score
-from .targets import Targets, counts_at, load_test_targets, separate_targets
+from .targets import EvaluationError, Targets, counts_at, load_test_targets, separate_targets
 from .text import many
 from .uncertainty import measure
 
@@ -60,8 +60,8 @@ def evaluate(
         Errors in rating points, with intervals, baselines and examples.
 
     Raises:
-        EvaluationError: nothing to score, a scored rating that was shown to the encoder, or a prediction that is not
-            finite.
+        EvaluationError: pairs without ratings (see `evaluate_choice`), nothing to score, a scored rating that was shown to
+            the encoder, or a prediction that is not finite.
         ValueError: a bundle or split that is missing or damaged; the message names the file.
 
     Example:
@@ -70,6 +70,7 @@ def evaluate(
     started = time.perf_counter()
     path = Path(folder) if folder is not None else None if isinstance(run, Bundle) else Path(run)
     bundle = run if isinstance(run, Bundle) else load_bundle(Path(run) / "bundle")
+    _require_ratings(bundle, ratings)
     targets = load_test_targets(bundle, path) if ratings is None else separate_targets(bundle, ratings)
     model, name, scale = bundle.model, bundle.model.name, bundle.model.scale
 
@@ -134,6 +135,19 @@ def evaluate(
         scoring_seconds=round(scoring_seconds, 3),
         seconds=round(time.perf_counter() - started, 3),
     )
+
+
+def _require_ratings(bundle: Bundle, ratings: Ratings | None) -> None:
+    if not bundle.model.scale.rated:
+        raise EvaluationError(
+            "This run was trained on pairs without ratings, so it has no errors of predicted stars. Score its lists "
+            "with evaluate_choice."
+        )
+    if ratings is not None and not ratings.rated:
+        raise EvaluationError(
+            f"{ratings.source.path or 'These ratings'}: pairs without ratings, which predicted stars cannot be "
+            "compared with. Score the lists with evaluate_choice."
+        )
 
 
 def _warnings(bundle: Bundle, targets: Targets, scores: Scores) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ Ranker = Callable[[Ratings], npt.NDArray[Any]]
 
 POPULARITY, LINEAR = "popularity", "linear_autoencoder"
 RATING: RankBy = "rating"
+CHOICE: RankBy = "choice"
 BASELINES = (POPULARITY, LINEAR)
 
 
@@ -32,7 +33,8 @@ def rankers_of(bundle: Bundle) -> dict[str, Ranker]:
     found = {POPULARITY: by_popularity(bundle.item_counts)}
     if bundle.ratings is not None:
         found[LINEAR] = fit_linear_autoencoder(bundle.ratings).scores
-    for rank_by in RANK_BY if bundle.choice is not None else (RATING,):
+    orders = RANK_BY if bundle.model.scale.rated else (CHOICE,)
+    for rank_by in orders if bundle.choice is not None else (RATING,):
         found[rank_by] = by_model(bundle, rank_by)
     return found
 

@@ -108,7 +108,7 @@ class RankingEvaluation:
         num_items: items that are ranked, without those that the user was shown.
         num_unknown_targets: held-out ratings of items that training did not see, or of users without a shown rating;
             they are no targets.
-        like_threshold: least rating of a liked target.
+        like_threshold: least rating of a liked target; None for pairs without ratings.
         all: scores where every held-out rating is a target.
         liked: scores where only ratings from the threshold on are targets; None without any.
         lists: what the lists are made of, by ranker.
@@ -119,7 +119,7 @@ class RankingEvaluation:
     num_drawn_from: int
     num_items: int
     num_unknown_targets: int
-    like_threshold: float
+    like_threshold: float | None
     all: TargetScores
     liked: TargetScores | None
     lists: Mapping[str, ListScore]
@@ -175,14 +175,16 @@ def evaluate_rankings(
         return None
     rankers = rankers_of(bundle) if rankers is None else rankers
     lists = {name: best_items(ranker, people.shown) for name, ranker in rankers.items()}
-    threshold = like_threshold(bundle.model.scale)
-    liked = people.targets.copy()
-    liked.data = (liked.data >= threshold - 1e-6).astype(np.float64)
-    liked.eliminate_zeros()
-    scored = {"all": people.targets, "liked": liked}
-    scores = {name: score_lists(lists, one, resamples=resamples, seed=seed) for name, one in scored.items()}
-    if scores["all"] is None:
+    everything = score_lists(lists, people.targets, resamples=resamples, seed=seed)
+    if everything is None:
         return None
+    rated, threshold, liked = bundle.model.scale.rated and targets.ratings.rated, None, None
+    if rated:
+        threshold = like_threshold(bundle.model.scale)
+        targets_liked = people.targets.copy()
+        targets_liked.data = (targets_liked.data >= threshold - 1e-6).astype(np.float64)
+        targets_liked.eliminate_zeros()
+        liked = score_lists(lists, targets_liked, resamples=resamples, seed=seed)
     return RankingEvaluation(
         setting="weak" if targets.fold_in is None else "strong",
         num_users=people.shown.num_users,
@@ -190,10 +192,10 @@ def evaluate_rankings(
         num_items=people.shown.num_items,
         num_unknown_targets=people.num_unknown_targets,
         like_threshold=threshold,
-        all=scores["all"],
-        liked=scores["liked"],
+        all=everything,
+        liked=liked,
         lists={
-            name: describe_lists(top[:, :LENGTH], bundle, people, resamples=resamples, seed=seed)
+            name: describe_lists(top[:, :LENGTH], bundle, people, rated=rated, resamples=resamples, seed=seed)
             for name, top in lists.items()
         },
     )
@@ -236,14 +238,14 @@ def score_lists(
 
 
 def describe_lists(
-    top: IntArray, bundle: Bundle, people: RankedUsers, *, resamples: int = 1000, seed: int = 0
+    top: IntArray, bundle: Bundle, people: RankedUsers, *, rated: bool = True, resamples: int = 1000, seed: int = 0
 ) -> ListScore:
     """What the lists of one ranker are made of.
 
     The similarity of the items is computed on 2,000 lists and 20,000 training users at most, evenly spaced.
     """
     above = metrics.rating_of_hits(top, people.targets, people.means)
-    above = above[~np.isnan(above)]
+    above = above[~np.isnan(above)] if rated else above[:0]
     similarity = float("nan")
     if bundle.ratings is not None:
         users = select_users(bundle.ratings, _spaced(bundle.ratings.num_users, _SIMILAR_USERS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..data.ratings import Scale
@@ -114,6 +114,12 @@ class Evaluation:
     metadata: Mapping[str, Any]
     scoring_seconds: float
     seconds: float
+
+    @classmethod
+    def keys(cls, *, pictures: bool = False) -> list[str]:
+        """The keys of `to_dict`."""
+        names = [one.name for one in fields(cls) if one.name not in _PICTURES]
+        return [*names, *_PICTURES.values()] if pictures else names
 
     def to_dict(self, *, pictures: bool = False) -> dict[str, Any]:
         """Plain values for JSON; None where a figure does not exist.

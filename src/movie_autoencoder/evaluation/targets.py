@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle.bundle import Bundle
-from ..data.ratings import FloatArray, Ids, IntArray, Ratings
-from ..data.splits import load_held_out
+from ..data.ratings import Ids, IntArray, Ratings
+from ..data.scale import Scale
+from ..data.splits import HeldOut, load_held_out
 from ..models.base import in_vocabulary
 
 Mask = npt.NDArray[np.bool_]
@@ -113,7 +114,7 @@ def load_test_targets(bundle: Bundle, folder: Path | None) -> Targets:
             f"{path}: the run was trained on everything (test fraction 0), so it has no test part. "
             "Score a file of held-out ratings with --ratings FILE, or train with --test-fraction 0.1."
         )
-    ratings = _as_ratings(held_out.users, held_out.items, held_out.values, held_out.times)
+    ratings = _as_ratings(held_out, bundle.model.scale)
     items = bundle.locate_items(ratings.item_ids)[ratings.item_index]
     training_users = bundle.locate_users(ratings.user_ids)[ratings.user_index]
     _check_not_shown(path, bundle.ratings, ratings, training_users, items)
@@ -128,11 +129,12 @@ def load_test_targets(bundle: Bundle, folder: Path | None) -> Targets:
 
 
 def separate_targets(bundle: Bundle, ratings: Ratings) -> Targets:
-    """Other ratings than the test part, without those that the model was trained on.
+    """Other ratings than the test part, without those that the model was trained on; pairs for a model of pairs.
 
     Raises:
         EvaluationError: all of them are training ratings.
     """
+    ratings = ratings if bundle.model.scale.rated else ratings.pairs()
     users = bundle.locate_users(ratings.user_ids)[ratings.user_index]
     items = bundle.locate_items(ratings.item_ids)[ratings.item_index]
     description = f"ratings of {ratings.source.path}" if ratings.source.path else "separate ratings"
@@ -194,10 +196,12 @@ def counts_at(counts: IntArray, index: IntArray) -> IntArray:
     return np.where(index >= 0, counts[index], 0)
 
 
-def _as_ratings(users: Ids, items: Ids, values: FloatArray, times: IntArray | None) -> Ratings:
+def _as_ratings(held_out: HeldOut, scale: Scale) -> Ratings:
     """Held-out columns as ratings. Text ids become objects: hashing a million of them is much faster than sorting."""
-    users, items = (ids.astype(object) if ids.dtype.kind == "U" else ids for ids in (users, items))
-    return Ratings.from_columns(users, items, values, timestamps=times)
+    users, items = (ids.astype(object) if ids.dtype.kind == "U" else ids for ids in (held_out.users, held_out.items))
+    return Ratings.from_columns(
+        users, items, held_out.values, timestamps=held_out.times, scale=None if scale.rated else scale
+    )
 
 
 def _check_not_shown(path: Path, shown: Ratings | None, ratings: Ratings, users: IntArray, items: IntArray) -> None:

@@ -49,7 +49,7 @@ def table_lines(evaluation: Evaluation) -> list[str]:
     if evaluation.few_ratings is not None:
         lines += ["", *_few_ratings_lines(evaluation.few_ratings)]
     if evaluation.rankings is not None:
-        lines += ["", *_ranking_lines(evaluation.rankings)]
+        lines += ["", *ranking_lines(evaluation.rankings)]
     return lines + [f"Warning: {warning}" for warning in evaluation.warnings]
 
 
@@ -124,26 +124,30 @@ def _few_ratings_lines(found: FewRatingsCertainty) -> list[str]:
     ]
 
 
-def _ranking_lines(found: RankingEvaluation) -> list[str]:
+def ranking_lines(found: RankingEvaluation) -> list[str]:
     """What lists find and what they are made of, for all held-out ratings and for liked ones."""
     heading, known = f"first {LENGTH} of each list", "not trained on" if found.setting == "strong" else "trained on"
-    kinds = {"all held-out ratings": found.all, f"from {found.like_threshold:g} stars": found.liked}
+    kinds = {"all held-out pairs": found.all}
+    if found.like_threshold is not None:
+        kinds = {"all held-out ratings": found.all}
+        if found.liked is not None:
+            kinds[f"from {found.like_threshold:g} stars"] = found.liked
     width = max(len(name) for name in (heading, *kinds, *found.lists))
     lines = [
         f"Lists of {DEPTH} for {many(found.num_users, 'user')} {known}, from all {many(found.num_items, 'movie')} but "
         "those shown"
     ]
     for kind, scores in kinds.items():
-        if scores is not None:
-            lines.append(f"{kind:<{width}}  Recall@20  Recall@50  NDCG@10  NDCG@100     MRR")
-            lines += [
-                f"{name:<{width}}  {one.recall_20.value:9.4f}  {one.recall_50.value:9.4f}  {one.ndcg_10.value:7.4f}  "
-                f"{one.ndcg_100.value:8.4f}  {one.mrr.value:6.4f}"
-                for name, one in scores.rankers.items()
-            ]
-    lines.append(f"{heading:<{width}}  coverage  stars of hits above the user's mean")
+        lines.append(f"{kind:<{width}}  Recall@20  Recall@50  NDCG@10  NDCG@100     MRR")
+        lines += [
+            f"{name:<{width}}  {one.recall_20.value:9.4f}  {one.recall_50.value:9.4f}  {one.ndcg_10.value:7.4f}  "
+            f"{one.ndcg_100.value:8.4f}  {one.mrr.value:6.4f}"
+            for name, one in scores.rankers.items()
+        ]
+    rated = found.like_threshold is not None
+    lines.append(f"{heading:<{width}}  coverage" + "  stars of hits above the user's mean" * rated)
     return lines + [
-        f"{name:<{width}}  {100 * one.coverage:6.1f} %  {signed(one.rating_of_hits)}"
+        f"{name:<{width}}  {100 * one.coverage:6.1f} %" + f"  {signed(one.rating_of_hits)}" * rated
         for name, one in found.lists.items()
     ]
 

@@ -58,6 +58,7 @@ class ModelFamily(ABC):
         size_setting: the setting that makes a fit smaller when it is lowered; empty where there is none.
         config: its section of the configuration; None where another family's section chooses it.
         trained: its trained form.
+        rated: whether it learns ratings; False for pairs of user and item without them.
     """
 
     name: ClassVar[str]
@@ -65,6 +66,7 @@ class ModelFamily(ABC):
     size_setting: ClassVar[str] = ""
     config: ClassVar[type[ModelConfig] | None] = None
     trained: ClassVar[type[TrainedModel]]
+    rated: ClassVar[bool] = True
 
     def members(self) -> Sequence[ModelFamily]:
         """The families that are fitted for a model of this one; itself but for an ensemble."""

@@ -13,6 +13,7 @@ from ..config import Config, find_plugin, register_model_config
 from .autorec.family import AutorecFamily
 from .base import TrainedModel
 from .bayesian.family import BayesianFamily
+from .choice_only.family import ChoiceFamily
 from .dual.family import DualFamily
 from .ensemble.family import EnsembleFamily
 from .family import ModelFamily
@@ -42,7 +43,7 @@ def register(family: type[ModelFamily]) -> type[ModelFamily]:
     return family
 
 
-for _family in (DualFamily, BayesianFamily, EnsembleFamily, AutorecFamily):
+for _family in (DualFamily, BayesianFamily, EnsembleFamily, AutorecFamily, ChoiceFamily):
     register(_family)
 
 

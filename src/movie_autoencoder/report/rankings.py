@@ -11,8 +11,9 @@ from .style import INK, new_figure, ranker_style, tidy
 
 def draw_rankings(found: RankingEvaluation) -> Figure:
     """NDCG@100 of every ranker with its 95 % interval: left on all targets, right on liked ones."""
-    kinds = {"all held-out ratings": found.all, f"held-out ratings from {found.like_threshold:g} stars": found.liked}
-    drawn = {kind: scores for kind, scores in kinds.items() if scores is not None}
+    drawn = {"all held-out pairs" if found.like_threshold is None else "all held-out ratings": found.all}
+    if found.liked is not None:
+        drawn[f"held-out ratings from {found.like_threshold:g} stars"] = found.liked
     names = sorted(found.all.rankers, key=lambda name: -found.all.rankers[name].ndcg_100.value)
     figure = new_figure(9.6, 1.2 + 0.42 * len(names))
     plots = figure.subplots(1, len(drawn), sharex=True, sharey=True, squeeze=False)[0]

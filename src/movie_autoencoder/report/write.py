@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..evaluation import Evaluation
+from ..evaluation import ChoiceEvaluation, Evaluation
 from ..evaluation.text import many, signed
 from ..storage import replacing, write_json, write_text
 from .history import Row, read_history
@@ -15,12 +15,12 @@ from .pictures import Picture, draw_pictures
 
 
 def write_report(
-    evaluation: Evaluation, folder: str | os.PathLike[str], *, history: Sequence[Row] | None = None
+    evaluation: Evaluation | ChoiceEvaluation, folder: str | os.PathLike[str], *, history: Sequence[Row] | None = None
 ) -> Path:
     """Writes ``report.html``, ``figures/*.png`` and ``evaluation.json``, each whole or not at all.
 
     Args:
-        evaluation: what `evaluate` returned.
+        evaluation: what `evaluate` or `evaluate_choice` returned.
         folder: the run's folder; it is created when it does not exist.
         history: rows of training, as `read_history` returns them; those of ``history.csv`` in the folder when left
             out.
@@ -50,8 +50,8 @@ def write_report(
     return folder / "report.html"
 
 
-def _page(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
-    """The HTML page, from ``templates/report.html.j2``."""
+def _page(evaluation: Evaluation | ChoiceEvaluation, pictures: Sequence[Picture]) -> str:
+    """The HTML page, from ``templates/report.html.j2``, or ``choice.html.j2`` where there are no stars."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -61,12 +61,16 @@ def _page(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    metadata = json.dumps(evaluation.metadata, indent=2, ensure_ascii=False, default=str)
+    if isinstance(evaluation, ChoiceEvaluation):
+        return environment.get_template("choice.html.j2").render(
+            evaluation=evaluation, pictures=pictures, metadata=metadata, many=many, signed=signed
+        )
     groups = {
         "by_stars": ("stars given", evaluation.by_stars),
         "by_popularity": ("training ratings of the movie", evaluation.by_popularity),
         "by_activity": ("ratings of the user that the encoder was shown", evaluation.by_activity),
     }
-    metadata = json.dumps(evaluation.metadata, indent=2, ensure_ascii=False, default=str)
     return environment.get_template("report.html.j2").render(
         evaluation=evaluation, pictures=pictures, groups=groups, metadata=metadata, many=many, signed=signed
     )

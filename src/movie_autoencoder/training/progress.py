@@ -37,13 +37,15 @@ class Reporter:
         source = ratings.source
         titles = f", titles of {_titled(catalogue, ratings):,} items" if catalogue is not None else ", no titles"
         self.say(f"Data       {path} ({source.format}, read in {seconds:.1f} s{titles})")
+        what = "ratings" if ratings.rated else "pairs"
         self.say(
-            f"           {len(ratings):,} ratings by {ratings.num_users:,} users of {ratings.num_items:,} items, "
+            f"           {len(ratings):,} {what} by {ratings.num_users:,} users of {ratings.num_items:,} items, "
             f"{ratings.density:.2%} observed".replace("%", " %")
         )
-        self.say(f"           scale {ratings.scale}, mean {ratings.values.mean(dtype='f8'):.3f}")
+        mean = f", mean {ratings.values.mean(dtype='f8'):.3f}" if ratings.rated else ""
+        self.say(f"           scale {ratings.scale}{mean}")
         if source.num_duplicates:
-            self.say(f"           {source.num_duplicates:,} ratings replaced by later ones of the same user and item")
+            self.say(f"           {source.num_duplicates:,} rows replaced by later ones of the same user and item")
         if source.num_skipped:
             self.say(f"           {source.num_skipped:,} bad rows skipped")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ class TrainResult:
         run: the run's folder.
         model: the saved model.
         validation: RMSE and MAE on the validation part, by name: ``model`` before its refit, its members, and the
-            baselines; empty without a validation part.
+            baselines; for pairs without ratings NDCG@100 and Recall@20 of ``choice`` and ``popularity``. Empty without
+            a validation part.
         fits: every fit in order: stage, settings, best epoch, validation RMSE, seconds.
         resumed: True when there was nothing left to do.
     """
@@ -51,6 +53,8 @@ class TrainResult:
         """The validation figures beside the baselines, as text, with a warning where the biases alone are as good."""
         if not self.validation:
             return ["Validation none: there was no validation part, so settings follow the rules and are unchecked."]
+        if not self.model.scale.rated:
+            return ranking_lines(self.validation)
         name = self.model.name
         named = {(name if key == "model" else key): figures for key, figures in self.validation.items()}
         width = max(12, *map(len, named))
@@ -67,6 +71,18 @@ class TrainResult:
                 "help; until then the baseline is the better choice."
             )
         return rows
+
+
+def ranking_lines(validation: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Validation figures of the choice model and of popularity, as text."""
+    lines = [
+        f"{'Validation' if not number else '':<10} {name:<12} NDCG@100 {one['ndcg_100']:.4f}  "
+        f"Recall@20 {one['recall_20']:.4f}"
+        for number, (name, one) in enumerate(validation.items())
+    ]
+    if validation["choice"]["ndcg_100"] <= validation["popularity"]["ndcg_100"]:
+        lines.append("WARNING: the choice model is not better than popularity on validation. More pairs would help.")
+    return [*lines, "           no stars: these are pairs without ratings"]
 
 
 def prepare(run: Path) -> None:

@@ -18,7 +18,7 @@ from ..data.loading import read_data
 from ..data.ratings import Ratings
 from ..data.splits import Split, split_ratings
 from ..metrics.errors import mae, rmse
-from ..models.base import TrainedModel
+from ..models.base import ModelError, TrainedModel
 from ..models.baselines import choose_damping, fit_baselines
 from ..models.registry import family_of
 from ..models.startup import start_tensorflow
@@ -29,8 +29,10 @@ from . import run_folder
 from .checkpoint import Checkpoint
 from .errors import TrainingError
 from .estimates import check_fits, estimate
+from .metadata import data_metadata
 from .progress import Reporter
 from .run_folder import TrainResult
+from .train_choice import fit_pairs
 from .trainer import Fit, Trainer, interruptible
 
 _MINIMUM = {"ratings": 20, "users": 2, "items": 2}
@@ -75,20 +77,30 @@ def train(
     run_folder.prepare(run)
     log = None if tensorboard is None else ScalarLog(tensorboard)
     ratings, catalogue = _read(config, report) if ratings is None else (ratings, None)
+    config = _for_data(config, ratings)
     family = family_of(config)
+    ratings = ratings if family.rated else ratings.pairs()
     _check(ratings)
     family.check(config, ratings, catalogue)
     split = _split(ratings, config, report)
     if resume and (finished := run_folder.finished(run, config, split)):
         report.say(f"{run} is finished: its bundle was trained with these settings. Nothing to resume.")
         return finished
-    start_tensorflow(config.training.threads)
+    if family.rated:
+        start_tensorflow(config.training.threads)
     report.lines(estimate(split.refit_ratings, config).lines())
     report.settings(config)
     check_fits(split.refit_ratings, config)
     checkpoint = Checkpoint.open(run / "checkpoint", run_folder.fingerprint(config, split), resume=resume)
     if checkpoint.resumed:
         report.say(f"Resuming from the checkpoint in {run / 'checkpoint'} ({checkpoint.describe()}).")
+
+    if not family.rated:
+        titles = _titles(catalogue, split)
+        bundle, figures = fit_pairs(config, split, titles, report)
+        run_folder.write(run, config, split, bundle, checkpoint)
+        checkpoint.discard()
+        return TrainResult(run, bundle.model, figures)
 
     training, held_out = split.training_ratings, split.held_out("validation")
     validation = Validation(training, held_out) if len(held_out) else None
@@ -124,6 +136,30 @@ def _read(config: Config, report: Reporter) -> tuple[Ratings, Catalogue | None]:
     path, ratings, catalogue = read_data(config, notify=report.say)
     report.data(path, ratings, catalogue, time.perf_counter() - started)
     return ratings, catalogue
+
+
+def _for_data(config: Config, ratings: Ratings) -> Config:
+    """The configuration that these ratings are trained with: of the choice model for pairs without ratings.
+
+    Raises:
+        ModelError: settings of a model of ratings, where there are none.
+    """
+    if ratings.rated or not family_of(config).rated:
+        return config
+    if config.model != Config().model:
+        raise ModelError(
+            f"{ratings.source.path or 'These ratings'}: these are pairs of user and item without ratings, which the "
+            f"model {config.model.family!r} needs. Leave --model, --speed and settings of the section model out: the "
+            "choice model is trained alone then. If there is a column of ratings, name it with --set "
+            "data.rating_column=NAME."
+        )
+    return config.with_settings(["model.name=choice"])
+
+
+def _titles(catalogue: Catalogue | None, split: Split) -> Catalogue:
+    """Titles of all items, also of held-out ones that training did not see."""
+    everything = split.ratings.item_ids
+    return Catalogue.empty(everything) if catalogue is None else catalogue.align(everything)
 
 
 def _check(ratings: Ratings) -> None:
@@ -182,17 +218,10 @@ def _metadata(
         "settings": last.trial.to_dict()["settings"],
         "epochs": last.epoch,
         "schedule_epochs": last.trial.epochs,
-        "config": config.to_dict(),
-        "data": {"format": ratings.source.format, "path": ratings.source.path, "sha256": split.ratings.digest},
-        "split": {"by": split.by, "seed": split.seed, "sha256": split.digest},
-        "num_ratings": len(ratings),
-        "num_users": ratings.num_users,
-        "num_items": ratings.num_items,
-        "refit": ratings is not split.training_ratings,
+        **data_metadata(config, split, ratings),
         "validation": figures,
         "choice": choice.metadata,
         "fits": [fit.to_dict() for fit in fits],
-        "versions": _versions(),
     }
 
 
@@ -208,8 +237,6 @@ def _bundle(
     selection: SelectionModel | None,
     config: Config,
 ) -> Bundle:
-    everything = split.ratings.item_ids  # titles also of held-out items that training did not see
-    known = catalogue.align(everything) if catalogue is not None else Catalogue.empty(everything)
     return Bundle(
         model,
         fit_baselines(ratings, damping),
@@ -218,22 +245,9 @@ def _bundle(
         ratings.user_counts,
         ratings.item_counts,
         ratings if config.bundle.ratings else None,
-        known,
+        _titles(catalogue, split),
         metadata,
         star_model,
         choice,
         selection,
     )
-
-
-def _versions() -> dict[str, str | None]:
-    """Versions of the libraries; None for what another distribution provides, such as a nightly build."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found: dict[str, str | None] = {}
-    for name in ("tensorflow", "keras", "numpy", "scipy", "pandas"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = None
-    return found

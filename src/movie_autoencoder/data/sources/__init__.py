@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..catalogue import Catalogue
 from ..ratings import Ratings, Scale
-from . import movielens, netflix, table
+from . import movielens, netflix, table, user_lists
 from .archive import Archive
 from .columns import OnBadRows
 from .detection import FORMATS, detect, titles_near
@@ -51,16 +51,17 @@ def read_ratings(
 
     It reads MovieLens (all releases), the Netflix Prize (both layouts), and any CSV, TSV, Parquet or DataFrame with
     columns for user, item and rating, and optionally for the time. When a user rated an item twice, the later rating
-    is kept.
+    is kept. A table without a column of ratings, and lists of a user's items (``USER ITEM ITEM …``), give pairs without
+    ratings: ``ratings.rated`` is False.
 
     Args:
         path: what to read. `find_data` turns the name of a data set into a path.
-        format: ``"auto"``, ``"movielens"``, ``"netflix"`` or ``"table"``.
+        format: ``"auto"``, ``"movielens"``, ``"netflix"``, ``"table"`` or ``"lists"``.
         scale: the ratings that can be given, as a `Scale` or as text such as ``"0.5-5"``; a rating outside is a bad
             row. Detected from the ratings when left out.
         columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``), for a table
             whose names are not recognized. Positions such as ``"#1"`` are for a table without a header, and ``"-"``
-            leaves the timestamp out.
+            leaves the timestamp out; as the rating it reads pairs without ratings.
         on_bad_rows: ``"error"`` stops at the first bad row; ``"skip"`` leaves bad rows out and counts them in
             ``ratings.source.num_skipped``.
 
@@ -87,8 +88,18 @@ def read_ratings(
         read = movielens.read_tabbed(found.archive, name, scale=scale, on_bad_rows=on_bad_rows)
     elif kind in ("movielens-1m", "movielens-10m"):
         read = movielens.read_colons(found.archive, name, scale=scale, on_bad_rows=on_bad_rows)
+    elif kind == "lists":
+        read = user_lists.read_lists(found.archive, name, on_bad_rows=on_bad_rows)
     else:
         read, kind = table.read_table(found.archive, name, scale=scale, columns=named, on_bad_rows=on_bad_rows)
+    if read.values is None and scale is not None:
+        raise SourceError(
+            found.archive.show(name),
+            None,
+            f"it has no ratings, and the scale {scale} is set",
+            "a scale for ratings only",
+            "leave data.scale out, or name the column of ratings with --set data.rating_column=NAME",
+        )
     return read.ratings(scale=scale, format=kind, path=str(path))
 
 

@@ -39,7 +39,7 @@ class Columns:
     Args:
         users: user ids, shape ``(n,)``.
         items: item ids, same shape.
-        values: ratings, same shape, rating points.
+        values: ratings, same shape, rating points; None for pairs without ratings.
         timestamps: seconds since 1970, same shape; None when unknown.
         num_rows: rows of the table.
         num_skipped: bad rows that were left out.
@@ -47,7 +47,7 @@ class Columns:
 
     users: Coded
     items: Coded
-    values: npt.NDArray[np.float32]
+    values: npt.NDArray[np.float32] | None
     timestamps: npt.NDArray[np.int64] | None
     num_rows: int
     num_skipped: int = 0
@@ -61,6 +61,8 @@ class Columns:
             path: the path as the user wrote it.
         """
         source = Source(format, path, self.num_rows, self.num_skipped)
+        if self.values is None:
+            return Ratings.from_pairs(self.users, self.items, timestamps=self.timestamps, source=source)
         return Ratings.from_columns(
             self.users,
             self.items,
@@ -71,13 +73,13 @@ class Columns:
         )
 
 
-def plausible(users: Coded, items: Coded, values: npt.NDArray[np.float32], scale: Scale | None) -> bool:
+def plausible(users: Coded, items: Coded, values: npt.NDArray[np.float32] | None, scale: Scale | None) -> bool:
     """Whether columns that Arrow converted need no exact check."""
     for ids in (users, items):
         text = ids.names.dtype.kind == "U"
         if text and (bool((ids.names == "").any()) or ids.names.dtype.itemsize > 4 * _MAX_ID_LENGTH):
             return False
-    if not len(values):
+    if values is None or not len(values):
         return True
     low, high = float(values.min()), float(values.max())  # a NaN makes both NaN
     return bool(np.isfinite(low) and np.isfinite(high)) and (scale is None or bool(scale.contains([low, high]).all()))
@@ -135,7 +137,7 @@ def time_kind(examples: Iterable[str]) -> TimeKind:
 
 
 def check_rows(
-    columns: tuple[pa.ChunkedArray, pa.ChunkedArray, pa.ChunkedArray, pa.ChunkedArray | None],
+    columns: tuple[pa.ChunkedArray, pa.ChunkedArray, pa.ChunkedArray | None, pa.ChunkedArray | None],
     *,
     kind: TimeKind | None,
     scale: Scale | None,
@@ -150,7 +152,7 @@ def check_rows(
     """Checks every row by its text, and stops at the first bad row or leaves bad rows out.
 
     Args:
-        columns: user, item, rating and time (or None) of each row, as bytes.
+        columns: user, item, rating and time of each row, as bytes; None for a rating or a time that no row has.
         kind: how times are written.
         scale: the ratings that are allowed; None for any.
         on_bad_rows: ``"error"`` or ``"skip"``.
@@ -168,10 +170,12 @@ def check_rows(
 
     users, items, ratings, times = columns
     num_rows = len(users) + len(short_rows)
-    values = _numbers(ratings)
-    good = _good_ids(users) & _good_ids(items) & np.isfinite(values)
-    if scale is not None:
-        good &= scale.contains(values)
+    values = None if ratings is None else _numbers(ratings)
+    good = _good_ids(users) & _good_ids(items)
+    if values is not None:
+        good &= np.isfinite(values)
+        if scale is not None:
+            good &= scale.contains(values)
     seconds = None
     if times is not None:
         seconds, readable = _times(times, kind or "seconds")
@@ -187,7 +191,7 @@ def check_rows(
         else:
             row = int(bad[0])
             cells = [column[row].as_py() if column is not None else None for column in columns]
-            text, allowed = _describe(cells, scale, None if times is None else (kind or "seconds"))
+            text, allowed = _describe(cells, scale, None if times is None else (kind or "seconds"), ratings is not None)
         name, line = locate(first or 0)
         raise SourceError(name, line, text, allowed, f"correct or delete the {unit}, {SKIP_REMEDY}", unit=unit)
     if num_rows and 2 * num_bad > num_rows:
@@ -204,7 +208,7 @@ def check_rows(
     return Columns(
         coded(users.filter(kept).cast(pa.string())),
         coded(items.filter(kept).cast(pa.string())),
-        values[good].astype(np.float32),
+        None if values is None else values[good].astype(np.float32),
         None if seconds is None else seconds[good],
         num_rows,
         num_bad,
@@ -263,13 +267,23 @@ def _date(text: bytes | None) -> int | None:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _describe(cells: list[Any], scale: Scale | None, kind: TimeKind | None) -> tuple[str, str]:
+def _describe(cells: list[Any], scale: Scale | None, kind: TimeKind | None, rated: bool) -> tuple[str, str]:
     """What is wrong with a bad row, and what is allowed in its wrong cell."""
     user, item, rating, time = cells
     for name, cell in (("user id", user), ("item id", item)):
         error = _id_error(cell)
         if error:
             return f"the {name} {error}", f"an integer or UTF-8 text of at most {_MAX_ID_LENGTH} characters"
+    if rated and (found := _rating_error(rating, scale)):
+        return found
+    dates = "an ISO 8601 date such as 2005-09-06 or 2005-09-06 12:30:00"
+    allowed = "seconds since 1970" if kind in ("seconds", "number") else dates
+    what = "is missing" if time is None or not time.strip() else f"{shown(time)} is not such a time"
+    return f"the timestamp {what}", f"{allowed}; leave the column out with data.timestamp_column=-"
+
+
+def _rating_error(rating: bytes | None, scale: Scale | None) -> tuple[str, str] | None:
+    """What is wrong with a rating, and what is allowed; None for a good one."""
     span = f" from {scale.minimum:g} to {scale.maximum:g}" if scale else ""
     number = _as_float((rating or b"").decode("utf-8", errors="replace"))
     if rating is None or not rating.strip():
@@ -280,10 +294,7 @@ def _describe(cells: list[Any], scale: Scale | None, kind: TimeKind | None) -> t
         return f"the rating {shown(rating)} is not finite", f"a finite number{span}"
     if scale is not None and not scale.contains(number):
         return f"the rating {shown(rating)} lies outside the scale {scale}", f"a number{span}, or set data.scale"
-    dates = "an ISO 8601 date such as 2005-09-06 or 2005-09-06 12:30:00"
-    allowed = "seconds since 1970" if kind in ("seconds", "number") else dates
-    what = "is missing" if time is None or not time.strip() else f"{shown(time)} is not such a time"
-    return f"the timestamp {what}", f"{allowed}; leave the column out with data.timestamp_column=-"
+    return None
 
 
 def _as_float(text: str) -> float | None:

@@ -27,7 +27,8 @@ class Layout:
     Args:
         delimiter: one byte between fields.
         width: number of fields in a row.
-        user, item, rating, time: position of each field, counted from 0; ``time`` is None when there is none.
+        user, item, rating, time: position of each field, counted from 0; ``rating`` and ``time`` are None where
+            there is none.
         kind: how times are written.
         header_lines: number of lines before the first row.
         quoted: whether ``"`` quotes fields.
@@ -42,7 +43,7 @@ class Layout:
     width: int
     user: int
     item: int
-    rating: int
+    rating: int | None
     time: int | None = None
     kind: TimeKind = "seconds"
     header_lines: int = 0
@@ -54,7 +55,7 @@ class Layout:
     block_bytes: int = 4 << 20
 
     @property
-    def fields(self) -> tuple[int, int, int, int | None]:
+    def fields(self) -> tuple[int, int, int | None, int | None]:
         """Positions of user, item, rating and time."""
         return self.user, self.item, self.rating, self.time
 
@@ -91,7 +92,9 @@ def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
         "date": pa.timestamp("us"),
         "zoned": pa.timestamp("us", "UTC"),
     }
-    types = {layout.user: ids, layout.item: ids, layout.rating: pa.float32()}
+    types = {layout.user: ids, layout.item: ids}
+    if layout.rating is not None:
+        types[layout.rating] = pa.float32()
     if layout.time is not None:
         types[layout.time] = times[layout.kind]
     skipped = SkippedRows(layout)
@@ -104,7 +107,7 @@ def _fast(opener: Opener, layout: Layout, scale: Scale | None, on_bad_rows: OnBa
         return None
     users, table = coded(table[str(layout.user)]), table.drop_columns([str(layout.user)])
     items, table = coded(table[str(layout.item)]), table.drop_columns([str(layout.item)])
-    values = table[str(layout.rating)].to_numpy()
+    values = None if layout.rating is None else table[str(layout.rating)].to_numpy()
     if not plausible(users, items, values, scale):
         return None
     seconds = None if layout.time is None else to_seconds(table[str(layout.time)])

@@ -15,8 +15,9 @@ from .archive import Archive
 from .errors import SourceError
 from .header import choose_columns
 from .table import column_names
+from .user_lists import looks_like_lists
 
-FORMATS = ("auto", "movielens", "netflix", "table")
+FORMATS = ("auto", "movielens", "netflix", "table", "lists")
 _MAIN = ("u.data", "ratings.dat", "ratings.csv", "ratings.tsv", "ratings.parquet", "ratings.csv.gz")
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".tab", ".parquet", ".pq")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
@@ -30,7 +31,8 @@ class Found:
 
     Args:
         archive: where they are; the inner archive when a folder holds nothing but an archive.
-        format: ``"movielens-100k"``, ``"movielens-1m"``, ``"movielens-10m"``, ``"netflix"`` or ``"table"``.
+        format: ``"movielens-100k"``, ``"movielens-1m"``, ``"movielens-10m"``, ``"netflix"``, ``"lists"`` or
+            ``"table"``.
         names: the files that hold them: one, or all files of Netflix.
     """
 
@@ -71,7 +73,7 @@ def detect(archive: Archive, format: str = "auto", columns: Mapping[str, str | N
     main = archive.named(*_MAIN)
     if format == "table":
         main = [name for name in main if family_of(archive, name) == "table"]
-    elif format == "netflix":
+    elif format in ("netflix", "lists"):
         main = []
     if not main:
         main = _recognized(archive, format, columns or {})
@@ -98,7 +100,7 @@ def family_of(archive: Archive, name: str) -> str:
         return "movielens-100k"
     if lines and re.fullmatch(r"\d+:\s*", lines[0]):
         return "netflix"
-    return "table"
+    return "lists" if looks_like_lists(lines[:-1] or lines) else "table"  # the last line may be cut
 
 
 def titles_near(found: Found) -> tuple[Archive, tuple[str, ...]]:
@@ -116,8 +118,8 @@ def titles_near(found: Found) -> tuple[Archive, tuple[str, ...]]:
 
 
 def _family(archive: Archive, name: str, format: str) -> str:
-    if format == "table":
-        return "table"
+    if format in ("table", "lists"):
+        return format
     family = family_of(archive, name)
     if family == "movielens-1m" and not archive.named("users.dat", beside=name):
         # Only 1M has users.dat. Without it both are read alike, so a wrong guess changes nothing but the name.
@@ -129,23 +131,27 @@ def _family(archive: Archive, name: str, format: str) -> str:
 
 
 def _recognized(archive: Archive, format: str, columns: Mapping[str, str | None]) -> list[str]:
-    """The files that look like ratings; an only candidate even if it does not, so that its own error is reported."""
+    """The files that look like ratings, or else like pairs without ratings.
+
+    An only candidate is returned even if it does not look so, so that its own error is reported.
+    """
     known = {name.lower() for name in TITLES} | {"tags.csv", "tags.dat", "users.dat", "u.user", "u.info", "readme.txt"}
     candidates = [
         name for name in archive.names if suffix(name) in SUFFIXES and PurePosixPath(name).name.lower() not in known
     ]
-    found = []
+    found: list[str] = []
+    pairs: list[str] = []
     for name in candidates[:50]:
         try:
             family = family_of(archive, name)
             if family == "table" and format in ("auto", "table"):
-                choose_columns(column_names(archive, name, columns), columns, name)
-                found.append(name)
+                chosen = choose_columns(column_names(archive, name, columns), columns, name)
+                (found if "rating" in chosen else pairs).append(name)
             elif family != "table" and format in ("auto", family.split("-")[0]):
-                found.append(name)
+                (pairs if family == "lists" else found).append(name)
         except SourceError:
             continue
-    return found or (candidates if len(candidates) == 1 and format in ("auto", "table") else [])
+    return found or pairs or (candidates if len(candidates) == 1 and format in ("auto", "table") else [])
 
 
 def suffix(name: str) -> str:
@@ -172,6 +178,6 @@ def _within(archive: Archive, format: str, columns: Mapping[str, str | None] | N
         archive.root,
         None,
         f"the {archive.kind} holds no ratings that can be recognized ({listed})",
-        "MovieLens, Netflix Prize, or a CSV, TSV or Parquet with columns for user, item and rating",
+        "MovieLens, Netflix Prize, or a CSV, TSV or Parquet with columns for user and item, and maybe ratings",
         "name the file itself, and its columns with --set data.user_column=NAME and so on",
     )

@@ -98,11 +98,13 @@ def choose_columns(names: Sequence[str], columns: Mapping[str, str | None], file
 
     Args:
         names: columns of the table.
-        columns: column by role (user, item, rating, timestamp) that the user named; ``"-"`` leaves the timestamp out.
+        columns: column by role (user, item, rating, timestamp) that the user named; ``"-"`` leaves the timestamp or the
+            rating out.
         file: the table in messages.
 
     Returns:
-        Column by role, without ``"timestamp"`` when there is none.
+        Column by role, without ``"timestamp"`` when there is none, and without ``"rating"`` for pairs of user and item:
+        a table whose only columns are those of user, item and time.
 
     Raises:
         SourceError: a column is missing.
@@ -115,15 +117,17 @@ def choose_columns(names: Sequence[str], columns: Mapping[str, str | None], file
     chosen: dict[str, str] = {}
     for role, known in KNOWN_COLUMNS.items():
         wanted = columns.get(role)
-        if wanted == "-" and role == "timestamp":
+        if wanted == "-" and role in ("rating", "timestamp"):
             continue
         found = wanted if wanted in names else None
         if not wanted:
             found = next((plain[one] for one in known if one in plain), None)
         if found:
             chosen[role] = found
-        elif wanted or role != "timestamp":
+        elif wanted or role not in ("rating", "timestamp"):
             raise _no_column(role, wanted, names, file)
+    if "rating" not in chosen and columns.get("rating") != "-" and len(set(names) - set(chosen.values())):
+        raise _no_column("rating", None, names, file)
     return chosen
 
 
@@ -134,21 +138,22 @@ def plain_names(names: Sequence[str]) -> dict[str, str]:
 
 def _no_column(role: str, wanted: str | None, names: Sequence[str], file: str) -> SourceError:
     listed = ", ".join(shown(name, 30) for name in names[:12]) + (", …" if len(names) > 12 else "")
-    if len(names) > 2 and all(re.fullmatch(r"\s*-?[\d.]+\s*", name) for name in names):
+    if len(names) > 1 and all(re.fullmatch(r"\s*-?[\d.]+\s*", name) for name in names):
         return SourceError(
             file,
             1,
             f"the first line is data and not a header ({listed})",
             "a line with the names of the columns",
-            "add one, or give positions: --set data.user_column=#1 --set data.item_column=#2 "
-            "--set data.rating_column=#3",
+            "add one, or give positions: --set data.user_column=#1 --set data.item_column=#2"
+            + (" --set data.rating_column=#3" if len(names) > 2 else ""),
         )
     return SourceError(
         file,
         1,
         f"there is no {f'column {wanted!r}' if wanted else f'{role} column'}; the columns are {listed}",
         f"a {role} column named {', '.join(KNOWN_COLUMNS[role][:4])}, …" if not wanted else "one of these columns",
-        f"give it that name, or in training say --set data.{role}_column=NAME",
+        f"give it that name, or in training say --set data.{role}_column=NAME"
+        + ("; --set data.rating_column=- for pairs without ratings" if role == "rating" else ""),
     )
 
 

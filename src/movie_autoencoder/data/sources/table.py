@@ -62,13 +62,14 @@ def read_table(
         )
     position = {role: header.names.index(column) for role, column in chosen.items()}
     time = position.get("timestamp")
-    values = [row[position["rating"]] for row in header.rows if len(row) > position["rating"]]
+    rating = position.get("rating")
+    values = [] if rating is None else [row[rating] for row in header.rows if len(row) > rating]
     layout = Layout(
         header.delimiter,
         len(header.names),
         position["user"],
         position["item"],
-        position["rating"],
+        rating,
         time,
         kind="seconds" if time is None else time_kind(row[time] for row in header.rows if len(row) > time),
         header_lines=header.lines,
@@ -234,10 +235,10 @@ def _fast(arrays: dict[str, pa.ChunkedArray], scale: Scale | None) -> Columns | 
     if time is not None and not (pa.types.is_temporal(time.type) or pa.types.is_integer(time.type)):
         return None
     users, items = (coded(_as_text(arrays[role])) for role in ("user", "item"))
-    values = arrays["rating"].cast(pa.float32(), safe=False).to_numpy()
+    values = arrays["rating"].cast(pa.float32(), safe=False).to_numpy() if "rating" in arrays else None
     if not plausible(users, items, values, scale):
         return None
-    return Columns(users, items, values, None if time is None else to_seconds(time), len(values))
+    return Columns(users, items, values, None if time is None else to_seconds(time), len(users.index))
 
 
 def _exact(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, on_bad_rows: OnBadRows) -> Columns:
@@ -252,7 +253,7 @@ def _exact(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, o
         time = pa.chunked_array([pa.array(seconds, mask=missing)])
     cells = [
         None if array is None else _as_text(array).cast(pa.binary())
-        for array in (arrays["user"], arrays["item"], arrays["rating"], time)
+        for array in (arrays["user"], arrays["item"], arrays.get("rating"), time)
     ]
     kind = (
         "seconds"
@@ -263,7 +264,7 @@ def _exact(file: str, arrays: dict[str, pa.ChunkedArray], scale: Scale | None, o
     )
     user, item, rating, moment = cells
     return check_rows(
-        (user, item, rating, moment),
+        (cast("pa.ChunkedArray", user), cast("pa.ChunkedArray", item), rating, moment),
         kind=kind,
         scale=scale,
         on_bad_rows=on_bad_rows,
