@@ -98,7 +98,8 @@ def add_items(run: str | os.PathLike[str], path: str | Path, out: str | os.PathL
     source, target = Path(run), Path(out)
     _check_target(source, target)
     bundle = load_bundle(source / "bundle")
-    ratings = read_ratings(path, scale=bundle.model.scale)
+    scale = bundle.model.scale
+    ratings = read_ratings(path, scale=scale if scale.rated else None)
     catalogue = read_catalogue(path)
     extended, added = with_new_items(bundle, ratings, catalogue, str(target))
     save_bundle(extended, target / "bundle", card=model_card(extended))
@@ -120,10 +121,17 @@ def with_new_items(
         The new bundle, and counts of what was added and what was left out.
 
     Raises:
-        AddItemsError: there is no new item, no known user rated one, or the ids are of another kind.
+        AddItemsError: pairs without ratings for a model of ratings, there is no new item, no known user rated one, or
+            the ids are of another kind.
         ValueError: the model cannot encode new items.
     """
     file = ratings.source.path or "these ratings"
+    if bundle.model.scale.rated and not ratings.rated:
+        raise AddItemsError(
+            f"{file}: these are pairs of user and item without ratings, and the model predicts ratings, which it needs "
+            "of new movies too. Give a file with a column of ratings."
+        )
+    ratings = ratings if bundle.model.scale.rated else ratings.pairs()
     items = _ids_of_same_kind(ratings.item_ids, bundle.item_ids, file)
     users = locate(bundle.user_ids, ratings.user_ids)
     known_item = locate(bundle.item_ids, items) >= 0

@@ -7,6 +7,7 @@ and nothing to resume: the fit is a closed form, and the same data and seed give
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy.typing as npt
 
 from ..bundle import Bundle
 from ..choice import ChoiceModel, fit_choice
+from ..choice.linear import LinearAutoencoder
 from ..config import Config
 from ..data.catalogue import Catalogue
+from ..data.ratings import Ratings
 from ..data.splits import Split
 from ..metrics.rankings import ndcg, recall, top_items
 from ..models.choice_only.trained import TrainedChoice
@@ -51,7 +54,7 @@ def fit_pairs(
     figures = {} if validation is None else _figures(choice, validation)
     if config.training.refit and validation is not None:
         ratings = split.refit_ratings
-        choice = fit_choice(ratings, validation=validation, seed=seed)
+        choice = _refit(choice, ratings, seed)
     report.say(f"Fitted in {time.perf_counter() - started:.1f} s")
     metadata = {
         **data_metadata(config, split, ratings),
@@ -73,6 +76,12 @@ def fit_pairs(
         choice=choice,
     )
     return bundle, figures
+
+
+def _refit(choice: ChoiceModel, ratings: Ratings, seed: int) -> ChoiceModel:
+    """The same settings and calibration on more pairs, without another search."""
+    linear = LinearAutoencoder.fit(ratings.to_csr(), choice.linear.settings, seed=seed)
+    return replace(choice, linear=linear, popularity=(ratings.item_counts / ratings.num_users).astype(np.float32))
 
 
 def _figures(choice: ChoiceModel, validation: Validation) -> dict[str, dict[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
@@ -28,8 +29,9 @@ def join_people(
     """Adds a user to a data set for each file of a person's own films.
 
     The user's id is the name of the file without its ending, followed by a number when the data set has that id.
-    Stars are converted to the scale of the data set and rounded to its step. Films without stars are not ratings. The
-    files have no times, so in a data set with times the new ratings get its latest time.
+    Stars are converted to the scale of the data set and rounded to its step. Films without stars are not ratings; where
+    the data set has pairs without ratings, films with stars, a heart, or nothing but the mark that they were seen, are
+    pairs. The files have no times, so in a data set with times the new ratings get its latest time.
 
     Args:
         ratings: the data set.
@@ -50,19 +52,21 @@ def join_people(
         person = match_person(read_personal(path), index, ratings.scale)
         stem = Path(path).stem or "person"
         name = next(one for one in chain([stem], (f"{stem}-{number}" for number in count(2))) if one not in taken)
+        person = person if ratings.rated else _without_stars(person)
         if not len(person.item_ids):
+            unknown = len(person.unmatched) + len(person.ambiguous)
             raise SourceError(
                 path,
                 None,
-                f"none of its {len(person.unmatched) + len(person.ambiguous):,} films has stars and is in the data set",
-                "ratings of films that the data set has",
+                f"none of its {unknown:,} films {'has stars and ' if ratings.rated else ''}is in the data set",
+                "ratings of films that the data set has" if ratings.rated else "films that the data set has",
                 "check the file, or leave it out",
             )
         taken.add(name)
         names.append(name)
         people.append(person)
         if notify is not None:
-            notify(_summary(path, name, person))
+            notify(_summary(path, name, person, "ratings" if ratings.rated else "films"))
     return _with_users(ratings, names, people) if people else ratings
 
 
@@ -90,11 +94,17 @@ def _with_users(ratings: Ratings, names: list[str], people: list[Person]) -> Rat
     )
 
 
-def _summary(path: str | Path, name: str, person: Person) -> str:
+def _without_stars(person: Person) -> Person:
+    """Every film that the person saw, with 1 as its value, as pairs without ratings have."""
+    items = np.unique(np.concatenate([person.item_ids, person.liked, person.seen]))
+    return replace(person, item_ids=items, stars=np.ones(len(items)), liked=items[:0], seen=items[:0])
+
+
+def _summary(path: str | Path, name: str, person: Person, what: str) -> str:
     """How many films of a file matched, and which did not, for people."""
     films = [(one.title, one.year) for one in person.ambiguous] + [(one.title, one.year) for one in person.unmatched]
     unknown = [label(title, year) for title, year in films]
-    text = f"{path}: user {name!r} with {len(person.item_ids):,} ratings"
+    text = f"{path}: user {name!r} with {len(person.item_ids):,} {what}"
     if unknown:
         listed = "; ".join(one for one in unknown[:_MAX_LISTED] if one)
         text += f"; {len(person.ambiguous):,} films are ambiguous and {len(person.unmatched):,} unknown here: {listed}"

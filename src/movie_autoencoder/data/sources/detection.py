@@ -21,6 +21,7 @@ FORMATS = ("auto", "movielens", "netflix", "table", "lists")
 _MAIN = ("u.data", "ratings.dat", "ratings.csv", "ratings.tsv", "ratings.parquet", "ratings.csv.gz")
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".tab", ".parquet", ".pq")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+_START = 1 << 12  # bytes at the beginning that tell families apart
 _COMPRESSED = (".gz", ".bz2", ".xz")
 TITLES = ("movies.csv", "movies.parquet", "movies.dat", "u.item", "movie_titles.txt", "movie_titles.csv", "links.csv")
 
@@ -92,7 +93,10 @@ def detect(archive: Archive, format: str = "auto", columns: Mapping[str, str | N
 
 def family_of(archive: Archive, name: str) -> str:
     """The format of a text, by its first lines."""
-    start = archive.read(name, 1 << 12).decode("utf-8-sig", errors="replace").splitlines()[:5]
+    data = archive.read(name, _START)
+    start = data.decode("utf-8-sig", errors="replace").splitlines()
+    start = start[:-1] if len(data) == _START and len(start) > 1 else start  # the last line may be cut
+    start = start[:5]
     lines = [line for line in start if line.strip()]
     if any(re.fullmatch(r"[^:\s]+::[^:]+::[^:]*(::[^:]*)?", line) for line in lines):
         return "movielens-1m"
@@ -100,7 +104,7 @@ def family_of(archive: Archive, name: str) -> str:
         return "movielens-100k"
     if lines and re.fullmatch(r"\d+:\s*", lines[0]):
         return "netflix"
-    return "lists" if looks_like_lists(lines[:-1] or lines) else "table"  # the last line may be cut
+    return "lists" if looks_like_lists(lines) else "table"
 
 
 def titles_near(found: Found) -> tuple[Archive, tuple[str, ...]]:

@@ -12,7 +12,8 @@ from ..family import ModelFamily, Trial, TrialResult
 from .trained import NO_STARS, TrainedChoice
 
 _DENSE_ITEMS = 10_000  # above, the choice model has factors
-_WORK_PER_CUBE, _WORK_PER_PAIR = 8.0, 60_000.0
+_FACTORS = 1_000  # width of its tables then, those of the fit included
+_WORK_PER_CUBE, _WORK_PER_PAIR = 0.1, 10_000.0  # measured on two cores
 
 
 class ChoiceFamily(ModelFamily):
@@ -43,9 +44,9 @@ class ChoiceFamily(ModelFamily):
     def memory(self, ratings: Ratings, config: Config) -> float:
         """Memory of the fit, bytes: some matrices of items by items, or of items by factors."""
         items = ratings.num_items
-        width = items if items <= _DENSE_ITEMS else 4_000
+        width = items if items <= _DENSE_ITEMS else _FACTORS
         return 16.0 * items * width + 200.0 * len(ratings)
 
     def work(self, ratings: Ratings, config: Config) -> float:
         """Work of the search and the fit."""
-        return _WORK_PER_CUBE * min(ratings.num_items, _DENSE_ITEMS // 2) ** 3 / 10 + _WORK_PER_PAIR * len(ratings) / 10
+        return _WORK_PER_CUBE * float(min(ratings.num_items, _DENSE_ITEMS)) ** 3 + _WORK_PER_PAIR * len(ratings)
