@@ -36,9 +36,9 @@ FAMILIES: dict[str, set[str]] = {  # inside models: a family, and the others tha
     "dual": set(),
     "autorec": set(),
     "bayesian": set(),
-    "choice_only": set(),
     "ensemble": {"dual", "bayesian"},
-    "registry": {"dual", "autorec", "bayesian", "choice_only", "ensemble"},
+    "choice_only": set(),
+    "registry": {"dual", "autorec", "bayesian", "ensemble", "choice_only"},
 }
 KNOW_MODELS = ("models/registry.py:", "bundle/version_1.py:")  # the latter: the three models of an old format
 NAMES = set(FAMILIES) - {"registry"}  # of the models
