@@ -125,17 +125,17 @@ export function prediction({ stars, low = null, high = null }, sure = true) {
   return make("span", { class: sure ? "prediction" : "prediction unsure", title: words },
     make("span", { class: "number", "aria-hidden": "true" }, sure ? `≈ ${stars.toFixed(1)}` : "?"), line,
     make("span", { class: "visually-hidden" }, words),
-    make("span", { class: "ends", "aria-hidden": "true" }, !sure ? "too few ratings" : low === null ? "" : `${low.toFixed(1)} to ${high.toFixed(1)}`));
+    low === null && sure ? null : make("span", { class: "ends", "aria-hidden": "true" }, sure ? `${low.toFixed(1)} to ${high.toFixed(1)}` : ""));
 }
 
 const percent = (chance) => (chance < 0.01 ? "under 1 %" : chance > 0.99 ? "over 99 %" : `${Math.round(chance * 100)} %`);
 
 /** How likely you are to pick a film and to like it, and how many people rated it; figures that the model lacks are left out. */
-export function chances({ p_choose: picks, p_like: likes, num_ratings: count }) {
+export function chances({ p_choose: picks, p_like: likes, num_ratings: count }, sure = true) {
   const figure = (chance, words) => (chance === null || chance === undefined ? null
     : make("li", {}, make("strong", {}, percent(chance)), ` ${words}`));
   return make("ul", { class: "chances" }, figure(picks, "to pick it"), figure(likes, "to like it"),
-    make("li", {}, `rated by ${count.toLocaleString("en")} ${count === 1 ? "person" : "people"}`));
+    make("li", {}, `rated by ${count.toLocaleString("en")} ${count === 1 ? "person" : "people"}${sure ? "" : ", too few to tell"}`));
 }
 
 /** Stars as a picture that cannot be changed. */

@@ -239,12 +239,13 @@ async function drawFilms(signal) {
     make("span", { class: "key" }, make("span", { class: "stars one", "aria-hidden": "true" }), "stars are yours"),
     rates() ? make("span", { class: "key" }, make("span", { class: "line sample", "aria-hidden": "true" }, make("span", { class: "dot" })), "dots are predicted") : "",
     [model.intervals && "Nine times in ten the stars that people then give lie within the band.",
-      model.rank_by.includes("choice") && "To pick it: so many of a hundred people like you rate the film.",
-      model.intervals && `To like it: so many of a hundred who rate it give ${number(model.like_threshold)} stars or more.`].filter(Boolean).join(" "));
+      model.rank_by.includes("choice") && "To pick it: of a hundred people like you, so many rate the film.",
+      model.intervals && `To like it: of a hundred who do, so many give ${number(model.like_threshold)} or more.`].filter(Boolean).join(" "));
   $("status").textContent = picks.length ? `${picks.length} films; first ${label(picks[0])}` : "No film is left.";
 }
 
 function pick(film, open) {
+  const sure = film.num_ratings >= model.enough_ratings;
   const details = make("details", { "data-film": film.item_id },
     make("summary", {}, film.why ? film.why[0].toUpperCase() + film.why.slice(1) : "Why"));
   const fill = async () => {
@@ -259,8 +260,8 @@ function pick(film, open) {
   details.addEventListener("toggle", fill);
   if (open) { details.open = true; fill(); }
   return make("li", {},
-    make("div", { class: "head" }, make("h3", {}, label(film)), prediction(film, film.num_ratings >= model.enough_ratings)),
-    chances(film),
+    make("div", { class: "head" }, make("h3", {}, label(film)), prediction(film, sure)),
+    chances(film, sure),
     details,
     make("div", { class: "foot" },
       make("span", { class: "quiet" }, "Seen it? "), starInput(film, null, (stars) => rate(film, stars)),
