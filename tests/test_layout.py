@@ -37,7 +37,8 @@ FAMILIES: dict[str, set[str]] = {  # inside models: a family, and the others tha
     "autorec": set(),
     "bayesian": set(),
     "ensemble": {"dual", "bayesian"},
-    "registry": {"dual", "autorec", "bayesian", "ensemble"},
+    "choice_only": set(),
+    "registry": {"dual", "autorec", "bayesian", "ensemble", "choice_only"},
 }
 KNOW_MODELS = ("models/registry.py:", "bundle/version_1.py:")  # the latter: the three models of an old format
 NAMES = set(FAMILIES) - {"registry"}  # of the models

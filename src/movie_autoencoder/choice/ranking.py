@@ -64,6 +64,8 @@ def shortlist(
     """
     _check(rank_by, choice)
     scores = None if choice is None else choice.scores(ratings, seen=seen)
+    if not model.scale.rated and scores is not None:
+        return _of_choices(scores, ratings, size)
     encoded = model.fold_in(ratings, seen=seen) if encoded is None else encoded
     values = scores.copy() if rank_by == "choice" and scores is not None else _predictions(model, encoded)
     if rank_by == "balanced" and scores is not None and choice is not None:
@@ -118,6 +120,15 @@ def rank_values(
     found = np.full((ratings.num_users, ratings.num_items), -np.inf)
     np.put_along_axis(found, near.columns, near.values, axis=1)
     return found
+
+
+def _of_choices(scores: npt.NDArray[Any], ratings: Ratings, size: int) -> Shortlist:
+    """The best items by choice alone, where no model predicts ratings."""
+    values = scores.astype(np.float64)
+    values[ratings.user_index, ratings.item_index] = -np.inf
+    columns = np.argpartition(values, -min(size, values.shape[1]), axis=1)[:, -min(size, values.shape[1]) :]
+    near = np.take_along_axis(values, columns, axis=1)
+    return Shortlist(columns, near, np.full(near.shape, np.nan), np.take_along_axis(scores, columns, axis=1))
 
 
 def _check(rank_by: str, choice: ChoiceModel | None) -> None:

@@ -55,7 +55,7 @@ def recommend_everybody(recommender: Recommender, path: str, out: Path, k: int, 
     from ..data.sources import read_ratings
     from ..storage import replacing
 
-    ratings = read_ratings(path, scale=recommender.scale)
+    ratings = read_ratings(path, scale=recommender.scale if recommender.scale.rated else None)
     if not recommender.locate_items(ratings.item_ids).max(initial=-1) >= 0:
         few = ", ".join(str(one) for one in recommender.item_ids[:3].tolist())
         raise ValueError(

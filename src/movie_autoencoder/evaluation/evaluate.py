@@ -60,8 +60,8 @@ def evaluate(
         Errors in rating points, with intervals, baselines and examples.
 
     Raises:
-        EvaluationError: pairs without ratings (see `evaluate_choice`), nothing to score, a scored rating that was shown to
-            the encoder, or a prediction that is not finite.
+        EvaluationError: pairs without ratings (see `evaluate_choice`), nothing to score, a scored rating that was shown
+            to the encoder, or a prediction that is not finite.
         ValueError: a bundle or split that is missing or damaged; the message names the file.
 
     Example:

@@ -18,13 +18,16 @@ from .filters import largest
 from .predictor import Predictor
 from .profile import Profile
 
-__all__ = ("NO_CHOICE_MODEL", "USUAL_DIVERSITY", "Order", "RankBy", "Ranked", "Ranker", "check_rank_by")
+__all__ = ("NO_CHOICE_MODEL", "NO_STARS", "USUAL_DIVERSITY", "Order", "RankBy", "Ranked", "Ranker", "check_rank_by")
 
 SHORTLIST = 500  # items, best by a rough value of all, that are predicted with the neighbour correction
 USUAL_DIVERSITY = 0.2  # costs .5 % of NDCG@100 on ml-latest-small
 NO_CHOICE_MODEL = (
     "This model was trained by an earlier version and does not know what people choose, so that the list is ordered by "
     "predicted stars. Train again to change that."
+)
+NO_STARS = (
+    "This model was trained on pairs without ratings: it knows what people choose, and there are no predicted stars."
 )
 _POINTS = 0.25  # of a five-star scale: what e times as many ratings add to a predicted rating at popularity 1
 _SEVERAL = 5  # ratings; an item with fewer is not preferred for being little known
@@ -103,13 +106,15 @@ class Ranker:
         self._of_anybody: FloatArray = np.log(fraction / np.maximum(1 - fraction, 1e-6))
 
     def rank_by(self, wanted: RankBy) -> RankBy:
-        """The order that the model can give: by rating where there is no choice model."""
+        """The order that the model can give: by rating without a choice model, by choice without a model of ratings."""
+        if not self._predictor.rated:
+            return "choice"
         return "rating" if self.choice is None else wanted
 
     def rank(
         self,
         profile: Profile,
-        encoded: EncodedPerson,
+        encoded: EncodedPerson | None,
         order: Order,
         allowed: npt.NDArray[np.bool_],
         k: int,
@@ -122,7 +127,7 @@ class Ranker:
 
         Args:
             profile: whose list.
-            encoded: the profile, encoded.
+            encoded: the profile, encoded; None without a model of ratings.
             order: of the list.
             allowed: which items may come up, shape ``(num_items,)``.
             k: length of the list.
@@ -134,11 +139,16 @@ class Ranker:
             log_odds = None if by_rating else self._log_odds(profile, columns)
         else:
             log_odds = None if by_rating else self._log_odds(profile, slice(None))
-            rough = None if order.rank_by == "choice" and not by_rating else encoded.reconstruct()
+            by_choice = encoded is None or (order.rank_by == "choice" and not by_rating)
+            rough = None if encoded is None or by_choice else encoded.reconstruct()
             columns = largest(self._values(rough, log_odds, order, slice(None)), max(SHORTLIST, k), allowed)
             log_odds = None if log_odds is None else log_odds[columns]
-        predictions = self._predictor.reconstruct(encoded, profile, columns)
-        values = self._values(predictions, log_odds, order, columns)
+        if encoded is None:
+            predictions: FloatArray = np.full(len(columns), np.nan)
+            values = self._values(None, log_odds, order, columns)
+        else:
+            predictions = self._predictor.reconstruct(encoded, profile, columns)
+            values = self._values(predictions, log_odds, order, columns)
         return Ranked(columns, predictions, values, log_odds).take(np.argsort(-values, kind="stable"))
 
     def p_choose(self, profile: Profile, ranked: Ranked) -> list[float] | list[None]:

@@ -44,7 +44,7 @@ class Predictor:
 
     def __init__(self, bundle: Bundle) -> None:
         self._model = bundle.model
-        self._biases = cast(DampedBias, bundle.baselines["damped_bias"])
+        self._biases = cast(DampedBias | None, bundle.baselines.get("damped_bias"))  # None without ratings
         self._star_model = bundle.star_model
         self._item_ids = bundle.item_ids
         self._too_few = bundle.item_counts < TOO_FEW
@@ -55,6 +55,11 @@ class Predictor:
     def scale(self) -> Scale:
         """The scale of the predictions."""
         return self._model.scale
+
+    @property
+    def rated(self) -> bool:
+        """Whether the model was trained on ratings; one of pairs without ratings predicts none."""
+        return self._model.scale.rated
 
     @cached_property
     def _encoder(self) -> PersonEncoder:
@@ -70,7 +75,9 @@ class Predictor:
             RecommenderError: the model cannot encode people who were not among its training users.
         """
         items, ratings = profile.items, profile.ratings
-        if len(profile.liked):  # what a heart is worth depends on all other ratings and hearts
+        if (
+            len(profile.liked) and self._biases is not None
+        ):  # what a heart is worth depends on all other ratings and hearts
             hearts = imputed_hearts(self._biases, items, ratings, profile.liked)
             items, ratings = np.concatenate([items, profile.liked]), np.concatenate([ratings, hearts])
         return self._encoder.encode(items, ratings, profile.seen if len(profile.seen) else None)

@@ -15,7 +15,7 @@ from ..models.person import EncodedPerson
 from .diversity import Variety
 from .filters import Filters, eligible
 from .items import Items
-from .ordering import NO_CHOICE_MODEL, Order, Ranked, Ranker
+from .ordering import NO_CHOICE_MODEL, NO_STARS, Order, Ranked, Ranker
 from .predictor import Predictor
 from .profile import Profile, notes_on
 from .reasons import reasons
@@ -57,7 +57,7 @@ class ListMaker:
         with _one_thread():
             items, predictor = self._items, self._predictor
             profile = Profile.of(person, items)
-            encoded = predictor.encode(profile)
+            encoded = predictor.encode(profile) if predictor.rated else None
             only, num_lost = (None, 0) if filters.only is None else items.find_all(filters.only)
             unwanted, num_unknown = items.find_all(filters.exclude)
             allowed = eligible(items, filters.genres, filters.years, only)
@@ -70,23 +70,27 @@ class ListMaker:
                 ranked = ranked.take(slice(k))
             found = self._described(profile, encoded, ranked, self.rank_by(order.rank_by))
             notes = notes_on(person, items.last_year, num_lost + num_unknown)
-            if self.rank_by(order.rank_by) != order.rank_by:
+            if not predictor.rated:
+                notes = (*notes, NO_STARS)
+            elif self.rank_by(order.rank_by) != order.rank_by:
                 notes = (*notes, NO_CHOICE_MODEL)
             return Recommendations(found, person, notes)
 
     def _described(
-        self, profile: Profile, encoded: EncodedPerson, ranked: Ranked, rank_by: RankBy
+        self, profile: Profile, encoded: EncodedPerson | None, ranked: Ranked, rank_by: RankBy
     ) -> tuple[Recommendation, ...]:
         """Ranked items with their predictions, intervals and reasons."""
         columns, items, scale = ranked.columns, self._items, self._predictor.scale
         if not len(columns):
             return ()
         predictions = scale.clip(ranked.predictions)
-        why = reasons(items, profile, encoded.shares(columns), self._bundle.choice, columns, rank_by, scale)
+        shares = None if encoded is None else encoded.shares(columns)
+        why = reasons(items, profile, shares, self._bundle.choice, columns, rank_by, scale)
+        shown: list[float | None] = [None] * len(columns) if encoded is None else predictions.tolist()
         intervals = self._predictor.intervals(profile, predictions, columns)
         chances = self._ranker.p_choose(profile, ranked)
         counts = items.counts[columns].tolist()
-        rows = zip(columns.tolist(), predictions.tolist(), *intervals, chances, counts, why, strict=True)
+        rows = zip(columns.tolist(), shown, *intervals, chances, counts, why, strict=True)
         return tuple(
             Recommendation(*items.fields(column), stars, low, high, like, rank, chance, count, reason)
             for rank, (column, stars, low, high, like, chance, count, reason) in enumerate(rows, start=1)

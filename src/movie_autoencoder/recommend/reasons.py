@@ -104,13 +104,16 @@ def _sets(count: int) -> list[tuple[int, ...]]:
 def moods(profile: Profile, scale: Scale) -> list[str]:
     """What the person did with each of `Profile.chosen`: ``liked``, ``disliked`` or ``chose``.
 
-    An item is liked with 4 stars of 5 or more, or with a heart, and disliked below the middle of the scale.
+    An item is liked with 4 stars of 5 or more, or with a heart, and disliked below the middle of the scale. Pairs
+    without ratings only say that it was chosen.
 
     Example:
         >>> some = np.arange(3)
         >>> moods(Profile(some, np.array([4.0, 3.5, 2.0]), some[:0], some[:0]), Scale(0.5, 5, 0.5))
         ['liked', 'chose', 'disliked']
     """
+    if not scale.rated:
+        return ["chose"] * len(profile.chosen)
     middle = (scale.minimum + scale.maximum) / 2
     given = [
         "liked" if one >= like_threshold(scale) else "disliked" if one < middle else "chose"

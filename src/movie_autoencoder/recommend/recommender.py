@@ -164,6 +164,7 @@ class Recommender:
 
     def _known(self, ratings: Ratings) -> Ratings:
         """The ratings of items that the model knows, in its columns."""
+        ratings = ratings if self.scale.rated else ratings.pairs()
         if not self.scale.contains(ratings.values).all():
             raise RecommenderError(
                 f"These ratings lie on the scale {ratings.scale}, and the model on {self.scale}. Map them first: "
@@ -237,7 +238,10 @@ class Recommender:
             SourceError: a file that cannot be read.
             RecommenderError: ratings outside the scale, or `Ratings` of more than one user.
         """
-        return read_person(ratings, self._items, self.scale, liked=liked, seen=seen)
+        scale = (
+            self.scale if self.scale.rated else Scale(0.5, 5, 0.5)
+        )  # where stars are given, only that they are counts
+        return read_person(ratings, self._items, scale, liked=liked, seen=seen)
 
     def training_person(self, user_id: object) -> Person:
         """A training user's own training ratings.

@@ -55,14 +55,14 @@ class Prediction(Item):
     """An item with its prediction.
 
     Args:
-        stars: predicted, on the scale.
+        stars: predicted, on the scale; None where the model was trained on pairs without ratings.
         low: lower end of the 90 % interval, rating points; None where the model has no distributions, or where fewer
             than three training users rated the item: they are too few to tell.
         high: upper end; None likewise.
         p_like: chance that the person gives 4 stars of 5 or more (else: the top quarter of the scale); None likewise.
     """
 
-    stars: float
+    stars: float | None
     low: float | None
     high: float | None
     p_like: float | None

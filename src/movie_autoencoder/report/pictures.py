@@ -185,6 +185,6 @@ _CAPTIONS = {
 
 _PAIRS_CAPTION = (
     "Every ranker orders all movies but those that the user was shown. NDCG@100 is 1 when the held-out movies of a "
-    "user stand at the head of their list, and 0 when none is among its first 100. Bars are 95 % intervals of a bootstrap "
-    "over users. Popularity and a linear autoencoder are baselines."
+    "user stand at the head of their list, and 0 when none is among its first 100. Bars are 95 % intervals of a "
+    "bootstrap over users. Popularity and a linear autoencoder are baselines."
 )
