@@ -184,6 +184,64 @@ def test_sliders_and_genre(page: Any) -> None:
     assert page.input_value("#popularity") == "-1" and page.input_value("#genre") == "Horror"
 
 
+def test_the_order_of_the_list(page: Any) -> None:
+    rate_three(page)
+    balanced = films(page)
+    assert page.locator("#order").input_value() == "balanced"
+    assert page.inner_text("#order-said") == "What you would choose and like."
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+        page.select_option("#order", "rating")
+    assert asked.value.request.post_data_json["rank_by"] == "rating"
+    by_rating = films(page)
+    assert by_rating != balanced and page.inner_text("#order-said") == "Highest stars."
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+        page.locator("#diversity").press("Home")
+    assert asked.value.request.post_data_json["diversity"] == 0
+    page.locator("#popularity").press("ArrowLeft")
+    assert "several people liked and few picked" in page.inner_text("#order-said")
+    page.locator("#popularity").press("ArrowRight")  # back in the middle, where it changes nothing
+    page.reload()
+    page.wait_for_selector("#picks > li h3")
+    assert page.locator("#order").input_value() == "rating" and page.input_value("#diversity") == "0"
+
+
+def test_both_chances_and_the_support_of_each_film(page: Any) -> None:
+    rate_three(page)
+    with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+        page.select_option("#order", "choice")
+    films(page)
+    first = asked.value.json()["recommendations"][0]
+    shown = page.locator("#picks .chances").first.inner_text()
+    assert f"{first['p_choose']:.0%}".replace("%", " %") + " to pick it" in shown
+    assert f"{first['p_like']:.0%}".replace("%", " %") + " to like it" in shown
+    assert f"rated by {first['num_ratings']} people" in shown
+
+
+def test_figures_that_the_model_lacks_are_left_out(page: Any) -> None:
+    """Too few ratings, and no stars at all."""
+    script = """async (film) => {
+      const { chances, prediction } = await import("/js/elements.js");
+      const text = (node) => (node === null ? null : node.innerText || node.textContent);
+      return [text(prediction(film, false)), text(chances(film, false))];
+    }"""
+    film = {"stars": 4.6, "low": None, "high": None, "p_like": None, "p_choose": 0.004, "num_ratings": 1}
+    told, chances = page.evaluate(script, film)
+    assert told.startswith("?") and "too few people" in told
+    assert chances == "under 1 % to pick itrated by 1 person, too few to tell"
+    assert page.evaluate(script, film | {"stars": None})[0] is None
+
+
+def test_a_model_that_does_not_know_choices_says_so(browser: Any, tastes: Bundle) -> None:
+    with served(replace(tastes, choice=None)) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.wait_for_selector("#picks > li h3")
+        assert page.locator("#order").is_hidden() and page.locator("#popularity").is_visible()
+        assert "does not know what people choose" in page.inner_text("#order-said")
+        assert "to pick it" not in page.inner_text("#picks").lower()
+        page.close()
+
+
 def test_import_and_the_watchlist(page: Any, tastes: Bundle, tmp_path: Path) -> None:
     items = Recommender(tastes).items
     names = [f"2024-01-01,{items.title(item)},{items.year(item)},https://boxd.it/x" for item in tastes.item_ids[:12]]

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ httpx = pytest.importorskip("httpx")
 from web_client import OWN, Client, body  # noqa: E402
 
 from movie_autoencoder.bundle import Bundle  # noqa: E402
+from movie_autoencoder.choice import RANK_BY  # noqa: E402
+from movie_autoencoder.recommend.ordering import USUAL_DIVERSITY  # noqa: E402
 from movie_autoencoder.recommend.recommender import Recommender  # noqa: E402
 from movie_autoencoder.web import create_app  # noqa: E402
 from movie_autoencoder.web.guard import LARGEST_BODY, LARGEST_UPLOAD, Rates, Refused  # noqa: E402
@@ -73,8 +76,41 @@ def test_every_filter_changes_the_answer(client: Client, recommender: Recommende
     assert late and all(one["year"] >= 1990 for one in late)
     assert not set(ids[:4]) & {one["item_id"] for one in asked(exclude=ids[:4])}
     assert {one["item_id"] for one in asked(only=ids[:4])} == set(ids[:4])
-    assert asked(popularity=-1.0) != asked(popularity=1.0)
+    assert asked(popularity=-1.0) != asked(popularity=1.0) and asked(popularity=0.0) == plain
+    assert len({tuple(one["item_id"] for one in asked(rank_by=order)) for order in RANK_BY}) == 3
+    assert asked(rank_by="balanced", diversity=USUAL_DIVERSITY) == plain != asked(diversity=0.0)
     assert asked(liked=[ids[0]]) != plain and ids[0] not in {one["item_id"] for one in asked(seen=[ids[0]])}
+
+
+def test_the_order_of_a_list(client: Client, recommender: Recommender, stars: Any) -> None:
+    """Without diversity, a list by one of the two figures falls in it; each film shows both, and its support."""
+    counts = dict(zip(recommender.item_ids.tolist(), recommender.item_counts.tolist(), strict=True))
+    for order, figure in (("choice", "p_choose"), ("rating", "stars")):
+        asked = body(stars, rank_by=order, diversity=0.0)
+        found = client.post("/api/recommend", json=asked).json()["recommendations"]
+        figures = [one[figure] for one in found]
+        assert figures == sorted(figures, reverse=True)
+        assert all(0 < one["p_choose"] < 1 and one["num_ratings"] == counts[one["item_id"]] for one in found)
+
+
+def test_films_with_little_support_have_no_confident_figure(tastes: Bundle, stars: Any) -> None:
+    counts = tastes.item_counts.copy()
+    counts[::2] = 2
+    client = Client(create_app(Recommender(replace(tastes, item_counts=counts))))
+    enough = client.get("/api/model").json()["enough_ratings"]
+    found = client.post("/api/recommend", json=body(stars, k=50)).json()["recommendations"]
+    assert {one["num_ratings"] >= enough for one in found} == {True, False}
+    for one in found:
+        figures = [one["low"], one["high"], one["p_like"]]
+        assert (None not in figures) if one["num_ratings"] >= enough else figures == [None] * 3
+
+
+def test_a_model_without_choices_orders_by_stars(tastes: Bundle, stars: Any) -> None:
+    client = Client(create_app(Recommender(replace(tastes, choice=None))))
+    assert client.get("/api/model").json()["rank_by"] == ["rating"]
+    answer = client.post("/api/recommend", json=body(stars)).json()
+    assert {one["p_choose"] for one in answer["recommendations"]} == {None}
+    assert any("does not know what people choose" in note for note in answer["notes"])
 
 
 def test_without_ratings_popular_films_come_with_a_note(client: Client) -> None:
@@ -155,6 +191,7 @@ def test_model_health_and_metrics(client: Client, recommender: Recommender) -> N
     model = client.get("/api/model").json()
     assert model["num_items"] == len(recommender.item_ids) and model["genres"] == ["Comedy", "Drama", "Horror"]
     assert model["scale"]["maximum"] == recommender.scale.maximum and model["intervals"] is True
+    assert model["rank_by"] == [*RANK_BY] and model["diversity"] == USUAL_DIVERSITY
     assert client.get("/healthz").json() == {"status": "ok"}
     client.get("/nothing-here")
     text = client.get("/metrics").text
@@ -321,6 +358,13 @@ def test_wrong_files_are_refused(client: Client, tmp_path: Path, name: str, data
         ({"k": True}, "k"),
         ({"popularity": 2}, "popularity"),
         ({"popularity": "high"}, "popularity"),
+        ({"rank_by": "stars"}, "rank_by: Input should be 'balanced', 'choice' or 'rating'"),
+        ({"rank_by": None}, "rank_by: Input should be 'balanced', 'choice' or 'rating'"),
+        ({"rank_by": ["choice"]}, "rank_by"),
+        ({"diversity": 1.01}, "diversity: Input should be less than or equal to 1"),
+        ({"diversity": -0.1}, "diversity: Input should be greater than or equal to 0"),
+        ({"diversity": "some"}, "diversity"),
+        ({"diversity": True}, "diversity"),
         ({"years": [1990]}, "years"),
         ({"years": ["a", None]}, "years"),
         ({"years": [10**30, None]}, "years"),
@@ -363,6 +407,7 @@ def test_wrong_values_are_refused(client: Client, more: dict[str, Any], said: st
         b'{"k": NaN}',
         b'{"popularity": Infinity}',
         b'{"popularity": 1e999}',
+        b'{"diversity": NaN}',
         b'{"ratings": [{"item_id": 1, "stars": NaN}]}',
         b'{"ratings": [{"item_id": 1, "stars": 1e999}]}',
         b'{"ratings": [{"item_id": 1, "stars": -Infinity}]}',

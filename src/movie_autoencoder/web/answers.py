@@ -77,9 +77,11 @@ def add_answers(app: FastAPI, recommender: Recommender) -> None:
         answer = recommender.recommend(
             person(body),
             body.k,
+            rank_by=body.rank_by,
             genres=body.genres,
             years=body.years,
             popularity=body.popularity,
+            diversity=body.diversity,
             exclude=body.exclude,
             only=body.only,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +19,8 @@ from starlette.exceptions import HTTPException
 from .. import __version__
 from ..data.scale import like_threshold
 from ..data.sources.errors import SourceError
+from ..recommend.ordering import USUAL_DIVERSITY, RankBy
+from ..recommend.predictor import TOO_FEW
 from ..recommend.recommender import Recommender, RecommenderError
 from . import replies
 from .answers import Json, add_answers, gives
@@ -122,7 +124,17 @@ def _information(recommender: Recommender) -> dict[str, Any]:
         "genres": list(recommender.genres),
         "years": [int(dated.min()), int(dated.max())] if len(dated) else None,
         "intervals": recommender.star_model is not None,
+        "rank_by": _orders(recommender),
+        "diversity": USUAL_DIVERSITY,
+        "enough_ratings": TOO_FEW,
     }
+
+
+def _orders(recommender: Recommender) -> list[str]:
+    """The values of ``rank_by`` that the model can answer: without a choice model, or without stars, one alone."""
+    if not recommender.scale.rated:
+        return ["choice"]
+    return [order for order in get_args(RankBy) if recommender.rank_by(order) == order]
 
 
 def _add_status(app: FastAPI, metrics: Metrics) -> None:
@@ -174,7 +186,7 @@ def _is_field(part: Any) -> bool:
 
 def _warm_up(recommender: Recommender) -> None:
     """Computes everything that is computed once, so that the first person does not wait for it."""
-    best = recommender.recommend({}, 1).items
+    best = recommender.recommend({}, 1).items if recommender.scale.rated else ()
     if best:
         recommender.explain({best[0].item_id: recommender.scale.maximum}, best[0].item_id)
     recommender.titles.search("a", 1)

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
+from ..recommend.ordering import USUAL_DIVERSITY, RankBy
+
 MOST_RATINGS = 20_000
 MOST_ITEMS = 100_000
 
@@ -62,10 +64,39 @@ class Filters(Body):
 class Recommend(Films, Filters):
     """What `Recommender.recommend` takes."""
 
-    model_config = _example(k=10, genres=["Sci-Fi"], years=[1980, None], popularity=0.0, exclude=[541])
+    model_config = _example(
+        k=10, rank_by="balanced", genres=["Sci-Fi"], years=[1980, None], popularity=0.0, diversity=0.2, exclude=[541]
+    )
 
     k: Count = 20
-    popularity: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False, strict=True)] = 0.0
+    rank_by: Annotated[
+        RankBy,
+        Field(
+            description="balanced: what the person would choose and like; choice: what they would choose; rating: what "
+            "is predicted the highest stars."
+        ),
+    ] = "balanced"
+    popularity: Annotated[
+        float,
+        Field(
+            ge=-1,
+            le=1,
+            allow_inf_nan=False,
+            strict=True,
+            description="From -1, hidden gems (liked by several people, picked by few), to 1, well known films first; "
+            "0 changes nothing.",
+        ),
+    ] = 0.0
+    diversity: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            strict=True,
+            description="From 0, off, to 1: fewer films of a kind, genres and decades as among the person's films.",
+        ),
+    ] = USUAL_DIVERSITY
     exclude: Ids = []
     only: Annotated[Ids | None, Field(description="The only films to choose from, such as a watchlist.")] = None
 

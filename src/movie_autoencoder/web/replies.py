@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 # Python 3.11's own TypedDict says too little for pydantic; a field "from" can only be written as a TypedDict
 from typing_extensions import TypedDict
 
+from ..recommend.ordering import RankBy
 from ..recommend.schemas import (
     FoundItem,
     Group,
@@ -147,6 +148,9 @@ class Model(BaseModel):
     genres: list[str]
     years: tuple[int, int] | None
     intervals: bool
+    rank_by: Annotated[list[RankBy], Field(description="The orders that lists can have.")]
+    diversity: Annotated[float, Field(description="Of lists, when a request leaves it out.")]
+    enough_ratings: Annotated[int, Field(description="A film with fewer has no interval and no chance of being liked.")]
 
 
 class Health(BaseModel):

@@ -107,9 +107,11 @@ export function starInput(film, given, onGive) {
   return box;
 }
 
-/** A prediction: a dot on a line, the interval as a band, and the number. */
-export function prediction({ stars, low, high, p_like: likes }) {
-  const words = `predicted ${number(stars)}${low === null ? "" : `, 90 % interval ${number(low)} to ${number(high)}`}`;
+/** A prediction: a dot on a line, the interval as a band, and the number; a hollow dot and no number where too few people rated the film. */
+export function prediction({ stars, low = null, high = null }, sure = true) {
+  if (stars === null || stars === undefined) return null; // a model of films without stars
+  const interval = low === null ? "" : `, 90 % interval ${number(low)} to ${number(high)}`;
+  const words = sure ? `predicted ${number(stars)}${interval}` : `about ${number(stars)}, rated by too few people to tell`;
   const line = make("span", { class: "line", "aria-hidden": "true" });
   if (low !== null) {
     const band = make("span", { class: "band" });
@@ -120,11 +122,20 @@ export function prediction({ stars, low, high, p_like: likes }) {
   const dot = make("span", { class: "dot" });
   dot.style.left = `${fraction(stars) * 100}%`;
   line.append(dot);
-  return make("span", { class: "prediction", title: words },
-    make("span", { class: "number", "aria-hidden": "true" }, `≈ ${stars.toFixed(1)}`), line,
+  return make("span", { class: sure ? "prediction" : "prediction unsure", title: words },
+    make("span", { class: "number", "aria-hidden": "true" }, sure ? `≈ ${stars.toFixed(1)}` : "?"), line,
     make("span", { class: "visually-hidden" }, words),
-    low === null ? null : make("span", { class: "ends", "aria-hidden": "true" }, `${low.toFixed(1)} to ${high.toFixed(1)}`),
-    likes === null || likes === undefined ? null : make("span", { class: "likes" }, `${Math.round(likes * 100)} % to like it`));
+    low === null && sure ? null : make("span", { class: "ends", "aria-hidden": "true" }, sure ? `${low.toFixed(1)} to ${high.toFixed(1)}` : ""));
+}
+
+const percent = (chance) => (chance < 0.01 ? "under 1 %" : chance > 0.99 ? "over 99 %" : `${Math.round(chance * 100)} %`);
+
+/** How likely you are to pick a film and to like it, and how many people rated it; figures that the model lacks are left out. */
+export function chances({ p_choose: picks, p_like: likes, num_ratings: count }, sure = true) {
+  const figure = (chance, words) => (chance === null || chance === undefined ? null
+    : make("li", {}, make("strong", {}, percent(chance)), ` ${words}`));
+  return make("ul", { class: "chances" }, figure(picks, "to pick it"), figure(likes, "to like it"),
+    make("li", {}, `rated by ${count.toLocaleString("en")} ${count === 1 ? "person" : "people"}${sure ? "" : ", too few to tell"}`));
 }
 
 /** Stars as a picture that cannot be changed. */

@@ -1,7 +1,8 @@
 // The page: the person's films on the left, the answers on the right. Every change of the state redraws both.
 
 import { ask } from "./api.js";
-import { label, make, ownStars, prediction, setScale, signed, starInput } from "./elements.js";
+import { chances, label, make, number, ownStars, prediction, setScale, signed, starInput } from "./elements.js";
+import { order, prepareFilters } from "./filters.js";
 import { change, forget, hide, isEmpty, like, onChange, person, rate, starsOf, state, take } from "./state.js";
 import { reasons } from "./reasons.js";
 import { drawMap } from "./map.js";
@@ -24,7 +25,7 @@ async function start() {
   setScale(model.scale);
   $("model").textContent = `A model of ${model.num_ratings.toLocaleString("en")} ratings of ${model.num_items.toLocaleString("en")} films` +
     (model.years ? ` up to ${model.years[1]}.` : ".");
-  prepareFilters();
+  prepareFilters(model);
   prepareSearch();
   prepareImport();
   prepareTabs();
@@ -166,8 +167,12 @@ function importReport(name, found) {
 
 // Answers
 
+/** Whether the model predicts stars: one of films without stars knows only what people choose. */
+const rates = () => model.rank_by.includes("rating");
+
 function prepareTabs() {
-  const tabs = [...document.querySelectorAll("[role=tab]")];
+  $("tab-beside").hidden = !rates();
+  const tabs = [...document.querySelectorAll("[role=tab]:not([hidden])")];
   const open = (one) => {
     tab = one.id.slice(4);
     for (const other of tabs) {
@@ -189,38 +194,6 @@ function prepareTabs() {
       open(next);
     });
   });
-}
-
-function prepareFilters() {
-  const [oldest, newest] = model.years || [1900, 2100];
-  for (const id of ["first", "last"]) Object.assign($(id), { min: oldest, max: newest, step: 1 });
-  $("genre").append(...model.genres.map((genre) => make("option", { value: genre }, genre)));
-  $("filters").addEventListener("submit", (event) => event.preventDefault());
-  const show = () => {
-    $("popularity").value = state.popularity;
-    $("first").value = state.first ?? oldest;
-    $("last").value = state.last ?? newest;
-    $("first-shown").textContent = state.first ?? oldest;
-    $("last-shown").textContent = state.last ?? newest;
-    $("genre").value = model.genres.includes(state.genre) ? state.genre : "";
-    $("no-watchlist").checked = state.noWatchlist;
-    $("no-watchlist").disabled = !state.watchlist.length;
-    $("popularity").setAttribute("aria-valuetext",
-      state.popularity === 0 ? "by prediction alone" : state.popularity > 0 ? "well known films first" : "little known films first");
-  };
-  $("popularity").addEventListener("input", () => change({ popularity: Number($("popularity").value) }));
-  $("first").addEventListener("input", () => {
-    const year = Math.min(Number($("first").value), state.last ?? newest);
-    change({ first: year <= oldest ? null : year });
-  });
-  $("last").addEventListener("input", () => {
-    const year = Math.max(Number($("last").value), state.first ?? oldest);
-    change({ last: year >= newest ? null : year });
-  });
-  $("genre").addEventListener("change", () => change({ genre: $("genre").value }));
-  $("no-watchlist").addEventListener("change", () => change({ noWatchlist: $("no-watchlist").checked }));
-  onChange(show);
-  show();
 }
 
 async function answer() {
@@ -252,7 +225,7 @@ async function drawFilms(signal) {
   }
   const ids = (list) => list.map((film) => film.item_id);
   const body = {
-    ...person(), k: 20, popularity: state.popularity, years: [state.first, state.last], genres: state.genre ? [state.genre] : [],
+    ...person(), k: 20, ...order(model),
     exclude: [...ids(state.hidden), ...(state.noWatchlist && !tonight ? ids(state.watchlist) : [])],
   };
   if (tonight) body.only = ids(state.watchlist);
@@ -264,12 +237,15 @@ async function drawFilms(signal) {
   $("notes").replaceChildren(...found.notes.filter((note) => !note.startsWith("We know")).map((note) => make("li", {}, note)));
   $("legend").replaceChildren(
     make("span", { class: "key" }, make("span", { class: "stars one", "aria-hidden": "true" }), "stars are yours"),
-    make("span", { class: "key" }, make("span", { class: "line sample", "aria-hidden": "true" }, make("span", { class: "dot" })), "dots are predicted"),
-    model.intervals ? "Nine times in ten the stars that people then give lie within the band. It is wide where few people like you have chosen the film." : "");
+    rates() ? make("span", { class: "key" }, make("span", { class: "line sample", "aria-hidden": "true" }, make("span", { class: "dot" })), "dots are predicted") : "",
+    [model.intervals && "Nine times in ten the stars that people then give lie within the band.",
+      model.rank_by.includes("choice") && "To pick it: of a hundred people like you, so many rate the film.",
+      model.intervals && `To like it: of a hundred who do, so many give ${number(model.like_threshold)} or more.`].filter(Boolean).join(" "));
   $("status").textContent = picks.length ? `${picks.length} films; first ${label(picks[0])}` : "No film is left.";
 }
 
 function pick(film, open) {
+  const sure = film.num_ratings >= model.enough_ratings;
   const details = make("details", { "data-film": film.item_id },
     make("summary", {}, film.why ? film.why[0].toUpperCase() + film.why.slice(1) : "Why"));
   const fill = async () => {
@@ -284,7 +260,8 @@ function pick(film, open) {
   details.addEventListener("toggle", fill);
   if (open) { details.open = true; fill(); }
   return make("li", {},
-    make("div", { class: "head" }, make("h3", {}, label(film)), prediction(film)),
+    make("div", { class: "head" }, make("h3", {}, label(film)), prediction(film, sure)),
+    chances(film, sure),
     details,
     make("div", { class: "foot" },
       make("span", { class: "quiet" }, "Seen it? "), starInput(film, null, (stars) => rate(film, stars)),
@@ -330,10 +307,11 @@ function drawBeside(rows) {
 
 function download() {
   const quoted = (text) => `"${String(text ?? "").replaceAll('"', '""').replace(/^([=+@-])/, "'$1")}"`;
-  const lines = ["Title,Year,Rank,Predicted,Low,High,Why"]; // no column Rating: an import would read it as your own stars
+  const lines = ["Title,Year,Rank,Predicted,Low,High,PLike,PChoose,NumRatings,Why"]; // no column Rating: an import would read it as your own stars
   for (const film of picks) {
-    const title = label({ ...film, year: null });
-    lines.push([quoted(title), film.year ?? "", film.rank, film.stars.toFixed(2), film.low?.toFixed(2) ?? "", film.high?.toFixed(2) ?? "", quoted(film.why)].join(","));
+    const title = label({ ...film, year: null }), figure = (value, digits) => value?.toFixed(digits) ?? "";
+    lines.push([quoted(title), film.year ?? "", film.rank, figure(film.stars, 2), figure(film.low, 2), figure(film.high, 2),
+      figure(film.p_like, 3), figure(film.p_choose, 4), film.num_ratings, quoted(film.why)].join(","));
   }
   const url = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
   const link = make("a", { href: url, download: "films-for-you.csv" });

@@ -3,7 +3,7 @@
 const KEY = "films-for-you";
 const EMPTY = {
   ratings: [], liked: [], seen: [], watchlist: [], hidden: [],
-  popularity: 0, first: null, last: null, genre: "", noWatchlist: false,
+  rankBy: "balanced", popularity: 0, diversity: null, first: null, last: null, genre: "", noWatchlist: false,
 };
 const listeners = new Set();
 
