@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import call, run
+from command_line import run
 
-from movie_autoencoder import Ratings, Scale, SourceError, read_ratings, split_ratings, train
+from movie_autoencoder import Ratings, Recommender, Scale, SourceError, read_ratings, split_ratings, train
 from movie_autoencoder.bundle import load_bundle
-from movie_autoencoder.bundle.add_items import AddItemsError, with_new_items
+from movie_autoencoder.bundle.add_items import with_new_items
 from movie_autoencoder.config import Config
 from movie_autoencoder.data.matching.join import join_people
 from movie_autoencoder.data.scale import UNRATED
@@ -271,3 +271,55 @@ def test_lists_of_the_command_show_the_chance_of_choosing(trained: Path) -> None
     found = json.loads(run("recommend", trained, "--user", "0", "--k", "5", "--diversity", "0", "--format", "json"))
     assert [one["item_id"] % GENRES for one in found["recommendations"][:3]] == [0, 0, 0]
     assert all(one["stars"] is None and 0 < one["p_choose"] < 1 for one in found["recommendations"])
+
+
+def test_everybody_gets_a_list_and_a_note(trained: Path, tmp_path: Path) -> None:
+    run(
+        "recommend",
+        trained,
+        "--ratings",
+        trained.parent / "pairs.csv",
+        "--all",
+        "--k",
+        "3",
+        "--out",
+        tmp_path / "a.csv",
+    )
+    found = pd.read_csv(tmp_path / "a.csv")
+    assert len(found) == 3 * 120 and found["stars"].isna().all() and found["p_choose"].between(0, 1).all()
+    assert (found["item_id"] % GENRES == found["user_id"].astype(int) % GENRES).mean() > 0.8
+
+
+def test_a_plain_list_of_films_counts_as_chosen(trained: Path, write: Write) -> None:
+    recommender = Recommender.load(trained)
+    answer = recommender.recommend(write("me.csv", "movieId\n0\n4\n8\n"), 5, diversity=0)
+    assert not {0, 4, 8} & {one.item_id for one in answer.items}
+    assert {int(one.item_id) % GENRES for one in answer.items[:3]} == {0}
+    assert "There are no stars in this file: its films count as seen." in answer.person.notes
+
+
+def test_similar_items_groups_and_the_map_come_from_vectors(trained: Path) -> None:
+    recommender = Recommender.load(trained)
+    assert [int(one.item_id) % GENRES for one in recommender.similar(1, 4)] == [1] * 4
+    spots = recommender.map({0: 1, 4: 1}, 40)
+    place = {int(one.item_id): np.array([one.x, one.y]) for one in spots.items}
+    assert spots.you is not None and len(place) == 40
+    np.testing.assert_allclose([spots.you["x"], spots.you["y"]], (place[0] + place[4]) / 2, atol=1e-6)
+    assert sum(len(group.items) for group in recommender.groups(4, 3)) == 12
+
+
+def test_the_rest_interface_answers_or_says_why_not(trained: Path) -> None:
+    web = pytest.importorskip("movie_autoencoder.web")
+    from web_client import Client
+
+    client = Client(web.create_app(Recommender.load(trained)))
+    films = {"ratings": [{"item_id": 0, "stars": 1}, {"item_id": 4, "stars": 1}]}
+    assert client.get("/api/model").json()["rank_by"] == ["choice"]
+    assert client.post("/api/recommend", json=films | {"k": 2}).json()["recommendations"][0]["stars"] is None
+    for path, more in (("map", {"n": 5}), ("similar", {"item_id": 1}), ("next", {"k": 3})):
+        body = more if path == "similar" else films | more
+        assert client.post(f"/api/{path}", json=body).status_code == 200, path
+    assert client.post("/api/next", json=films).json() == {"next_to_rate": []}
+    for path, more in (("predict", {"items": [1]}), ("explain", {"item_id": 1}), ("reconstruction", {})):
+        answer = client.post(f"/api/{path}", json=films | more)
+        assert answer.status_code == 422 and "there are no stars" in answer.json()["detail"], path

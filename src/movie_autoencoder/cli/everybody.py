@@ -67,10 +67,10 @@ def recommend_everybody(recommender: Recommender, path: str, out: Path, k: int, 
         for best in recommender.recommend_all(ratings, k, rank_by=rank_by):
             lines += _write(recommender, ratings, best, stream)
     notes = [f"Wrote {lines:,} recommendations for {ratings.num_users:,} people to {out}."]
-    if recommender.rank_by(rank_by) != rank_by:
-        from ..recommend.ordering import NO_CHOICE_MODEL
+    if not recommender.scale.rated or recommender.rank_by(rank_by) != rank_by:
+        from ..recommend.ordering import NO_CHOICE_MODEL, NO_STARS
 
-        notes.append(NO_CHOICE_MODEL)
+        notes.append(NO_CHOICE_MODEL if recommender.scale.rated else NO_STARS)
     print_lines(notes, to_stderr=True)
 
 

@@ -25,6 +25,10 @@ from .profile import Profile
 from .schemas import Group, Similar, Spot, Suggestion, TasteMap
 
 _DAMPING = 5.0  # ratings at which half of an item's similarity counts
+NO_RATING_TEACHES = (
+    "This model was trained on pairs of user and item without ratings, so there are no stars, and no rating teaches it "
+    "more than another. Name films that you saw."
+)
 _GROUPED = 300  # most rated items that groups are made of
 
 
@@ -164,7 +168,12 @@ class Explorer:
             among: ids of the items to choose from; the well known ones when left out.
             known: whether the person knows them all; otherwise the gain of an item counts with the fraction of
                 training users who rated it.
+
+        Raises:
+            RecommenderError: a model of pairs without ratings, which learns nothing from a rating.
         """
+        if not self._predictor.rated:
+            raise RecommenderError(NO_RATING_TEACHES)
         columns = self._items.well_known if among is None else np.unique(self._items.columns(among))
         columns = columns[~np.isin(columns, profile.chosen)]
         chance = np.ones(len(columns)) if known else self._items.counts[columns] / self._num_users
@@ -215,12 +224,18 @@ class Explorer:
         known = self._items.well_known[:n]
         if len(known) < 2:
             return TasteMap(())
-        vectors = self._design[known, :-1]
+        vectors = self._design[known, :-1] if self._predictor.rated else self._model.items.latent[known]
         middle, axes = plane(vectors)
         spots = (vectors - middle) @ axes
         size = np.maximum(np.quantile(np.abs(spots), 0.98, axis=0), 1e-9)
         spots = np.clip(spots / size, -1, 1)
-        you = None if profile is None or not len(profile.chosen) else self._centre(profile, known, spots)
+        you = None
+        if profile is not None and len(profile.chosen):
+            if self._predictor.rated:
+                you = self._centre(profile, known, spots)
+            else:
+                mine = (self._model.items.latent[profile.chosen] - middle) @ axes / size
+                you = dict(zip("xy", np.clip(mine, -1, 1).mean(axis=0).tolist(), strict=True))
         return TasteMap(
             tuple(
                 Spot(*self._items.fields(column), float(x), float(y), self._items.genres(column))

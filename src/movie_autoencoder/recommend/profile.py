@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,18 @@ def read_person(
     rated = [_entry(item, "rated", items, scale, stars) for item, stars in ratings.items()]
     others = [_entry(item, kind, items, scale) for kind, some in (("liked", liked), ("watched", seen)) for item in some]
     return match_person(PersonalFile("python", scale, (*rated, *others), ""), items.titles, scale)
+
+
+def chosen_if_listed(person: Person) -> Person:
+    """For a model of pairs without ratings: a file that is a mere list of films lists those that the person chose."""
+    if len(person.item_ids) or len(person.liked) or len(person.seen) or not len(person.watchlist):
+        return person
+    return replace(
+        person,
+        seen=person.watchlist,
+        watchlist=person.watchlist[:0],
+        notes=("There are no stars in this file: its films count as seen.",),
+    )
 
 
 def training_person(bundle: Bundle, items: Items, user_id: object) -> Person:

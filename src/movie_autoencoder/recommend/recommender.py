@@ -33,7 +33,7 @@ from .filters import Filters, Years, eligible
 from .items import Items
 from .ordering import USUAL_DIVERSITY, Order, check_rank_by
 from .predictor import Predictor
-from .profile import AnyRatings, Profile, read_person, training_person
+from .profile import AnyRatings, Profile, chosen_if_listed, read_person, training_person
 from .ranking import ListMaker
 from .schemas import (
     Comparison,
@@ -238,10 +238,10 @@ class Recommender:
             SourceError: a file that cannot be read.
             RecommenderError: ratings outside the scale, or `Ratings` of more than one user.
         """
-        scale = (
-            self.scale if self.scale.rated else Scale(0.5, 5, 0.5)
-        )  # where stars are given, only that they are counts
-        return read_person(ratings, self._items, scale, liked=liked, seen=seen)
+        if self.scale.rated:
+            return read_person(ratings, self._items, self.scale, liked=liked, seen=seen)
+        # where stars are given, only that they are counts
+        return chosen_if_listed(read_person(ratings, self._items, Scale(0.5, 5, 0.5), liked=liked, seen=seen))
 
     def training_person(self, user_id: object) -> Person:
         """A training user's own training ratings.

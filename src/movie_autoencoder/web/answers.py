@@ -106,7 +106,8 @@ def add_answers(app: FastAPI, recommender: Recommender) -> None:
 
     @app.post("/api/next", summary="Films whose rating would teach most", responses=gives(replies.Suggestions))
     def next_to_rate(body: bodies.Next) -> Response:
-        return Json({"next_to_rate": [one.to_dict() for one in recommender.next_to_rate(person(body), body.k)]})
+        found = recommender.next_to_rate(person(body), body.k) if recommender.scale.rated else ()
+        return Json({"next_to_rate": [one.to_dict() for one in found]})
 
     @app.post(
         "/api/map",
