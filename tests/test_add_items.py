@@ -361,6 +361,9 @@ def test_misuse_is_refused(case: Case, tmp_path: Path) -> None:
     for row, error, message in wrong:
         with pytest.raises(error, match=message):
             add_items(run, written(tmp_path / "wrong.csv", [row]), tmp_path / "out")
+    (pairs := tmp_path / "pairs.csv").write_text(f"user,item\n{user},5000\n")
+    with pytest.raises(AddItemsError, match=r"pairs.csv: these are pairs of user and item without ratings"):
+        add_items(run, pairs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     user_rows = case.autorec_of("user", np.random.default_rng(0))
     with pytest.raises(ValueError, match="none for a new item"):

@@ -25,7 +25,7 @@ from movie_autoencoder.config import Config, ConfigError, DualConfig, ModelConfi
         ("training.learning_rate=nan", r"training\.learning_rate: .*finite"),
         ("model.latent_dim=many", r"model\.latent_dim: .*integer.*Received: 'many'"),
         ("seed", r"SECTION\.KEY=VALUE. Received: 'seed'"),
-        ("model.name=svd", r"model\.name: there is no model 'svd'\. Models: autorec, dual"),
+        ("model.name=svd", r"model\.name: there is no model 'svd'\. Models: autorec, choice, dual"),
     ],
 )
 def test_bad_settings_say_what_is_allowed(setting: str, message: str) -> None:
@@ -93,5 +93,5 @@ def test_an_entry_point_without_a_section_is_no_choice(monkeypatch: pytest.Monke
         config = None
 
     monkeypatch.setattr("movie_autoencoder.config.find_plugin", lambda name: Family)
-    with pytest.raises(ConfigError, match=r"model\.name: there is no model 'nameless'. Models: autorec, dual"):
+    with pytest.raises(ConfigError, match=r"model\.name: there is no model 'nameless'. Models: autorec, choice, dual"):
         Config().with_settings(["model.name=nameless"])

@@ -15,6 +15,7 @@ from movie_autoencoder import Ratings, Recommender, Scale, SourceError, read_rat
 from movie_autoencoder.bundle import load_bundle
 from movie_autoencoder.bundle.add_items import with_new_items
 from movie_autoencoder.config import Config
+from movie_autoencoder.data.loading import LoadingError, read_data
 from movie_autoencoder.data.matching.join import join_people
 from movie_autoencoder.data.scale import UNRATED
 from movie_autoencoder.data.splits import load_held_out
@@ -24,6 +25,7 @@ from movie_autoencoder.models.choice_only.trained import TrainedChoice
 
 Write = Callable[[str, str], Path]
 PAIRS = [(1, 7), (1, 8), (2, 7)]
+PAIRS_TEXT = "user,item\n1,7\n1,8\n2,7\n"
 GENRES = 4  # kinds of people, and of items
 
 
@@ -57,7 +59,7 @@ def planted(num_users: int = 120, num_items: int = 40) -> tuple[np.ndarray, np.n
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv", "user,item\n1,7\n1,8\n2,7\n"),
+        ("a.csv", PAIRS_TEXT),
         ("a.tsv", "movieId\tuserId\n7\t1\n8\t1\n7\t2\n"),
         ("a.csv", "user,item\n1,7\n1,8\n2,7\n1,7\n"),
         ("train.txt", "1 7 8\n2 7\n3\n"),
@@ -105,8 +107,9 @@ def test_an_unknown_column_may_hold_the_ratings(write: Write) -> None:
 
 
 def test_a_scale_needs_ratings(write: Write) -> None:
-    with pytest.raises(SourceError, match="it has no ratings, and the scale 1 to 5"):
-        read_ratings(write("a.csv", "user,item\n1,7\n"), scale="1:5")
+    config = Config().with_settings([f"data.path={write('a.csv', PAIRS_TEXT)}", "data.scale=1:5"])
+    with pytest.raises(LoadingError, match="a.csv: it has no ratings, and data.scale is 1:5"):
+        read_data(config)
 
 
 def test_bad_pairs_are_named_or_skipped(write: Write) -> None:

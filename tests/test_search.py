@@ -148,7 +148,7 @@ def test_a_configuration_names_its_family(planted: Ratings) -> None:
     assert ensemble.next_trial(Config(), planted, 5.0, []) is None
     with pytest.raises(NotImplementedError, match="member by member"):
         ensemble.learner(planted, Trial(BayesianSettings(3, 6, 1), 1), Config(), None)
-    with pytest.raises(ValueError, match=r"no model 'other'\. Known models: autorec, bayesian, dual, ensemble"):
+    with pytest.raises(ValueError, match=r"no model 'other'\. Known models: autorec, bayesian, choice, dual, ensemble"):
         family_of(replace_model(ModelConfig(name="other")))
 
 

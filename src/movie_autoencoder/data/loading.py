@@ -30,12 +30,18 @@ def read_data(config: Config, *, notify: Callable[[str], None] | None = None) ->
 
     Raises:
         SourceError: the ratings cannot be found or read.
-        LoadingError: ``data.people`` is given with a setting that needs the time of each rating.
+        LoadingError: ``data.people`` is given with a setting that needs the time of each rating, or ``data.scale`` for
+            pairs without ratings.
     """
     data = config.data
     path = find_data(data.path, notify=notify)
     columns = _columns(data)
     ratings = read_ratings(path, format=data.format, scale=data.scale, columns=columns, on_bad_rows=data.on_bad_rows)
+    if data.scale is not None and not ratings.rated:
+        raise LoadingError(
+            f"{path}: it has no ratings, and data.scale is {data.scale}. Leave the scale out, or name the column of "
+            "ratings with --set data.rating_column=NAME."
+        )
     catalogue = read_catalogue(path, format=data.format, columns=columns, on_bad_rows=data.on_bad_rows)
     if data.people:
         if config.split.by == "time" or config.model.reads_times:

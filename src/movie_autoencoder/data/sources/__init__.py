@@ -58,7 +58,7 @@ def read_ratings(
         path: what to read. `find_data` turns the name of a data set into a path.
         format: ``"auto"``, ``"movielens"``, ``"netflix"``, ``"table"`` or ``"lists"``.
         scale: the ratings that can be given, as a `Scale` or as text such as ``"0.5-5"``; a rating outside is a bad
-            row. Detected from the ratings when left out.
+            row. Detected from the ratings when left out; pairs without ratings have none.
         columns: names of the columns by role (``"user"``, ``"item"``, ``"rating"``, ``"timestamp"``), for a table
             whose names are not recognized. Positions such as ``"#1"`` are for a table without a header, and ``"-"``
             leaves the timestamp out; as the rating it reads pairs without ratings.
@@ -92,14 +92,6 @@ def read_ratings(
         read = user_lists.read_lists(found.archive, name, on_bad_rows=on_bad_rows)
     else:
         read, kind = table.read_table(found.archive, name, scale=scale, columns=named, on_bad_rows=on_bad_rows)
-    if read.values is None and scale is not None:
-        raise SourceError(
-            found.archive.show(name),
-            None,
-            f"it has no ratings, and the scale {scale} is set",
-            "a scale for ratings only",
-            "leave data.scale out, or name the column of ratings with --set data.rating_column=NAME",
-        )
     return read.ratings(scale=scale, format=kind, path=str(path))
 
 
