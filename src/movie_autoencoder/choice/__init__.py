@@ -1,6 +1,7 @@
 """What people choose: a model of choices beside the model of ratings, lists made of both, and what choice hides."""
 
 from .fit import fit_choice
+from .linear import fit_memory, fit_seconds
 from .model import ChoiceModel
 from .new_items import with_new_choices
 from .ranking import RANK_BY, RankBy, rank_values
@@ -14,6 +15,8 @@ __all__ = [
     "Selection",
     "SelectionModel",
     "fit_choice",
+    "fit_memory",
+    "fit_seconds",
     "fit_selection",
     "rank_values",
     "with_new_choices",

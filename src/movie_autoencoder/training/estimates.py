@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..choice import fit_memory, fit_seconds
 from ..config import Config
 from ..data.ratings import Ratings
 from ..models.registry import family_of
@@ -52,11 +53,11 @@ class TooLargeError(TrainingError):
 def estimate(ratings: Ratings, config: Config) -> Estimate:
     """Estimates what training on these ratings takes."""
     family = family_of(config)
-    faster = family.faster(config)
+    faster, shape = family.faster(config), (ratings.num_users, ratings.num_items, len(ratings))
     return Estimate(
-        _TENSORFLOW + family.memory(ratings, config),
-        _seconds(family.work(ratings, config)),
-        None if faster is None else _seconds(family_of(faster).work(ratings, faster)),
+        _TENSORFLOW + max(family.memory(ratings, config), fit_memory(*shape)),
+        _seconds(family.work(ratings, config)) + fit_seconds(*shape),
+        None if faster is None else _seconds(family_of(faster).work(ratings, faster)) + fit_seconds(*shape),
     )
 
 

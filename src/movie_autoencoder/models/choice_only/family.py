@@ -9,10 +9,9 @@ from ...data.catalogue import Catalogue
 from ...data.ratings import Ratings
 from ..base import Learner, ModelError
 from ..family import ModelFamily, Trial, TrialResult
-from .trained import NO_STARS, TrainedChoice
+from .trained import NO_STARS, NUM_FACTORS, TrainedChoice
 
-_DENSE_ITEMS = 10_000  # above, the choice model has factors
-_WORK_PER_CUBE, _WORK_PER_PAIR = 8.0, 60_000.0
+_STEPS = 10  # of the iteration that finds the vectors, about
 
 
 class ChoiceFamily(ModelFamily):
@@ -41,11 +40,9 @@ class ChoiceFamily(ModelFamily):
         raise ModelError(NO_STARS)
 
     def memory(self, ratings: Ratings, config: Config) -> float:
-        """Memory of the fit, bytes: some matrices of items by items, or of items by factors."""
-        items = ratings.num_items
-        width = items if items <= _DENSE_ITEMS else 4_000
-        return 16.0 * items * width + 200.0 * len(ratings)
+        """Memory of the vectors, bytes; that of the choice model counts for every family."""
+        return 200.0 * len(ratings) + 16.0 * NUM_FACTORS * (ratings.num_users + ratings.num_items)
 
     def work(self, ratings: Ratings, config: Config) -> float:
-        """Work of the search and the fit."""
-        return _WORK_PER_CUBE * min(ratings.num_items, _DENSE_ITEMS // 2) ** 3 / 10 + _WORK_PER_PAIR * len(ratings) / 10
+        """Work of the vectors; that of the choice model counts for every family."""
+        return float(NUM_FACTORS * len(ratings) * _STEPS)
