@@ -257,8 +257,8 @@ class Explorer:
         """Refuses a model of pairs without ratings, which has no factors to predict from."""
         if not self._predictor.rated:
             raise RecommenderError(
-                "The map and the items to rate next need predicted ratings, and this model was trained on pairs without "
-                "ratings. Train with a file that has them."
+                "The map and the items to rate next need predicted ratings, and this model was trained on pairs "
+                "without ratings. Train with a file that has them."
             )
 
     @cached_property
