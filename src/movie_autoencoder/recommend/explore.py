@@ -164,7 +164,11 @@ class Explorer:
             among: ids of the items to choose from; the well known ones when left out.
             known: whether the person knows them all; otherwise the gain of an item counts with the fraction of
                 training users who rated it.
+
+        Raises:
+            RecommenderError: the model was trained on pairs without ratings.
         """
+        self._require_ratings()
         columns = self._items.well_known if among is None else np.unique(self._items.columns(among))
         columns = columns[~np.isin(columns, profile.chosen)]
         chance = np.ones(len(columns)) if known else self._items.counts[columns] / self._num_users
@@ -210,8 +214,12 @@ class Explorer:
         Args:
             profile: the person to show; None for none.
             n: items.
+
+        Raises:
+            RecommenderError: a model without latent vectors, or of pairs without ratings.
         """
         self._require_latent_vectors()
+        self._require_ratings()
         known = self._items.well_known[:n]
         if len(known) < 2:
             return TasteMap(())
@@ -243,6 +251,14 @@ class Explorer:
             raise RecommenderError(
                 f"Similar items, groups and the map need latent vectors, and the model {self._model.name!r} has none: "
                 "it has biases alone. Train another model."
+            )
+
+    def _require_ratings(self) -> None:
+        """Refuses a model of pairs without ratings, which has no factors to predict from."""
+        if not self._predictor.rated:
+            raise RecommenderError(
+                "The map and the items to rate next need predicted ratings, and this model was trained on pairs "
+                "without ratings. Train with a file that has them."
             )
 
     @cached_property
