@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from movie_autoencoder.data.catalogue import Catalogue
 from movie_autoencoder.data.ratings import Ratings
 from movie_autoencoder.data.splits import split_ratings
 from movie_autoencoder.models.baselines import damped_bias, fit_baselines
+from movie_autoencoder.models.choice_only.trained import TrainedChoice
 from movie_autoencoder.models.validation import Validation
 from movie_autoencoder.recommend.recommender import Recommender
 from movie_autoencoder.uncertainty import fit_star_model
@@ -55,6 +57,13 @@ def taste_bundle(ratings: Ratings) -> Bundle:
         fit_choice(training),
         selection=fit_selection(model, biases, validation),
     )
+
+
+def without_stars(bundle: Bundle) -> Bundle:
+    """The same people's choices alone, as training on pairs of user and item keeps them."""
+    assert bundle.ratings is not None
+    pairs = bundle.ratings.pairs()
+    return replace(bundle, model=TrainedChoice.fit(pairs), baselines={}, ratings=pairs, star_model=None, selection=None)
 
 
 def save_taste_run(bundle: Bundle, run: Path) -> Path:

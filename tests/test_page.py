@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from letterboxd_zip import letterboxd
-from taste_runs import served
+from taste_runs import served, without_stars
 
 from movie_autoencoder.bundle import Bundle
 from movie_autoencoder.data.catalogue import Catalogue, label
@@ -239,6 +239,27 @@ def test_a_model_that_does_not_know_choices_says_so(browser: Any, tastes: Bundle
         assert page.locator("#order").is_hidden() and page.locator("#popularity").is_visible()
         assert "does not know what people choose" in page.inner_text("#order-said")
         assert "to pick it" not in page.inner_text("#picks").lower()
+        page.close()
+
+
+def test_a_model_of_pairs_has_lists_and_no_stars(browser: Any, tastes: Bundle) -> None:
+    with served(without_stars(tastes)) as address:
+        page = browser.new_page()
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("#picks > li h3")
+        before = films(page)
+        page.fill("#search", "cedar e")
+        page.wait_for_selector("#found li input")
+        with page.expect_response(lambda answer: "/api/recommend" in answer.url) as asked:
+            page.locator("#found input").first.press("End")
+        assert [one["stars"] for one in asked.value.request.post_data_json["ratings"]] == [1]
+        page.keyboard.press("Escape")
+        assert films(page) != before and page.locator("#picks .prediction").count() == 0
+        assert "to pick it" in page.locator("#picks .chances").first.inner_text()
+        assert "without ratings" in page.inner_text("#order-said") and page.locator("#order").is_hidden()
+        assert page.locator("#trouble").is_hidden() and not wrong
         page.close()
 
 

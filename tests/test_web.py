@@ -19,6 +19,7 @@ from letterboxd_zip import letterboxd
 pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")
 
+from taste_runs import without_stars  # noqa: E402
 from web_client import OWN, Client, body  # noqa: E402
 
 from movie_autoencoder.bundle import Bundle  # noqa: E402
@@ -111,6 +112,25 @@ def test_a_model_without_choices_orders_by_stars(tastes: Bundle, stars: Any) -> 
     answer = client.post("/api/recommend", json=body(stars)).json()
     assert {one["p_choose"] for one in answer["recommendations"]} == {None}
     assert any("does not know what people choose" in note for note in answer["notes"])
+
+
+def test_a_model_of_pairs_has_lists_and_no_stars(tastes: Bundle, stars: Any) -> None:
+    client = Client(create_app(Recommender(without_stars(tastes))))
+    model = client.get("/api/model").json()
+    assert model["rank_by"] == ["choice"] and model["intervals"] is False
+    chosen = body(dict.fromkeys(stars, 1))
+    for order in RANK_BY:
+        found = client.post("/api/recommend", json=chosen | {"rank_by": order}).json()["recommendations"]
+        assert len(found) == 20 and all(one["stars"] is None and 0 < one["p_choose"] < 1 for one in found)
+    more = {"predict": {"items": [next(iter(stars))]}, "explain": {"item_id": next(iter(stars))}}
+    for path in ("predict", "explain", "next", "map", "reconstruction"):
+        answer = client.post(f"/api/{path}", json=chosen | more.get(path, {}))
+        assert answer.status_code == 422 and "without ratings" in answer.json()["detail"], path
+    refused = client.post("/api/recommend", json=body(dict.fromkeys(stars, 4)))
+    assert refused.status_code == 422 and "Stars must be 1" in refused.json()["detail"]
+    title = client.get("/api/items", params={"q": "cedar elm"}).json()["items"][0]["title"]
+    imported = sent(client, "mine.csv", f"title,stars\n{title},4.5\n".encode()).json()
+    assert [one["stars"] for one in imported["ratings"]] == [1]
 
 
 def test_without_ratings_popular_films_come_with_a_note(client: Client) -> None:

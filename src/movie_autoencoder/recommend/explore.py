@@ -25,10 +25,6 @@ from .profile import Profile
 from .schemas import Group, Similar, Spot, Suggestion, TasteMap
 
 _DAMPING = 5.0  # ratings at which half of an item's similarity counts
-NO_RATING_TEACHES = (
-    "This model was trained on pairs of user and item without ratings, so there are no stars, and no rating teaches it "
-    "more than another. Name films that you saw."
-)
 _GROUPED = 300  # most rated items that groups are made of
 
 
@@ -170,10 +166,9 @@ class Explorer:
                 training users who rated it.
 
         Raises:
-            RecommenderError: a model of pairs without ratings, which learns nothing from a rating.
+            RecommenderError: the model was trained on pairs without ratings.
         """
-        if not self._predictor.rated:
-            raise RecommenderError(NO_RATING_TEACHES)
+        self._require_ratings()
         columns = self._items.well_known if among is None else np.unique(self._items.columns(among))
         columns = columns[~np.isin(columns, profile.chosen)]
         chance = np.ones(len(columns)) if known else self._items.counts[columns] / self._num_users
@@ -219,23 +214,21 @@ class Explorer:
         Args:
             profile: the person to show; None for none.
             n: items.
+
+        Raises:
+            RecommenderError: a model without latent vectors, or of pairs without ratings.
         """
         self._require_latent_vectors()
+        self._require_ratings()
         known = self._items.well_known[:n]
         if len(known) < 2:
             return TasteMap(())
-        vectors = self._design[known, :-1] if self._predictor.rated else self._model.items.latent[known]
+        vectors = self._design[known, :-1]
         middle, axes = plane(vectors)
         spots = (vectors - middle) @ axes
         size = np.maximum(np.quantile(np.abs(spots), 0.98, axis=0), 1e-9)
         spots = np.clip(spots / size, -1, 1)
-        you = None
-        if profile is not None and len(profile.chosen):
-            if self._predictor.rated:
-                you = self._centre(profile, known, spots)
-            else:
-                mine = (self._model.items.latent[profile.chosen] - middle) @ axes / size
-                you = dict(zip("xy", np.clip(mine, -1, 1).mean(axis=0).tolist(), strict=True))
+        you = None if profile is None or not len(profile.chosen) else self._centre(profile, known, spots)
         return TasteMap(
             tuple(
                 Spot(*self._items.fields(column), float(x), float(y), self._items.genres(column))
@@ -258,6 +251,14 @@ class Explorer:
             raise RecommenderError(
                 f"Similar items, groups and the map need latent vectors, and the model {self._model.name!r} has none: "
                 "it has biases alone. Train another model."
+            )
+
+    def _require_ratings(self) -> None:
+        """Refuses a model of pairs without ratings, which has no factors to predict from."""
+        if not self._predictor.rated:
+            raise RecommenderError(
+                "The map and the items to rate next need predicted ratings, and this model was trained on pairs "
+                "without ratings. Train with a file that has them."
             )
 
     @cached_property

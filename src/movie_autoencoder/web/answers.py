@@ -106,8 +106,7 @@ def add_answers(app: FastAPI, recommender: Recommender) -> None:
 
     @app.post("/api/next", summary="Films whose rating would teach most", responses=gives(replies.Suggestions))
     def next_to_rate(body: bodies.Next) -> Response:
-        found = recommender.next_to_rate(person(body), body.k) if recommender.scale.rated else ()
-        return Json({"next_to_rate": [one.to_dict() for one in found]})
+        return Json({"next_to_rate": [one.to_dict() for one in recommender.next_to_rate(person(body), body.k)]})
 
     @app.post(
         "/api/map",
@@ -144,7 +143,8 @@ def _person(recommender: Recommender, known_ids: Collection[int | str], body: bo
     unknown = []
     for rating in body.ratings:
         if not scale.minimum <= rating.stars <= scale.maximum:
-            raise HTTPException(422, f"Stars must lie on the scale {scale}. Received: {rating.stars:g}.")
+            allowed = f"lie on the scale {scale}" if scale.rated else "be 1, as this model knows only who chose what"
+            raise HTTPException(422, f"Stars must {allowed}. Received: {rating.stars:g}.")
         if rating.item_id in known_ids:
             given.pop(rating.item_id, None)
             given[rating.item_id] = rating.stars
@@ -172,7 +172,7 @@ def _imported(recommender: Recommender, name: str, data: bytes) -> dict[str, Any
     return {
         "format": file.format,
         "ratings": [
-            {"item_id": item, "stars": stars}
+            {"item_id": item, "stars": stars if recommender.scale.rated else 1.0}
             for item, stars in zip(person.item_ids.tolist(), person.stars.tolist(), strict=True)
         ],
         "liked": person.liked.tolist(),

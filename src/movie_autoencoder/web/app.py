@@ -124,17 +124,10 @@ def _information(recommender: Recommender) -> dict[str, Any]:
         "genres": list(recommender.genres),
         "years": [int(dated.min()), int(dated.max())] if len(dated) else None,
         "intervals": recommender.star_model is not None,
-        "rank_by": _orders(recommender),
+        "rank_by": [order for order in get_args(RankBy) if recommender.rank_by(order) == order],
         "diversity": USUAL_DIVERSITY,
         "enough_ratings": TOO_FEW,
     }
-
-
-def _orders(recommender: Recommender) -> list[str]:
-    """The values of ``rank_by`` that the model can answer: without a choice model, or without stars, one alone."""
-    if not recommender.scale.rated:
-        return ["choice"]
-    return [order for order in get_args(RankBy) if recommender.rank_by(order) == order]
 
 
 def _add_status(app: FastAPI, metrics: Metrics) -> None:
@@ -186,7 +179,7 @@ def _is_field(part: Any) -> bool:
 
 def _warm_up(recommender: Recommender) -> None:
     """Computes everything that is computed once, so that the first person does not wait for it."""
-    best = recommender.recommend({}, 1).items if recommender.scale.rated else ()
-    if best:
+    best = recommender.recommend({}, 1).items
+    if best and recommender.scale.rated:
         recommender.explain({best[0].item_id: recommender.scale.maximum}, best[0].item_id)
     recommender.titles.search("a", 1)

@@ -2,7 +2,7 @@
 
 What people choose is the matter of `choice.ChoiceModel`, which lies beside this model in a bundle. The vectors say
 which items the same people choose: left and right singular vectors of the 0/1 matrix with columns of length 1. They
-serve similar items, groups and the map.
+serve similar items and groups.
 """
 
 from __future__ import annotations

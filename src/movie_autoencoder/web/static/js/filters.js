@@ -1,5 +1,6 @@
 // The controls above a list: its order, popularity and variety, and which films may come up.
 
+import { make } from "./elements.js";
 import { change, onChange, state } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
@@ -10,7 +11,7 @@ const ORDERS = {
 };
 const ONE_ORDER = {
   rating: "This model was trained by an earlier version and does not know what people choose; train again to change that.",
-  choice: "This model was trained on films without stars, and knows what people choose and not how they like it.",
+  choice: "This model was trained on pairs without ratings: it knows what people choose, and there are no predicted stars.",
 };
 
 /** The order that is wanted, where the model can give it. */
@@ -38,7 +39,7 @@ export function prepareFilters(model) {
     $("popularity").setAttribute("aria-valuetext",
       state.popularity === 0 ? "changes nothing" : state.popularity > 0 ? "well known films first" : "hidden gems first");
     $("diversity").setAttribute("aria-valuetext", Number($("diversity").value) === 0 ? "off" : $("diversity").value);
-    $("order-said").textContent = said(model);
+    $("order-said").replaceChildren(...said(model));
   };
   $("order").addEventListener("change", () => change({ rankBy: $("order").value }));
   $("popularity").addEventListener("input", () => change({ popularity: Number($("popularity").value) }));
@@ -57,11 +58,11 @@ export function prepareFilters(model) {
   show();
 }
 
-/** How the list is ordered, in words. */
+/** How the list is ordered, in words, and why where the model can give one order alone. */
 function said(model) {
   const first = { "-1": ", hidden gems first: films that several people liked and few picked", 1: ", well known films first", 0: "" };
-  const order = `${ORDERS[rankBy(model)]}${first[Math.sign(state.popularity)]}.`;
-  return model.rank_by.length < 2 ? `${order} ${ONE_ORDER[model.rank_by[0]]}` : order;
+  const order = make("strong", {}, `${ORDERS[rankBy(model)]}${first[Math.sign(state.popularity)]}.`);
+  return model.rank_by.length < 2 ? [order, ` ${ONE_ORDER[model.rank_by[0]]}`] : [order];
 }
 
 /** The controls as a request for recommendations sends them. */

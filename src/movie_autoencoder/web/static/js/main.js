@@ -14,6 +14,9 @@ let tab = "films";
 let asking = null; // the request that runs; a newer one aborts it
 let picks = [];
 
+/** Whether the model predicts stars: one of pairs without ratings knows only what people choose. */
+const rates = () => model.rank_by.includes("rating");
+
 start();
 
 async function start() {
@@ -25,6 +28,7 @@ async function start() {
   setScale(model.scale);
   $("model").textContent = `A model of ${model.num_ratings.toLocaleString("en")} ratings of ${model.num_items.toLocaleString("en")} films` +
     (model.years ? ` up to ${model.years[1]}.` : ".");
+  if (!rates()) $("search-label").textContent = "Find a film and mark it";
   prepareFilters(model);
   prepareSearch();
   prepareImport();
@@ -71,7 +75,8 @@ function drawRated() {
     .filter(([list]) => list.length).map(([list, words]) => `${list.length} ${words}`);
   if (more.length) $("rated").append(make("li", { class: "quiet" }, `and ${more.join(", ")}`));
   $("forget").hidden = isEmpty() && !state.watchlist.length;
-  $("yours-title").textContent = state.ratings.length ? `Your stars (${state.ratings.length})` : "Your stars";
+  const title = rates() ? "Your stars" : "Your films";
+  $("yours-title").textContent = state.ratings.length ? `${title} (${state.ratings.length})` : title;
 }
 
 function prepareSearch() {
@@ -167,11 +172,8 @@ function importReport(name, found) {
 
 // Answers
 
-/** Whether the model predicts stars: one of films without stars knows only what people choose. */
-const rates = () => model.rank_by.includes("rating");
-
 function prepareTabs() {
-  $("tab-beside").hidden = !rates();
+  for (const id of ["tab-map", "tab-beside"]) $(id).hidden = !rates();
   const tabs = [...document.querySelectorAll("[role=tab]:not([hidden])")];
   const open = (one) => {
     tab = one.id.slice(4);
@@ -234,20 +236,20 @@ async function drawFilms(signal) {
   const open = new Set([...$("picks").querySelectorAll("details[open]")].map((one) => one.dataset.film));
   redraw($("picks"), ...picks.map((film) => pick(film, open.has(String(film.item_id)))));
   if (!picks.length) $("picks").append(make("li", { class: "empty" }, "No film is left with these filters."));
-  $("notes").replaceChildren(...found.notes.filter((note) => !note.startsWith("We know")).map((note) => make("li", {}, note)));
+  $("notes").replaceChildren(...found.notes.filter((note) => !/^(We know|This model was trained)/.test(note)).map((note) => make("li", {}, note)));
   $("legend").replaceChildren(
-    make("span", { class: "key" }, make("span", { class: "stars one", "aria-hidden": "true" }), "stars are yours"),
+    make("span", { class: "key" }, make("span", { class: "stars one", "aria-hidden": "true" }), `${rates() ? "stars" : "marked films"} are yours`),
     rates() ? make("span", { class: "key" }, make("span", { class: "line sample", "aria-hidden": "true" }, make("span", { class: "dot" })), "dots are predicted") : "",
     [model.intervals && "Nine times in ten the stars that people then give lie within the band.",
-      model.rank_by.includes("choice") && "To pick it: of a hundred people like you, so many rate the film.",
+      model.rank_by.includes("choice") && `To pick it: of a hundred people like you, so many ${rates() ? "rate" : "choose"} the film.`,
       model.intervals && `To like it: of a hundred who do, so many give ${number(model.like_threshold)} or more.`].filter(Boolean).join(" "));
   $("status").textContent = picks.length ? `${picks.length} films; first ${label(picks[0])}` : "No film is left.";
 }
 
 function pick(film, open) {
   const sure = film.num_ratings >= model.enough_ratings;
-  const details = make("details", { "data-film": film.item_id },
-    make("summary", {}, film.why ? film.why[0].toUpperCase() + film.why.slice(1) : "Why"));
+  const why = film.why ? film.why[0].toUpperCase() + film.why.slice(1) : "Why";
+  const details = rates() ? make("details", { "data-film": film.item_id }, make("summary", {}, why)) : make("p", { class: "quiet" }, why);
   const fill = async () => {
     if (!details.open || details.dataset.filled) return;
     details.dataset.filled = "yes";
@@ -272,19 +274,19 @@ async function drawStart(tonight, signal) {
   const count = state.ratings.length;
   if (tonight || count >= ENOUGH || state.liked.length >= 2 * ENOUGH) return $("start").replaceChildren();
   const [{ groups }, { next_to_rate: films }] = await Promise.all([
-    ask("api/groups?n=8&size=4", undefined, { signal }), ask("api/next", { ...person(), k: 6 }, { signal }),
+    ask("api/groups?n=8&size=4", undefined, { signal }), rates() ? ask("api/next", { ...person(), k: 6 }, { signal }) : { next_to_rate: [] },
   ]).catch((error) => { trouble(error); return [{ groups: [] }, { next_to_rate: [] }]; });
   if (signal.aborted || !groups.length) return;
   const chosen = new Set(state.liked.map((film) => film.item_id));
   redraw($("start"), make("section", { class: "start", "aria-labelledby": "start-title" },
-    make("h2", { id: "start-title" }, count ? `${ENOUGH - count} more ${ENOUGH - count === 1 ? "star" : "stars"}, and the films are chosen for you` : "Where to begin"),
+    make("h2", { id: "start-title" }, count ? `${ENOUGH - count} more ${rates() ? "star" : "film"}${ENOUGH - count === 1 ? "" : "s"}, and the films are chosen for you` : "Where to begin"),
     make("p", {}, "Pick the groups whose films you love …"),
     make("div", { class: "groups" }, ...groups.map((group) => {
       const on = group.items.some((film) => chosen.has(film.item_id));
       return make("button", { type: "button", "aria-pressed": String(on), onclick: () => like(group.items, !on) },
         make("strong", {}, group.label || `Group ${group.number + 1}`), ...group.items.map((film) => make("span", {}, label(film))));
     })),
-    make("p", {}, "… or give stars to the films that you know among these: their stars teach the model most."),
+    films.length ? make("p", {}, "… or give stars to the films that you know among these: their stars teach the model most.") : null,
     make("ul", { class: "rated" }, ...films.map((film) => make("li", {}, make("span", { class: "title" }, label(film)),
       starInput(film, null, (stars) => rate(film, stars)))))));
 }
