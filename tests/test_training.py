@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -371,6 +372,31 @@ def test_a_first_ctrl_c_stops_after_the_epoch_and_takes_the_live_line_away(data:
         train(toy_config(data), out=tmp_path, reporter=Closing("trial 1", 2))
     assert closed == [True]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_after_the_last_epoch_stops_at_once_and_what_was_trained_is_kept(
+    data: Path, toy_run: TrainResult, tmp_path: Path
+) -> None:
+    class InTheChoiceModel(Interrupting):
+        def say(self, text: str) -> None:
+            super().say(text)
+            if text.startswith("Fitting the choice model"):
+                self.end()
+
+        def epoch(self, line: Any) -> None:
+            epochs.append(line.stage)
+
+    epochs: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(toy_config(data), out=tmp_path, reporter=InTheChoiceModel())
+    assert not (tmp_path / "bundle").exists() and len(epochs) > 0
+    epochs.clear()
+    reporter = InTheChoiceModel()
+    with pytest.raises(KeyboardInterrupt):
+        train(toy_config(data), out=tmp_path, resume=True, reporter=reporter)
+    assert epochs == []  # nothing is trained again
+    train(toy_config(data), out=tmp_path, resume=True)
+    assert_same_numbers(saved_numbers(tmp_path), saved_numbers(toy_run.run))
 
 
 def test_an_older_run_stays_valid_until_the_new_one_is_complete(data: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ..models.registry import family_of
 from ..models.startup import start_tensorflow
 from ..models.tensorboard import ScalarLog
 from ..models.validation import Validation
-from ..uncertainty import StarModel, fit_star_model
+from ..uncertainty import fit_star_model
 from . import run_folder
 from .checkpoint import Checkpoint
 from .errors import TrainingError
@@ -67,7 +68,8 @@ def train(
         ModelError: the model cannot be trained with these settings on this data.
         TrainingError: too little data, or a loss that is not finite; `TooLargeError`: too little memory;
             `CheckpointError`: a checkpoint that cannot be continued, such as one with other settings.
-        Interrupted: Ctrl-C; the checkpoint is saved.
+        Interrupted: Ctrl-C between epochs; the checkpoint is saved. In the fits after the last epoch it is a
+            `KeyboardInterrupt`, and the checkpoint has everything before them.
         MissingTensorBoard: ``tensorboard`` is given and TensorBoard is not installed.
 
     Example:
@@ -95,36 +97,46 @@ def train(
     if checkpoint.resumed:
         report.say(f"Resuming from the checkpoint in {run / 'checkpoint'} ({checkpoint.describe()}).")
 
-    if not family.rated:
-        titles = _titles(catalogue, split)
-        bundle, figures = fit_pairs(config, split, titles, report)
-        run_folder.write(run, config, split, bundle, checkpoint)
-        checkpoint.discard()
-        return TrainResult(run, bundle.model, figures)
+    with closing(report), nullcontext() if log is None else closing(log):
+        if not family.rated:
+            bundle, figures = fit_pairs(config, split, _titles(catalogue, split), report)
+            run_folder.write(run, config, split, bundle, checkpoint)
+            checkpoint.discard()
+            return TrainResult(run, bundle.model, figures)
 
-    training, held_out = split.training_ratings, split.held_out("validation")
-    validation = Validation(training, held_out) if len(held_out) else None
-    with interruptible() as interrupted, closing(report), nullcontext() if log is None else closing(log):
-        trainer = Trainer(config, checkpoint, report, interrupted, catalogue, log)
+        training, held_out = split.training_ratings, split.held_out("validation")
+        validation = Validation(training, held_out) if len(held_out) else None
         damping = choose_damping(training, validation)
-        best = trainer.search(family, training, damping, validation)
-        model = family.assemble([trainer.model_of(fit) for fit in best], config, training, validation=validation)
-        figures = _figures(model, training, damping, validation)
-        final, final_ratings, last = model, training, best
-        if config.training.refit and validation is not None:
-            final_ratings = split.refit_ratings
-            last = trainer.refit(family, final_ratings, best)
-            final = family.assemble([trainer.model_of(fit) for fit in last], config, final_ratings, like=model)
+        baselines = fit_baselines(training, damping)
+        with interruptible() as interrupted:
+            trainer = Trainer(config, checkpoint, report, interrupted, catalogue, log)
+            best = trainer.search(family, training, damping, validation)
+            model = family.assemble([trainer.model_of(fit) for fit in best], config, training, validation=validation)
+            figures = _figures(model, baselines, validation)
+            final, final_ratings, last = model, training, best
+            if config.training.refit and validation is not None:
+                final_ratings = split.refit_ratings
+                last = trainer.refit(family, final_ratings, best)
+                final = family.assemble([trainer.model_of(fit) for fit in last], config, final_ratings, like=model)
+        # From here on Ctrl-C stops at once: these fits take no steps, and the checkpoint has all that was trained.
         star_model = fit_star_model(model, validation, final_ratings, keep_ratings=config.bundle.ratings)
         report.say("Fitting the choice model: what people choose, beside how they like it.")
         choice = fit_choice(final_ratings, validation=validation, model=model, seed=config.training.seed)
-        biases = fit_baselines(training, damping)["damped_bias"]
-        selection = fit_selection(model, biases, validation, seed=config.training.seed)
-        metadata = _metadata(config, split, final_ratings, final, figures, trainer.fits, last[0], choice)
-        if selection is not None:
-            metadata["selection"] = selection.metadata(final_ratings.item_counts)
-        bundle = _bundle(
-            final, final_ratings, split, catalogue, damping, metadata, star_model, choice, selection, config
+        selection = fit_selection(model, baselines["damped_bias"], validation, seed=config.training.seed)
+        metadata = _metadata(config, split, final_ratings, final, figures, trainer.fits, last[0], choice, selection)
+        bundle = Bundle(
+            final,
+            fit_baselines(final_ratings, damping),
+            final_ratings.user_ids,
+            final_ratings.item_ids,
+            final_ratings.user_counts,
+            final_ratings.item_counts,
+            final_ratings if config.bundle.ratings else None,
+            _titles(catalogue, split),
+            metadata,
+            star_model,
+            choice,
+            selection,
         )
         run_folder.write(run, config, split, bundle, checkpoint)
         checkpoint.discard()
@@ -189,12 +201,12 @@ def _split(ratings: Ratings, config: Config, report: Reporter) -> Split:
 
 
 def _figures(
-    model: TrainedModel, training: Ratings, damping: float, validation: Validation | None
+    model: TrainedModel, baselines: Mapping[str, TrainedModel], validation: Validation | None
 ) -> dict[str, dict[str, float]]:
     """Validation figures of the model, its members and the baselines, by name."""
     if validation is None:
         return {}
-    models = {"model": model, **model.members(), **fit_baselines(training, damping)}
+    models = {"model": model, **model.members(), **baselines}
     predictions = {name: validation.predict(one) for name, one in models.items()}
     return {
         name: {"rmse": rmse(validation.targets, found), "mae": mae(validation.targets, found)}
@@ -211,6 +223,7 @@ def _metadata(
     fits: list[Fit],
     last: Fit,
     choice: ChoiceModel,
+    selection: SelectionModel | None,
 ) -> dict[str, Any]:
     """What the bundle says of its making, as plain values."""
     return {
@@ -221,33 +234,6 @@ def _metadata(
         **data_metadata(config, split, ratings),
         "validation": figures,
         "choice": choice.metadata,
+        **({} if selection is None else {"selection": selection.metadata(ratings.item_counts)}),
         "fits": [fit.to_dict() for fit in fits],
     }
-
-
-def _bundle(
-    model: TrainedModel,
-    ratings: Ratings,
-    split: Split,
-    catalogue: Catalogue | None,
-    damping: float,
-    metadata: dict[str, Any],
-    star_model: StarModel | None,
-    choice: ChoiceModel,
-    selection: SelectionModel | None,
-    config: Config,
-) -> Bundle:
-    return Bundle(
-        model,
-        fit_baselines(ratings, damping),
-        ratings.user_ids,
-        ratings.item_ids,
-        ratings.user_counts,
-        ratings.item_counts,
-        ratings if config.bundle.ratings else None,
-        _titles(catalogue, split),
-        metadata,
-        star_model,
-        choice,
-        selection,
-    )

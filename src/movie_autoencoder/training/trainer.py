@@ -223,7 +223,11 @@ class Trainer:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C into a question that the trainer asks between epochs; a second one stops at once."""
+    """Turns the first Ctrl-C into a question that the trainer asks between epochs; a second one stops at once.
+
+    Raises:
+        Interrupted: at the end, after a Ctrl-C in the last epoch, about which nobody asked.
+    """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set  # only the main thread hears signals
@@ -236,6 +240,8 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     before = signal.signal(signal.SIGINT, remember)
     try:
         yield asked.is_set
+        if asked.is_set():
+            raise Interrupted("the last epoch")
     finally:
         signal.signal(signal.SIGINT, before)
 
