@@ -15,6 +15,7 @@ from web_client import Client, body  # noqa: E402
 
 from movie_autoencoder.config import Config  # noqa: E402
 from movie_autoencoder.data.ratings import Ratings  # noqa: E402
+from movie_autoencoder.evaluation import evaluate  # noqa: E402
 from movie_autoencoder.recommend import Recommender, RecommenderError  # noqa: E402
 from movie_autoencoder.training import train  # noqa: E402
 from movie_autoencoder.web import create_app  # noqa: E402
@@ -65,3 +66,12 @@ def test_item_rows_predict_for_training_users_and_say_why_they_recommend_to_nobo
             answer()
     message = run("recommend", folder, "--user", users[0], code=1)
     assert "Traceback" not in message and "To recommend and explain, train the dual model" in message
+
+
+def test_item_rows_are_evaluated_with_lists_by_choice_alone(planted: Ratings, tmp_path: Path) -> None:
+    found = evaluate(trained(planted, "item", tmp_path / "item"))
+    assert found.rankings is not None and found.few_ratings is None
+    assert set(found.rankings.all.rankers) == {"popularity", "linear_autoencoder", "choice"}
+    of_users = evaluate(trained(planted, "user", tmp_path / "user"))
+    assert of_users.rankings is not None and of_users.few_ratings is not None
+    assert set(of_users.rankings.all.rankers) == {*found.rankings.all.rankers, "balanced", "rating"}

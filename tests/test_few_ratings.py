@@ -28,6 +28,8 @@ COUNTS = (0, 1, 3, 5, 10, 20)
 class Blind(DampedBias):
     """Damped biases that cannot fold people in."""
 
+    encodes_people = False
+
     def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
         raise ValueError("none for a new user")
 

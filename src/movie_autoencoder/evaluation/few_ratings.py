@@ -80,6 +80,8 @@ def certainty_of_few(
     Returns:
         None where the model cannot fold people in, and with too few ratings.
     """
+    if not model.encodes_people:
+        return None
     found = curve_ratings(targets, seed=seed) if targets.fold_in is not None else _of_training(targets, ratings, seed)
     if found is None:
         return None
@@ -92,10 +94,7 @@ def certainty_of_few(
     parts = []
     for number in numbers:
         fold_in = first_ratings(people, position, number)
-        try:
-            predictions = predict_folded(model, fold_in, rows, items)
-        except ValueError:  # a model that cannot fold people in
-            return None
+        predictions = predict_folded(model, fold_in, rows, items)
         distribution = star_model.distribution(predictions, rows, items, histograms=star_model.fold_in(fold_in))
         low, high = distribution.interval(LEVEL)
         covered = (values >= low - 1e-6) & (values <= high + 1e-6)

@@ -28,13 +28,15 @@ BASELINES = (POPULARITY, LINEAR)
 def rankers_of(bundle: Bundle) -> dict[str, Ranker]:
     """The rankers of a bundle, by name: baselines first.
 
-    The linear autoencoder needs the training ratings, so a bundle that was saved without them has none.
+    The linear autoencoder needs the training ratings, so a bundle that was saved without them has none. Lists by
+    predicted rating need a model that encodes anyone from their ratings.
     """
     found = {POPULARITY: by_popularity(bundle.item_counts)}
     if bundle.ratings is not None:
         found[LINEAR] = fit_linear_autoencoder(bundle.ratings).scores
-    orders = RANK_BY if bundle.model.scale.rated else (CHOICE,)
-    for rank_by in orders if bundle.choice is not None else (RATING,):
+    rated = bundle.model.scale.rated and bundle.model.encodes_people
+    orders = [order for order in RANK_BY if order == CHOICE or rated]
+    for rank_by in orders if bundle.choice is not None else [RATING] * rated:
         found[rank_by] = by_model(bundle, rank_by)
     return found
 

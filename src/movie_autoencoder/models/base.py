@@ -156,6 +156,11 @@ class TrainedModel(ABC):
             self.reconstruct(users, items, encoded_users=encoded_users, encoded_items=encoded_items, times=times)
         )
 
+    @property
+    def encodes_people(self) -> bool:
+        """Whether `fold_in` encodes people who were not trained on."""
+        return True
+
     def members(self) -> Mapping[str, TrainedModel]:
         """The models that this one is made of, by name; empty for a model of one piece.
 
@@ -198,7 +203,7 @@ class TrainedModel(ABC):
                 not read *which* items somebody chose ignore it.
 
         Raises:
-            ValueError: a mask of another shape.
+            ValueError: a mask of another shape, or a model that encodes its training users alone (`encodes_people`).
         """
 
     @abstractmethod

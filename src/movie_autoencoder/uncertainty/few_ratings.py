@@ -57,6 +57,8 @@ def predict_few(
     Returns:
         One for each number; none where the model cannot fold people in.
     """
+    if not model.encodes_people:
+        return []
     rng = np.random.default_rng([seed, 8])
     users = np.unique(validation.users[validation.users >= 0])
     users = np.sort(rng.permutation(users)[:_MOST_USERS])
@@ -74,9 +76,6 @@ def predict_few(
     found = []
     for number in num_given:
         fold_in, some = first_ratings(people, position, number), np.sort(rng.permutation(len(rows))[:most])
-        try:
-            predictions = model.predict(rows[some], items[some], encoded_users=model.fold_in(fold_in))
-        except ValueError:  # a model of items alone, such as an item-based autoencoder
-            return []
+        predictions = model.predict(rows[some], items[some], encoded_users=model.fold_in(fold_in))
         found.append(FewRatings(fold_in, rows[some], items[some], values[some], predictions))
     return found

@@ -106,6 +106,11 @@ class TrainedAutorec(TrainedModel):
         users, items = (rows, columns) if settings.rows == "user" else (columns, rows)
         return cls(mean, scale, users, items, weights, settings)
 
+    @property
+    def encodes_people(self) -> bool:
+        """Whether rows are users; a network of item rows has one input for each training user."""
+        return self.settings.rows == "user"
+
     def fold_in(self, ratings: Ratings, *, seen: Any = None) -> Encoded:
         """New users' codes and factors: one pass through the encoder each.
 
@@ -117,7 +122,7 @@ class TrainedAutorec(TrainedModel):
             ValueError: rows are items: such a network has one input for each training user and none for a new one.
         """
         settings = self.settings
-        if settings.rows != "user":
+        if not self.encodes_people:
             raise ValueError(
                 "An autorec model with item rows has one input and one output for each training user, and "
                 "none for a new user. Train with model.rows=user, or the dual model, to take in new users."
